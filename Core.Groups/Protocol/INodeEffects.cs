@@ -1,0 +1,135 @@
+// Everything that a protocol machine does to the outside. A host (sockets or simulator) carries the effects out in the
+// order in which they are given. No call may throw, and none may call back into the machine.
+using System.Collections.Immutable;
+using Core.Groups.Tracing;
+
+namespace Core.Groups.Protocol;
+
+/// <summary>How a command ended.</summary>
+internal enum Outcome : byte
+{
+    /// <summary>Done.</summary>
+    Done,
+    /// <summary>The time that the caller gave is over; nothing was left behind.</summary>
+    Timeout,
+    /// <summary>The node is not, or no longer, a member of the group.</summary>
+    NotMember,
+    /// <summary>The node is already a member of the group, or is joining it.</summary>
+    AlreadyMember,
+    /// <summary>There is no such group.</summary>
+    NoSuchGroup,
+    /// <summary>This incarnation was excluded; whether the operation had an effect is not known.</summary>
+    Excluded,
+    /// <summary>The node stopped; whether the operation had an effect is not known.</summary>
+    Stopped,
+    /// <summary>The message is larger than the configured limit.</summary>
+    TooLarge,
+    /// <summary>The donor's or the joiner's state callback failed; the join was undone.</summary>
+    StateTransferFailed,
+    /// <summary>The caller withdrew the operation.</summary>
+    Cancelled,
+}
+
+/// <summary>One member's reply to a request.</summary>
+/// <param name="From">Who answered.</param>
+/// <param name="Body">The answer, or the message of the error that the member's handler threw.</param>
+/// <param name="IsError">Whether the member's handler threw.</param>
+internal readonly record struct ReplyItem(NodeId From, ReadOnlyMemory<byte> Body, bool IsError);
+
+/// <summary>A message as it is handed to the application.</summary>
+internal readonly record struct Delivery
+{
+    /// <summary>The group; <see cref="GroupId.None"/> for a message to a single process.</summary>
+    public required GroupId Group { get; init; }
+    /// <summary>Who sent (for a caller that is not a member: the caller).</summary>
+    public required NodeId From { get; init; }
+    /// <summary>The primitive.</summary>
+    public required Order Order { get; init; }
+    /// <summary>The body. Not reused: it may be kept.</summary>
+    public required ReadOnlyMemory<byte> Body { get; init; }
+    /// <summary>The id of the message.</summary>
+    public required MessageId Message { get; init; }
+    /// <summary>Not 0: an answer is expected; give this to <see cref="NodeMachine.Reply"/>.</summary>
+    public long ReplyToken { get; init; }
+}
+
+/// <summary>The outside of a <see cref="NodeMachine"/>.</summary>
+internal interface INodeEffects
+{
+    /// <summary>Open a connection to an address; the result comes as <c>PeerConnected</c> or <c>DialFailed</c>.</summary>
+    void Dial(string address);
+
+    /// <summary>Send one frame on a connection. The memory is valid during the call only. Unknown connections are ignored.</summary>
+    void Transmit(int connection, ReadOnlySpan<byte> frame);
+
+    /// <summary>Close a connection after what was given to it has been sent; no <c>PeerDisconnected</c> follows.</summary>
+    void Close(int connection, string reason);
+
+    /// <summary>A line of the trace. Called only when tracing is on; written before anything else of this turn is visible.</summary>
+    void Trace(TraceEvent line);
+
+    /// <summary>A regular configuration was installed; <paramref name="peers"/> are the members' identities in rank order.</summary>
+    void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers);
+
+    /// <summary>The filter stopped this node: it is not in a primary configuration.</summary>
+    void Blocked();
+
+    /// <summary>The node works again.</summary>
+    void Unblocked();
+
+    /// <summary>This incarnation is over. The host starts a new machine with a higher incarnation.</summary>
+    void Excluded(string reason);
+
+    /// <summary>The live peer of this name refuses this node: its name is taken. The host gives up.</summary>
+    void NameTaken(string byAddress);
+
+    /// <summary>A view of a group that this node is a member of.</summary>
+    void ViewInstalled(View view);
+
+    /// <summary>A message for the application, in delivery order per group.</summary>
+    void Deliver(in Delivery delivery);
+
+    /// <summary>
+    /// This node is the donor of a group's state: at this place in the group's delivery order the application saves it,
+    /// then calls <see cref="NodeMachine.StateSaved"/> with the token.
+    /// </summary>
+    void SaveState(GroupId group, long token);
+
+    /// <summary>
+    /// The state for a group that this node joined: at this place in the delivery order the application loads it, then
+    /// calls <see cref="NodeMachine.StateLoaded"/>. Null: this node is the group's first member and initialises it.
+    /// </summary>
+    void LoadState(GroupId group, ReadOnlyMemory<byte>? state);
+
+    /// <summary>This node is out of the group: it left, or its join failed. Nothing of the group follows.</summary>
+    void GroupLeft(GroupId group);
+
+    /// <summary>Bytes of this node's own messages in a group that all members have consumed: the caller may send as many more.</summary>
+    void CreditReleased(GroupId group, long bytes);
+
+    /// <summary>A command with a call number other than 0 has ended.</summary>
+    void Completed(long call, Outcome outcome);
+
+    /// <summary>A join ended well: the group is known under this id from now on. Precedes the group's first view.</summary>
+    void Joined(long call, GroupId group, string name);
+
+    /// <summary>A request has ended. <paramref name="failed"/> names the members that failed or left without an answer.</summary>
+    void RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed);
+
+    /// <summary>Something that an operator should know (no secrets, no per-message noise).</summary>
+    void Log(ProtocolLogLevel level, string message);
+
+    /// <summary>An orderly stop is complete (or had to end like a crash).</summary>
+    void Stopped();
+}
+
+/// <summary>How much a protocol event matters to an operator.</summary>
+internal enum ProtocolLogLevel : byte
+{
+    /// <summary>The ordinary life of a cluster.</summary>
+    Information,
+    /// <summary>Something failed and was handled.</summary>
+    Warning,
+    /// <summary>Something that should not happen.</summary>
+    Error,
+}
