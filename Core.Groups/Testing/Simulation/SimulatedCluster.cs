@@ -230,5 +230,5 @@ internal sealed class SimulatedCluster
             Violate($"An endless loop: {Time.Executed} events in {Time.Now.TotalSeconds:0.0} virtual seconds.");
     }
 
-    private static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("00.000000", System.Globalization.CultureInfo.InvariantCulture);
+    private static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("000.000000", System.Globalization.CultureInfo.InvariantCulture);
 }

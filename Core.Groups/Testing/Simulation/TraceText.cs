@@ -22,7 +22,7 @@ internal static class TraceText
 
     /// <summary>A whole line, with the world's time in seconds.</summary>
     public static string Line(TraceEvent line) =>
-        string.Create(CultureInfo.InvariantCulture, $"{line.Time.TotalSeconds:00.000000} {line.Node} {Describe(line)}");
+        string.Create(CultureInfo.InvariantCulture, $"{line.Time.TotalSeconds:000.000000} {line.Node} {Describe(line)}");
 
     private static string Where(TraceEvent line) =>
         line.Group ?? (line.Groups.IsEmpty ? "to " + string.Join(' ', line.To) : string.Join(' ', line.Groups));

@@ -1,0 +1,40 @@
+using Core.Groups.Testing.Simulation;
+
+namespace Simulator;
+
+/// <summary>What a person needs to find out why a run failed: the violation, how to see it again, and what came before.</summary>
+internal static class FailureReport
+{
+    private const int LastLines = 60;
+
+    public static string OneLine(SimulationResult result) =>
+        $"{result.Scenario} {result.Seed}: {(result.Violations.Count == 0 ? "ok" : "VIOLATION " + FirstLine(result.Violations[0]))} "
+        + $"({result.History.Count} lines, fingerprint {result.Fingerprint:x16})";
+
+    public static void Print(SimulationResult result)
+    {
+        Console.WriteLine($"VIOLATION in scenario {result.Scenario}, seed {result.Seed}:");
+        foreach (string violation in result.Violations.Take(5)) Console.WriteLine("  " + violation);
+        Console.WriteLine($"replay: dotnet run -c Release --project tests/Simulator -- --seeds {result.Seed} --scenario {result.Scenario} --verbose");
+        Console.WriteLine($"the last {LastLines} lines:");
+        foreach (string line in Lines(result).TakeLast(LastLines)) Console.WriteLine("  " + line);
+    }
+
+    public static void PrintAll(SimulationResult result)
+    {
+        foreach (string line in Lines(result)) Console.WriteLine(line);
+    }
+
+    public static void Write(SimulationResult result, DirectoryInfo folder)
+    {
+        folder.Create();
+        string path = Path.Combine(folder.FullName, $"{result.Scenario}-{result.Seed}.txt");
+        File.WriteAllLines(path, result.Violations.Concat(Lines(result)));
+    }
+
+    /// <summary>Acts, log lines and traces together: each begins with the time, in one width.</summary>
+    private static IEnumerable<string> Lines(SimulationResult result) =>
+        result.Log.Concat(result.History.Select(TraceText.Line)).OrderBy(line => line[..10], StringComparer.Ordinal);
+
+    private static string FirstLine(string text) => text.Split('\n')[0];
+}
