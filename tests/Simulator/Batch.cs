@@ -9,6 +9,9 @@ namespace Simulator;
 /// <summary>Runs, counts, and reports.</summary>
 internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst, DirectoryInfo? traceFolder)
 {
+    /// <summary>Of more violated runs than this only the count is printed.</summary>
+    private const int MaximumLines = 20;
+
     private readonly Lock gate = new();
     private readonly SortedDictionary<string, int> runs = new(StringComparer.Ordinal);
     private readonly Coverage coverage = new();
@@ -41,7 +44,7 @@ internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst,
             violated++;
             stop = stopOnFirst;
             if (violated == 1 || verbose) FailureReport.Print(result);
-            else Console.WriteLine(FailureReport.OneLine(result));
+            else if (violated <= MaximumLines) Console.WriteLine(FailureReport.OneLine(result));
             if (traceFolder is not null) FailureReport.Write(result, traceFolder);
         }
     }

@@ -134,7 +134,9 @@ internal sealed class SimulatedApplication(
         if (Expect(group, "a call for its state") is not { } replica) return;
         HandOver(replica, () =>
         {
-            byte[]? state = random.Chance(profile.StateFailureChance) ? null : replica.Save(profile.StateBallast);
+            // Not a byte[]?: a null array converts to an empty state, not to none.
+            ReadOnlyMemory<byte>? state = null;
+            if (!random.Chance(profile.StateFailureChance)) state = replica.Save(profile.StateBallast);
             Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.StateSaved(now, token, state)));
         });
     }
