@@ -52,10 +52,10 @@ internal sealed class SimulatedApplication(
         process.Call(now => process.Machine.Leave(now, call, replica.Id));
     }
 
-    /// <summary>Multicasts; null if this node is no member.</summary>
+    /// <summary>Multicasts; null if this node is no member that has the state.</summary>
     public SentMessage? Send(string group, Order order, int size, int hops = 0)
     {
-        if (IsStopping || Find(group) is not { IsLeaving: false } replica) return null;
+        if (IsStopping || Find(group) is not { IsLeaving: false, IsLoaded: true } replica) return null;
         SentMessage message = cluster.Announce(process.Id, group, order, size);
         byte[] body = MessageBody.Make(message.Marker, hops, mayIgnore: false, size);
         WithCredit(replica, body.Length, () =>
@@ -66,14 +66,16 @@ internal sealed class SimulatedApplication(
         return message;
     }
 
-    public void Request(string group, Order order, ReplyMode mode, int count, TimeSpan? timeout)
+    /// <summary>Asks the group as a member of it, or by its name; null if this node is a member that has no state yet.</summary>
+    public SentMessage? Request(string group, Order order, ReplyMode mode, int count, TimeSpan? timeout)
     {
-        if (IsStopping) return;
+        if (IsStopping || Find(group) is { IsLoaded: false }) return null;
         SentMessage message = cluster.Announce(process.Id, group, order, MessageBody.MinimumSize);
         byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: timeout is not null, 0);
         GroupReplica? replica = Find(group);
         if (replica is not null) WithCredit(replica, body.Length, Ask);
         else Ask();
+        return message;
 
         void Ask()
         {
@@ -146,7 +148,7 @@ internal sealed class SimulatedApplication(
         if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
         if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
         if (!MessageBody.TryRead(delivery.Body.Span, out ulong marker, out int hops, out bool mayIgnore)
-            || cluster.FindAnnounced(marker) is not { } sent || sent.Group != replica.Name || sent.Order != delivery.Order
+            || cluster.Identify(delivery.Message, marker) is not { } sent || sent.Group != replica.Name || sent.Order != delivery.Order
             || sent.Sender != delivery.From || Math.Max(sent.Size, MessageBody.MinimumSize) != delivery.Body.Length)
         {
             cluster.Violate($"{process.Id} got {delivery.Message} from {delivery.From} in {replica.Name}, which is not what was sent.");

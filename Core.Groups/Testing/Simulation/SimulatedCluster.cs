@@ -14,6 +14,7 @@ internal sealed class SimulatedCluster
 {
     private readonly Dictionary<string, SimulatedNode> nodes = [];
     private readonly Dictionary<ulong, SentMessage> announced = [];
+    private readonly Dictionary<MessageId, SentMessage> delivered = [];
     private readonly List<TraceEvent> history = [];
     private readonly List<string> violations = [];
     private readonly List<string> log = [];
@@ -52,6 +53,9 @@ internal sealed class SimulatedCluster
 
     /// <summary>What the machines logged, and what was done to the cluster.</summary>
     public IReadOnlyList<string> LogLines => log;
+
+    /// <summary>What was delivered anywhere, by the ids that the machines gave.</summary>
+    public IReadOnlyDictionary<MessageId, SentMessage> DeliveredMessages => delivered;
 
     public IEnumerable<SimulatedNode> Nodes => Names.Select(name => nodes[name]);
 
@@ -148,10 +152,10 @@ internal sealed class SimulatedCluster
         return nodes[name].Process?.Application.Send(group, order, size);
     }
 
-    public void Request(string name, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null)
+    public SentMessage? Request(string name, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null)
     {
         Act($"request {name} {order} {group} {mode} {timeout}");
-        nodes[name].Process?.Application.Request(group, order, mode, count, timeout);
+        return nodes[name].Process?.Application.Request(group, order, mode, count, timeout);
     }
 
     public void Flush(string name)
@@ -220,7 +224,14 @@ internal sealed class SimulatedCluster
         return message;
     }
 
-    public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
+    /// <summary>What the message of this marker is; null if it was never sent. An id names one message, for ever.</summary>
+    public SentMessage? Identify(MessageId id, ulong marker)
+    {
+        if (!announced.TryGetValue(marker, out SentMessage? message)) return null;
+        if (!delivered.TryAdd(id, message) && delivered[id] != message)
+            Violate($"{id} names two messages: {message} and {delivered[id]}.");
+        return message;
+    }
 
     private void Act(string what) => log.Add($"{Seconds(Time.Now)} > {what}");
 
