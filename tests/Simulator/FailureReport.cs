@@ -1,4 +1,5 @@
 using Core.Groups.Testing.Simulation;
+using Core.Groups.Tracing;
 
 namespace Simulator;
 
@@ -6,6 +7,10 @@ namespace Simulator;
 internal static class FailureReport
 {
     private const int LastLines = 60;
+
+    /// <summary>Acts, log lines and traces together: each begins with the time, in one width.</summary>
+    public static IEnumerable<string> Merge(IEnumerable<string> log, IEnumerable<TraceEvent> history) =>
+        log.Concat(history.Select(TraceText.Line)).OrderBy(line => line[..10], StringComparer.Ordinal);
 
     public static string OneLine(SimulationResult result) =>
         $"{result.Scenario} {result.Seed}: {(result.Violations.Count == 0 ? "ok" : "VIOLATION " + FirstLine(result.Violations[0]))} "
@@ -32,9 +37,7 @@ internal static class FailureReport
         File.WriteAllLines(path, result.Violations.Concat(Lines(result)));
     }
 
-    /// <summary>Acts, log lines and traces together: each begins with the time, in one width.</summary>
-    private static IEnumerable<string> Lines(SimulationResult result) =>
-        result.Log.Concat(result.History.Select(TraceText.Line)).OrderBy(line => line[..10], StringComparer.Ordinal);
+    private static IEnumerable<string> Lines(SimulationResult result) => Merge(result.Log, result.History);
 
     private static string FirstLine(string text) => text.Split('\n')[0];
 }

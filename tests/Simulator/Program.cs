@@ -10,11 +10,12 @@ Option<int> parallel = new("--parallel") { Description = "How many runs at once.
 Option<DirectoryInfo?> trace = new("--trace") { Description = "Writes the traces of the failed runs to this folder." };
 Option<bool> verbose = new("--verbose") { Description = "Prints every run; for a single seed, its whole trace." };
 Option<bool> stopOnFirst = new("--stop-on-first") { Description = "Ends at the first violation instead of counting them all." };
+Option<FileInfo?> script = new("--script") { Description = "Runs one written scenario and prints what every node saw; with --verbose, all traces." };
 Option<bool> list = new("--list") { Description = "Lists the scenarios." };
 
 RootCommand command = new("Runs simulated clusters, one for each seed and scenario, and checks what they promise.")
 {
-    seeds, scenario, parallel, trace, verbose, stopOnFirst, list,
+    seeds, scenario, parallel, trace, verbose, stopOnFirst, script, list,
 };
 command.SetAction(result =>
 {
@@ -23,6 +24,7 @@ command.SetAction(result =>
         foreach (Scenario known in Scenarios.All) Console.WriteLine($"{known.Name,-18} {known.Promise}");
         return 0;
     }
+    if (result.GetValue(script) is { } file) return ScriptRun.Run(file, result.GetValue(verbose));
     if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, out Selection? selection, out string error))
     {
         Console.Error.WriteLine(error);
