@@ -7,7 +7,7 @@ using Core.Groups.Testing.Simulation;
 namespace Simulator;
 
 /// <summary>Runs, counts, and reports.</summary>
-internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst, DirectoryInfo? traceFolder)
+internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst, bool shrink, DirectoryInfo? traceFolder)
 {
     /// <summary>Of more violated runs than this only the count is printed.</summary>
     private const int MaximumLines = 20;
@@ -25,7 +25,7 @@ internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst,
         Parallel.ForEach(selection.Runs(), new ParallelOptions { MaxDegreeOfParallelism = parallel }, (run, state) =>
         {
             if (stop) state.Stop();
-            else Take(SimulationRun.Run(run.Scenario, run.Seed));
+            else Take(SimulationRun.Run(run.Scenario, run.Seed, selection.Acts));
         });
         Summarize(watch.Elapsed);
         return violated == 0;
@@ -43,7 +43,8 @@ internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst,
             if (result.Violations.Count == 0) return;
             violated++;
             stop = stopOnFirst;
-            if (violated == 1 || verbose) FailureReport.Print(result);
+            if (violated == 1 && shrink) FailureReport.Print(Shrinker.Shrink(result, out string acts), acts);
+            else if (violated == 1 || verbose) FailureReport.Print(result);
             else if (violated <= MaximumLines) Console.WriteLine(FailureReport.OneLine(result));
             if (traceFolder is not null) FailureReport.Write(result, traceFolder);
         }

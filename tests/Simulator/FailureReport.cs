@@ -16,11 +16,11 @@ internal static class FailureReport
         $"{result.Scenario} {result.Seed}: {(result.Violations.Count == 0 ? "ok" : "VIOLATION " + FirstLine(result.Violations[0]))} "
         + $"({result.History.Count} lines, fingerprint {result.Fingerprint:x16})";
 
-    public static void Print(SimulationResult result)
+    public static void Print(SimulationResult result, string acts = "")
     {
         Console.WriteLine($"VIOLATION in scenario {result.Scenario}, seed {result.Seed}:");
         foreach (string violation in result.Violations.Take(5)) Console.WriteLine("  " + violation);
-        Console.WriteLine($"replay: dotnet run -c Release --project tests/Simulator -- --seeds {result.Seed} --scenario {result.Scenario} --verbose");
+        Console.WriteLine($"replay: dotnet run -c Release --project tests/Simulator -- --seeds {result.Seed} --scenario {result.Scenario}{(acts.Length > 0 ? " --acts " + acts : "")} --verbose");
         Console.WriteLine($"the last {LastLines} lines:");
         foreach (string line in Lines(result).TakeLast(LastLines)) Console.WriteLine("  " + line);
     }

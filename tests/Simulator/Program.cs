@@ -10,12 +10,14 @@ Option<int> parallel = new("--parallel") { Description = "How many runs at once.
 Option<DirectoryInfo?> trace = new("--trace") { Description = "Writes the traces of the failed runs to this folder." };
 Option<bool> verbose = new("--verbose") { Description = "Prints every run; for a single seed, its whole trace." };
 Option<bool> stopOnFirst = new("--stop-on-first") { Description = "Ends at the first violation instead of counting them all." };
+Option<bool> shrink = new("--shrink") { Description = "Looks for the fewest acts with which the first violated run still fails alike." };
+Option<string> acts = new("--acts") { Description = "Does only these acts of the schedule (3,17,22), as --shrink found them.", DefaultValueFactory = _ => "" };
 Option<FileInfo?> script = new("--script") { Description = "Runs one written scenario and prints what every node saw; with --verbose, all traces." };
 Option<bool> list = new("--list") { Description = "Lists the scenarios." };
 
 RootCommand command = new("Runs simulated clusters, one for each seed and scenario, and checks what they promise.")
 {
-    seeds, scenario, parallel, trace, verbose, stopOnFirst, script, list,
+    seeds, scenario, parallel, trace, verbose, stopOnFirst, shrink, acts, script, list,
 };
 command.SetAction(result =>
 {
@@ -25,12 +27,12 @@ command.SetAction(result =>
         return 0;
     }
     if (result.GetValue(script) is { } file) return ScriptRun.Run(file, result.GetValue(verbose));
-    if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, out Selection? selection, out string error))
+    if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, result.GetValue(acts)!, out Selection? selection, out string error))
     {
         Console.Error.WriteLine(error);
         return 2;
     }
-    Batch batch = new(selection, result.GetValue(verbose), result.GetValue(stopOnFirst), result.GetValue(trace));
+    Batch batch = new(selection, result.GetValue(verbose), result.GetValue(stopOnFirst), result.GetValue(shrink), result.GetValue(trace));
     return batch.Run(Math.Max(1, result.GetValue(parallel))) ? 0 : 1;
 });
 return command.Parse(args).Invoke();

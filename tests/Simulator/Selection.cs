@@ -5,8 +5,12 @@ using Core.Groups.Testing.Simulation;
 namespace Simulator;
 
 /// <summary>Which runs are asked for: every seed of a range, in each of some scenarios.</summary>
-internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario> Scenarios)
+/// <param name="Acts">The acts that are done; null: all.</param>
+internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario> Scenarios, IReadOnlySet<int>? Acts)
 {
+    /// <summary>Stands for a schedule without any act: the beginning and the end alone.</summary>
+    public const string NoActs = "none";
+
     public bool IsSingle => First == Last && Scenarios.Count == 1;
 
     public IEnumerable<(ulong Seed, Scenario Scenario)> Runs()
@@ -18,7 +22,7 @@ internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario
         }
     }
 
-    public static bool TryParse(string seeds, string names, [NotNullWhen(true)] out Selection? selection, out string error)
+    public static bool TryParse(string seeds, string names, string acts, [NotNullWhen(true)] out Selection? selection, out string error)
     {
         selection = null;
         string[] ends = seeds.Split("..");
@@ -26,6 +30,16 @@ internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario
         {
             error = $"'{seeds}' is neither a seed nor a range like 1..10000.";
             return false;
+        }
+        HashSet<int> numbers = [];
+        foreach (string act in acts.Split(',', StringSplitOptions.RemoveEmptyEntries).Where(act => act != NoActs))
+        {
+            if (!int.TryParse(act, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
+            {
+                error = $"'{act}' is not the number of an act.";
+                return false;
+            }
+            numbers.Add(number);
         }
         List<Scenario> scenarios = [];
         foreach (string name in names.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
@@ -39,7 +53,7 @@ internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario
             }
         }
         error = scenarios.Count > 0 ? "" : "No scenario was named.";
-        if (scenarios.Count > 0) selection = new(first, last, [.. scenarios.Distinct()]);
+        if (scenarios.Count > 0) selection = new(first, last, [.. scenarios.Distinct()], acts.Length > 0 ? numbers : null);
         return selection is not null;
     }
 

@@ -12,38 +12,66 @@ internal sealed class ScenarioDriver
     private static readonly string[] NodeNames = ["a", "b", "c", "d", "e", "f", "g"];
 
     private readonly Scenario scenario;
-    private readonly SimulationRandom random;
+    private readonly IReadOnlySet<int>? only;
+    private SimulationRandom random;
     private readonly string[] groups;
     private readonly int totalWeight;
 
-    public ScenarioDriver(Scenario scenario, ulong seed)
+    /// <param name="only">The numbers of the acts that are done; default: all. The others are left out, and no choice shifts.</param>
+    public ScenarioDriver(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null)
     {
         this.scenario = scenario;
+        this.only = only;
         random = new SimulationRandom(seed);
         ImmutableArray<string> names = [.. NodeNames.Take(random.Between(scenario.MinimumNodes, scenario.MaximumNodes))];
         // Some nodes may be outside the electorate, never the third that a majority can be had of.
         int seeds = random.Chance(0.7) ? names.Length : random.Between(3, names.Length);
         groups = [.. Enumerable.Range(1, random.Between(1, scenario.MaximumGroups)).Select(i => $"/g{i}")];
         totalWeight = scenario.Weights.Sum(weight => weight.Weight);
-        Cluster = new SimulatedCluster(random.NextULong(), names, new SimulationOptions
-        {
-            Application = scenario.Application, Network = scenario.Network, Seeds = [.. names.Take(seeds)],
-        });
+        Cluster = new SimulatedCluster(random.NextULong(), names, Vary() with { Seeds = [.. names.Take(seeds)] });
     }
 
     public SimulatedCluster Cluster { get; }
 
+    /// <summary>How many acts were begun.</summary>
+    public int ActsDone { get; private set; }
+
     public void Run()
     {
         Begin();
+        SimulationRandom whole = random;
         for (int i = 0; i < scenario.Acts && Cluster.Violations.Count == 0; i++)
         {
+            // Each act draws from a generator of its own, so that an act can be left out without a change to the others.
+            random = whole.Fork();
+            if (only?.Contains(i) == false) continue;
+            ActsDone++;
             Do(Draw());
             Cluster.RunFor(Pause());
         }
+        random = whole;
         foreach (SimulatedNode node in Cluster.Nodes) Bring(node);
         if (!Settle()) return;
+        if (scenario.IsFaultless && Cluster.Coverage.Exclusions + Cluster.Coverage.Blocks > 0)
+            Cluster.Violate("Nothing failed, but a node was blocked or excluded.");
         if (scenario.LosesMinority && random.Chance(0.3)) LoseMinority();
+    }
+
+    /// <summary>The speed of the network and of the handlers, the credit and the size of pieces differ from seed to seed.</summary>
+    private SimulationOptions Vary()
+    {
+        bool lateFrames = random.Chance(0.25), smallCredit = random.Chance(0.25), smallPieces = random.Chance(0.5);
+        TimeSpan handling = random.Pick([TimeSpan.Zero, TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(30)]);
+        return new SimulationOptions
+        {
+            Application = scenario.Application with { HandlingTime = handling },
+            Network = lateFrames ? new() { LateChance = 0.05, LateDelay = TimeSpan.FromMilliseconds(400) } : new(),
+            Settings = settings => settings with
+            {
+                CreditWindow = smallCredit ? 4 << 10 : settings.CreditWindow,
+                PieceSize = smallPieces ? 1 << 10 : settings.PieceSize,
+            },
+        };
     }
 
     private void Begin()

@@ -8,15 +8,16 @@ namespace Core.Groups.Testing.Simulation;
 /// <param name="Log">What was done to the cluster, and what the machines logged.</param>
 internal sealed record SimulationResult(
     string Scenario, ulong Seed, IReadOnlyList<string> Violations, IReadOnlyList<TraceEvent> History, IReadOnlyList<string> Log,
-    Coverage Coverage, ulong Fingerprint);
+    Coverage Coverage, ulong Fingerprint, int ActsDone);
 
 /// <summary>Runs a seed and judges it.</summary>
 internal static class SimulationRun
 {
     /// <summary>Runs the scenario with the seed to its end. Never throws: an exception is a violation.</summary>
-    public static SimulationResult Run(Scenario scenario, ulong seed)
+    /// <param name="only">The numbers of the acts that are done; default: all.</param>
+    public static SimulationResult Run(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null)
     {
-        ScenarioDriver driver = new(scenario, seed);
+        ScenarioDriver driver = new(scenario, seed, only);
         SimulatedCluster cluster = driver.Cluster;
         try
         {
@@ -28,6 +29,6 @@ internal static class SimulationRun
         }
         cluster.Coverage.Events = cluster.Time.Executed;
         return new SimulationResult(
-            scenario.Name, seed, cluster.Violations, cluster.History, cluster.LogLines, cluster.Coverage, cluster.Fingerprint.Value);
+            scenario.Name, seed, cluster.Violations, cluster.History, cluster.LogLines, cluster.Coverage, cluster.Fingerprint.Value, driver.ActsDone);
     }
 }
