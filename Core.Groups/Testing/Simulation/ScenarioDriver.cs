@@ -204,10 +204,10 @@ internal sealed class ScenarioDriver
     {
         List<string> victims = [.. Cluster.Names];
         random.Shuffle(victims);
-        int electors = Cluster.Options.Seeds.Length, lostElectors = 0, lost = 0;
+        int electors = Cluster.Seeds.Length, lostElectors = 0, lost = 0;
         foreach (string victim in victims)
         {
-            bool elector = Cluster.Options.Seeds.Contains(victim);
+            bool elector = Cluster.Seeds.Contains(victim);
             if ((lost + 1) * 2 >= Cluster.Names.Length || (elector && (lostElectors + 1) * 2 >= electors)) continue;
             lost++;
             if (elector) lostElectors++;

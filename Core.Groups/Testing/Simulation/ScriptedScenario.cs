@@ -52,6 +52,7 @@ internal sealed class ScriptedScenario
                 throw new FormatException($"Line {number}: '{string.Join(' ', words)}' is no command: {exception.Message}", exception);
             }
         }
+        SimulationRun.Judge(cluster, isQuiet: scenario.commands is [.., (_, ["settle"])]);
         return ScriptSummary.Of(cluster, scenario.labels);
     }
 

@@ -25,13 +25,13 @@ internal sealed class SimulatedCluster
         Names = names;
         SimulationRandom random = new(seed);
         Network = new SimulatedNetwork(Time, random.Fork(), Options.Network, names);
-        ImmutableArray<string> seeds = Options.Seeds.IsDefault ? names : Options.Seeds;
+        Seeds = Options.Seeds.IsDefault ? names : Options.Seeds;
         foreach (string name in names)
         {
             NodeSettings settings = Options.Settings(new NodeSettings
             {
                 Address = SimulatedNetwork.AddressOf(name),
-                Seeds = [.. seeds.Select(SimulatedNetwork.AddressOf)],
+                Seeds = [.. Seeds.Select(SimulatedNetwork.AddressOf)],
                 Tracing = true,
             });
             nodes.Add(name, new SimulatedNode(this, name, settings, random.Fork()));
@@ -40,6 +40,10 @@ internal sealed class SimulatedCluster
 
     public SimulationOptions Options { get; }
     public ImmutableArray<string> Names { get; }
+
+    /// <summary>The names of the electorate.</summary>
+    public ImmutableArray<string> Seeds { get; }
+
     public VirtualTime Time { get; } = new();
     public SimulatedNetwork Network { get; }
     public Coverage Coverage { get; } = new();
