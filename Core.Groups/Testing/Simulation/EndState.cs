@@ -24,6 +24,8 @@ internal static class EndState
                     yield return $"The members of {group.Key} are [{string.Join(' ', members)}], its view at {id} is {Text(view)}.";
                 if (replica.DifferenceTo(first) is { } difference)
                     yield return $"The states of {group.Key} differ: {id} {difference}, against {firstId}.";
+                foreach (ulong lost in cluster.Durable.LackingIn(replica, cluster.DeliveredMessages))
+                    yield return $"{id} lacks a message that a completed flush covered: {cluster.FindAnnounced(lost)}.";
             }
         }
     }

@@ -39,7 +39,14 @@ internal sealed class GroupReplica(GroupId id, string name)
     /// <summary>Sends that wait for credit.</summary>
     public Queue<(int Size, Action Send)> Waiting { get; } = [];
 
-    public int Count => ordered.Count + unordered.Count;
+    /// <summary>The markers of own multicasts that the machine has taken.</summary>
+    public List<ulong> Sent { get; } = [];
+
+    /// <summary>All messages in the state, transferred or handled here.</summary>
+    public IEnumerable<MessageId> Messages => ordered.Concat(unordered);
+
+    /// <summary>The markers of what was handled in this membership, in no order.</summary>
+    public IEnumerable<ulong> HandledMarkers => handled;
 
     /// <summary>Whether a message was handled in this membership (not: was in the transferred state).</summary>
     public bool Handled(ulong marker) => handled.Contains(marker);

@@ -60,7 +60,11 @@ internal sealed class SimulatedApplication(
         byte[] body = MessageBody.Make(message.Marker, hops, mayIgnore: false, size);
         WithCredit(replica, body.Length, () =>
         {
-            long call = Calls.Begin($"multicast {order} in {group}");
+            long call = Calls.Begin($"multicast {order} in {group}", outcome =>
+            {
+                if (outcome == Outcome.Done) replica.Sent.Add(message.Marker);
+                else replica.CreditUsed -= body.Length;
+            });
             process.Call(now => process.Machine.Multicast(now, call, replica.Id, order, body));
         });
         return message;
@@ -90,7 +94,14 @@ internal sealed class SimulatedApplication(
 
     public void Flush()
     {
-        long call = Calls.Begin("flush");
+        // What was sent and handled before the call must outlive everything that leaves a member alive, once the call is done.
+        (GroupId Group, ulong[] Markers)[] before =
+            [.. Replicas.Select(replica => (replica.Id, replica.HandledMarkers.Concat(replica.Sent).ToArray()))];
+        long call = Calls.Begin("flush", outcome =>
+        {
+            if (outcome != Outcome.Done) return;
+            foreach ((GroupId group, ulong[] markers) in before) cluster.Durable.Promise(group, markers);
+        });
         process.Call(now => process.Machine.Flush(now, call));
     }
 
@@ -122,6 +133,7 @@ internal sealed class SimulatedApplication(
         if (replica.WasGivenState) cluster.Violate($"{process.Id} was given the state of {replica.Name} twice.");
         if (replica.View is null) cluster.Violate($"{process.Id} was given the state of {replica.Name} before a view.");
         replica.WasGivenState = true;
+        if (state is null) cluster.Durable.BeginGroup(group);
         HandOver(replica, () => Hold(replica, profile.StateTime, () =>
         {
             bool fails = state is not null && random.Chance(profile.StateFailureChance);

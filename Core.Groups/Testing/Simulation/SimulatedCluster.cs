@@ -48,6 +48,7 @@ internal sealed class SimulatedCluster
     public SimulatedNetwork Network { get; }
     public Coverage Coverage { get; } = new();
     public Fingerprint Fingerprint { get; } = new();
+    public DurableMessages Durable { get; } = new();
 
     /// <summary>All traces, in the order of virtual time; the lines bear the world's time.</summary>
     public IReadOnlyList<TraceEvent> History => history;
@@ -227,6 +228,8 @@ internal sealed class SimulatedCluster
         announced.Add(message.Marker, message);
         return message;
     }
+
+    public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
 
     /// <summary>What the message of this marker is; null if it was never sent. An id names one message, for ever.</summary>
     public SentMessage? Identify(MessageId id, ulong marker)

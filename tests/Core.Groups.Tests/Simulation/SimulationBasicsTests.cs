@@ -100,6 +100,21 @@ public sealed class SimulationBasicsTests
         Assert.False(MessageBody.TryRead(body, out _, out _, out _));
     }
 
+    [Fact]
+    public void AFlushedMessageMustBeInEveryState()
+    {
+        DurableMessages durable = new();
+        Dictionary<MessageId, SentMessage> messages = [];
+        for (ulong marker = 1; marker <= 2; marker++)
+            messages.Add(DeliveryOf((int)marker, Order.Fifo).Message, new SentMessage(marker, new NodeId("a", 1), "/g", Order.Fifo, 0));
+        durable.BeginGroup(new GroupId(1, 1));
+        durable.Promise(new GroupId(1, 1), [1, 2]);
+        Assert.Empty(durable.LackingIn(Replica((1, Order.Fifo), (2, Order.Fifo)), messages));
+        Assert.Equal([2UL], durable.LackingIn(Replica((1, Order.Fifo)), messages));
+        durable.BeginGroup(new GroupId(1, 1));
+        Assert.Empty(durable.LackingIn(Replica(), messages));
+    }
+
     private static GroupReplica Replica(params (int Sequence, Order Order)[] messages)
     {
         GroupReplica replica = new(new GroupId(1, 1), "/g");
