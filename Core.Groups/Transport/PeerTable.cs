@@ -3,7 +3,6 @@
 // Rule: the node with the lower id decides, and numbers its decisions; the higher follows the highest number that it has seen of it.
 //   A handshake that began before the present connection was decided loses (both had dialled at once); else the newcomer replaces it (the peer lost it).
 using System.Collections.Concurrent;
-using Core.Groups.Protocol;
 
 namespace Core.Groups.Transport;
 

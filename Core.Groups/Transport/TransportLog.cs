@@ -7,7 +7,7 @@ namespace Core.Groups.Transport;
 internal sealed partial class TransportLog(ILogger logger, TimeProvider time)
 {
     private const int LinesPerPeriod = 20;
-    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(10);
 
     private readonly Lock _gate = new();
     private long _periodStart = time.GetTimestamp();
@@ -93,11 +93,11 @@ internal sealed partial class TransportLog(ILogger logger, TimeProvider time)
     {
         lock (_gate)
         {
-            if (time.GetElapsedTime(_periodStart) >= s_period)
+            if (time.GetElapsedTime(_periodStart) >= Period)
             {
                 if (_suppressed > 0)
                 {
-                    LogSuppressed(logger, _suppressed, (int)s_period.TotalSeconds);
+                    LogSuppressed(logger, _suppressed, (int)Period.TotalSeconds);
                 }
                 (_periodStart, _lines, _suppressed) = (time.GetTimestamp(), 0, 0);
             }
