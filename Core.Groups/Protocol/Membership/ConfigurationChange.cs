@@ -244,7 +244,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups);
         else if (context.Ordering is { } ordering)
         {
-            var oracle = new CollectiveOracle(ordering, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
+            var oracle = new CollectiveOracle(ordering, attempt.Id, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
@@ -269,6 +269,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         Configuration? previous = context.Configuration;
         List<(GroupOrder, ImmutableArray<NodeId>)> groups = DescribeGroups(plan);
+        if (_traceBlocked) Unblock();
         InstallChain(plan);
         CarryOut(plan);
         if (plan.Proposal.Leavers.Contains(context.Self))
@@ -287,13 +288,13 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             Current = null;
             context.IsFrozen = false;
+            if (IsBlocked) context.Effects.Unblocked();
             IsBlocked = false;
             _stash.Clear();
             reachability.OnInstalled();
         }
         TraceConfiguration(context.Configuration!);
         context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(plan));
-        if (_traceBlocked && !isLate) Unblock();
         user.OnInstalled(previous ?? context.Configuration!, groups, told);
         if (isLate) return;
         Held[] early = [.. _future.Where(h => IsOf(h, plan.Proposal.Id))];

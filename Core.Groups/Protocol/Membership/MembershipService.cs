@@ -11,7 +11,7 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class MembershipService
 {
-    private static readonly TimeSpan s_redial = TimeSpan.FromMilliseconds(100), s_longestRedial = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan _redial = TimeSpan.FromMilliseconds(100), _longestRedial = TimeSpan.FromSeconds(1);
     private readonly NodeContext _context;
     private readonly ChannelTable _channels;
     private readonly PeerIdentity _own;
@@ -77,8 +77,8 @@ internal sealed class MembershipService
     public void OnDialFailed(string address, bool refused)
     {
         LookAgain();
-        TimeSpan wait = _dials.TryGetValue(address, out var dial) ? dial.Wait : s_redial;
-        wait = wait * 2 < s_longestRedial ? wait * 2 : s_longestRedial;
+        TimeSpan wait = _dials.TryGetValue(address, out var dial) ? dial.Wait : _redial;
+        wait = wait * 2 < _longestRedial ? wait * 2 : _longestRedial;
         _dials[address] = (_context.Now + wait, wait);
         if (!refused) return;
         foreach (Channel channel in _channels.All)
@@ -193,6 +193,7 @@ internal sealed class MembershipService
         ImmutableSortedDictionary<NodeId, string> reach = Reachability.Reach();
         if (Change.Current is { } attempt)
         {
+            _gathering.WaitsNoMore();
             if (!MustGiveUp(attempt, reach)) return false;
             Change.Abandon();
         }
@@ -292,7 +293,7 @@ internal sealed class MembershipService
 
     private void DialSoon(string address, TimeSpan after)
     {
-        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, s_redial / 2);
+        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, _redial / 2);
     }
 
     private void Dial()

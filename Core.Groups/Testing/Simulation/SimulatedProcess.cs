@@ -214,6 +214,8 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.CreditReleased(GroupId group, long bytes) => Application.OnCreditReleased(group, bytes);
 
+    void INodeEffects.Sent(long call, MessageId message) => Application.Calls.OnCompleted(call, Outcome.Done);
+
     void INodeEffects.Completed(long call, Outcome outcome) => Application.Calls.OnCompleted(call, outcome);
 
     void INodeEffects.Joined(long call, GroupId group, string name) => Application.OnJoined(call, group, name);
