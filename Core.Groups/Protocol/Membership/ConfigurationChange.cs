@@ -61,6 +61,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
         }
+        // While this node works, only its own configuration's members may change it: others ask to be let in.
+        if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
         channels.SealAll();
         Promised = proposal.Id;
         BlockedWith = [];
@@ -316,9 +318,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void CarryOut(RecoveryPlan plan)
     {
         if (context.Configuration is null) return;
+        user.BeginPlan();
         user.Carry(plan.Regular);
         TraceConfiguration(new Configuration(plan.Proposal.Id, true, plan.Together, IsPrimary: false));
         user.Carry(plan.Transitional);
+        user.EndPlan();
     }
 
     private void Enter(RecoveryPlan plan)
