@@ -37,9 +37,10 @@ internal static class Connector
 
     private static async ValueTask<Socket> ConnectAsync(HostPort target, CancellationToken ct)
     {
+        IPAddress[] addresses = await ResolveAsync(target, ct).ConfigureAwait(false);
         string failure = "the name has no address";
-        bool areAllRefused = true;
-        foreach (IPAddress address in await ResolveAsync(target, ct).ConfigureAwait(false))
+        bool areAllRefused = addresses.Length > 0;
+        foreach (IPAddress address in addresses)
         {
             var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             try
