@@ -46,7 +46,11 @@ internal static class Connector
             try
             {
                 await socket.ConnectAsync(new IPEndPoint(address, target.Port), ct).ConfigureAwait(false);
-                return socket;
+                if (!IsJoinedToItself(socket))
+                {
+                    return socket;
+                }
+                throw new SocketException((int)SocketError.ConnectionRefused);
             }
             catch (Exception e)
             {
@@ -73,4 +77,8 @@ internal static class Connector
             throw new ConnectException($"the name '{target.Host}' is not known: {e.Message}");
         }
     }
+
+    // When nobody listens at a port of this machine, and the system happens to choose the same port for the dialling socket, TCP
+    // connects that socket to itself; it would keep the port from the node that is to come back there.
+    private static bool IsJoinedToItself(Socket socket) => Equals(socket.LocalEndPoint, socket.RemoteEndPoint);
 }
