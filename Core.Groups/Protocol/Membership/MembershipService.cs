@@ -69,7 +69,7 @@ internal sealed class MembershipService
     {
         if (_context.RankOf(channel.Id) >= 0)
         {
-            Reachability.Suspect(channel.Id, reason);
+            Reachability.OnLinkLost(channel.Id, reason);
             channel.Rank = -1;
         }
     }
