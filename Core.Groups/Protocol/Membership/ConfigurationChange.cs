@@ -95,11 +95,14 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private TimeSpan Deadline(Proposal proposal) =>
         context.Now + (context.Settings.AttemptTimeout * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
 
+    /// <summary>The attempt that is to be completed or gone on from; nothing for one that left this node out.</summary>
+    private ConfigurationId? Recorded => _kept is { } kept && !kept.Proposal.Leavers.Contains(context.Self) ? kept.Proposal.Id : null;
+
     private MemberStatus DescribeSelf()
     {
         if (context.Ordering is not { } ordering)
         {
-            return new MemberStatus { Last = Last, Attempts = Attempts, Recorded = _kept?.Proposal.Id };
+            return new MemberStatus { Last = Last, Attempts = Attempts, Recorded = Recorded };
         }
         int n = ordering.Members;
         var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
@@ -116,7 +119,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             Installed = context.Configuration!.Id, Received = received, Forwarded = forwarded.ToImmutable(), Floors = Array(ordering.FloorOf),
             ReceivedBy = Array(ordering.ReceivedBy), Stable = Array(ordering.StableOf), Clock = ordering.Clock, Last = Last, Attempts = Attempts,
-            Recorded = _kept?.Proposal.Id,
+            Recorded = Recorded,
         };
 
         long[] Array(Func<int, long> value) => [.. Enumerable.Range(0, n).Select(value)];
@@ -253,7 +256,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Proposal = attempt.Proposal, Decision = attempt.Decision!, Together = attempt.Together, Chain = attempt.Chain,
             Clock = attempt.Statuses.Values.Max(s => s.Clock),
         };
-        if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups);
+        if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => Continued(g, chain)));
         else if (context.Ordering is { } ordering)
         {
             var oracle = new CollectiveOracle(ordering, attempt.Id, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
@@ -279,7 +282,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private void Install(RecoveryPlan plan, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told, bool isLate)
     {
-        Configuration? previous = context.Configuration;
         List<(GroupOrder, ImmutableArray<NodeId>)> groups = DescribeGroups(plan);
         if (_traceBlocked) Unblock();
         InstallChain(plan);
@@ -308,21 +310,34 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         TraceConfiguration(context.Configuration!);
         context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(plan));
-        user.OnInstalled(previous ?? context.Configuration!, groups, told);
+        user.OnInstalled(groups, told);
         if (isLate) return;
         Held[] early = [.. _future.Where(h => IsOf(h, plan.Proposal.Id))];
         _future.Clear();
         foreach (Held held in early) user.OnHeld(held.From, held.Header, held.Records, silently: false);
     }
 
+    /// <summary>Installs the attempts that are gone on from, the oldest first: others may have installed them and shown their views.</summary>
     private void InstallChain(RecoveryPlan plan)
     {
-        if (plan.Chain is not { } chain) return;
-        InstallChain(chain);
-        CarryOut(chain);
-        Enter(chain);
-        TraceConfiguration(context.Configuration!);
-        context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(chain));
+        var chain = new Stack<(RecoveryPlan Plan, List<(GroupOrder, ImmutableArray<NodeId>)> Groups)>();
+        for (RecoveryPlan? link = plan.Chain; link is not null; link = link.Chain) chain.Push((link, DescribeGroups(link)));
+        foreach ((RecoveryPlan link, var groups) in chain)
+        {
+            CarryOut(link);
+            Enter(link);
+            TraceConfiguration(context.Configuration!);
+            context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(link));
+            user.OnInstalled(groups, null);
+        }
+    }
+
+    /// <summary>A group as it is in a configuration that follows a plan, still by the ranks before it.</summary>
+    private GroupOrder Continued(GroupOrder group, RecoveryPlan plan)
+    {
+        ImmutableArray<NodeId> members = [.. PeersOf(plan).Select(m => m.Id)];
+        int[] view = [.. group.View.Where(rank => members.Contains(context.NodeAt(rank)))];
+        return GroupOrder.After(group, view, plan.Proposal.Id);
     }
 
     /// <summary>Delivers the rest of the old regular configuration, then the transitional configuration with the rest of all.</summary>
