@@ -14,10 +14,10 @@ namespace Core.Groups.Protocol;
 
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
-    private static readonly TimeSpan s_eager = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan _eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     private readonly List<(long Call, long[] Sequences)> _flushes = [];
-    private TimeSpan _askedAt = TimeSpan.MinValue;
+    private TimeSpan _askedAt = TimeSpan.FromDays(-1);
     private bool _isCarryingPlan;
 
     public MachineCore(NodeContext context, PeerIdentity own, LineageId lineage)
@@ -115,7 +115,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         bool waits = Calls.WaitsForPast || _flushes.Count > 0 || Groups.States.Waits;
         if (!waits || Context.Now - _askedAt < Context.Settings.AcknowledgementDelay) return;
         _askedAt = Context.Now;
-        Context.EagerUntil = Context.Now + s_eager;
+        Context.EagerUntil = Context.Now + _eager;
         foreach (Channel channel in Channels.All)
         {
             if (channel.Rank < 0) continue;
@@ -186,7 +186,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             return;
         }
         Change.OnSeenInstalled(from.Id);
-        if (header.Asks) Context.EagerUntil = Context.Now + s_eager;
+        if (header.Asks) Context.EagerUntil = Context.Now + _eager;
         Take(from.Rank, header, records, silently: false);
     }
 
@@ -228,6 +228,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     }
 
     public bool IsRetained(NodeId peer) => Change.Concerns(peer);
+
+    public void OnNumbered(Message message) => Calls.OnNumbered(message);
 
     public void Carry(int rank, Message message)
     {
@@ -276,7 +278,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
     {
-        Groups.OnGroupChanged(group, announcement, operations, oldView, isLive: true);
+        Groups.OnGroupChanged(group, announcement, oldView);
         Context.Ordering!.FloorsWanted[group] = Context.Ordering.Clock;
     }
 
@@ -284,15 +286,25 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnFrozen() => _owed.Clear();
 
-    public void Carry(IReadOnlyList<PlanStep> steps)
+    public void BeginPlan()
     {
         _isCarryingPlan = true;
+        Groups.BeginPlan();
+    }
+
+    public void EndPlan()
+    {
+        _isCarryingPlan = false;
+        Groups.EndPlan();
+    }
+
+    public void Carry(IReadOnlyList<PlanStep> steps)
+    {
         foreach (PlanStep step in steps)
         {
             if (step.Delivered is { } message) OnDelivered(message);
-            else Groups.OnGroupChanged(step.Group!, step.Announcement!, step.Operations, step.OldView, isLive: false);
+            else Groups.OnGroupChanged(step.Group!, step.Announcement!, step.OldView);
         }
-        _isCarryingPlan = false;
     }
 
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Tell(plan, Change.NodesOf);

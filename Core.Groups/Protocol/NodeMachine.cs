@@ -21,7 +21,7 @@ internal readonly record struct MachineStatistics(
 /// </summary>
 internal sealed class NodeMachine
 {
-    private static readonly TimeSpan s_stopPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan _stopPatience = TimeSpan.FromSeconds(3);
     private readonly NodeContext _context;
     private readonly MachineCore _core;
     private TimeSpan? _stopBy;
@@ -176,7 +176,7 @@ internal sealed class NodeMachine
     public void Stop(TimeSpan now)
     {
         if (!Enter(now) || _stopBy is not null) return;
-        _stopBy = now + s_stopPatience;
+        _stopBy = now + _stopPatience;
         foreach (long call in _core.Groups.Directory.EndAll()) _context.Effects.Completed(call, Outcome.Stopped);
         foreach (GroupMember group in _core.Groups.Members.Values) _core.Groups.Leave(group, 0);
     }

@@ -222,9 +222,10 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
                     SendStatus(channel);
                 }
             }
-            else if (channel.IsUrgent && channel.Asks)
+            else
             {
-                SendStatus(channel);
+                channel.OwesSince = null;
+                if (channel.Asks) SendStatus(channel);
             }
             channel.IsUrgent = false;
             if (context.Now - channel.LastSent >= context.Settings.Heartbeat) SendStatus(channel);

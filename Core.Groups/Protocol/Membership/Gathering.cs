@@ -10,7 +10,7 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class Gathering(NodeContext context, Reachability reachability)
 {
-    private static readonly TimeSpan s_firstBackoff = TimeSpan.FromMilliseconds(500), s_longestBackoff = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan _firstBackoff = TimeSpan.FromMilliseconds(500), _longestBackoff = TimeSpan.FromSeconds(15);
     private readonly SortedDictionary<NodeId, Backoff> _passed = [];
     private (NodeId Node, TimeSpan Since)? _waiting;
 
@@ -50,7 +50,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     /// <summary>A node broke an attempt: it is left out for a growing time.</summary>
     public void Pass(NodeId node)
     {
-        TimeSpan length = _passed.TryGetValue(node, out Backoff before) ? Min(before.Length * 2, s_longestBackoff) : s_firstBackoff;
+        TimeSpan length = _passed.TryGetValue(node, out Backoff before) ? Min(before.Length * 2, _longestBackoff) : _firstBackoff;
         _passed[node] = new Backoff(context.Now + length, length);
     }
 
@@ -89,6 +89,9 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
 
     private (bool, long, NodeId, int, NodeId) KeyOf(NodeId node, Presence own)
     {
+        // Members of a working configuration are in it, even where their last presence does not say so yet.
+        int rank = own.IsBlocked ? -1 : context.RankOf(node);
+        if (rank >= 0) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
         Presence presence = PresenceOf(node, own);
         ConfigurationId? session = presence.Last?.Number;
         return (presence.IsBlocked, -(session?.Epoch ?? 0), session?.Representative ?? default, presence.Configuration is null ? int.MaxValue : presence.Rank, node);

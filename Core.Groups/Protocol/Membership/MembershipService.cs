@@ -11,7 +11,7 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class MembershipService
 {
-    private static readonly TimeSpan s_redial = TimeSpan.FromMilliseconds(100), s_longestRedial = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan _redial = TimeSpan.FromMilliseconds(100), _longestRedial = TimeSpan.FromSeconds(1);
     private readonly NodeContext _context;
     private readonly ChannelTable _channels;
     private readonly PeerIdentity _own;
@@ -69,7 +69,7 @@ internal sealed class MembershipService
     {
         if (_context.RankOf(channel.Id) >= 0)
         {
-            Reachability.Suspect(channel.Id, reason);
+            Reachability.OnLinkLost(channel.Id, reason);
             channel.Rank = -1;
         }
     }
@@ -77,8 +77,8 @@ internal sealed class MembershipService
     public void OnDialFailed(string address, bool refused)
     {
         LookAgain();
-        TimeSpan wait = _dials.TryGetValue(address, out var dial) ? dial.Wait : s_redial;
-        wait = wait * 2 < s_longestRedial ? wait * 2 : s_longestRedial;
+        TimeSpan wait = _dials.TryGetValue(address, out var dial) ? dial.Wait : _redial;
+        wait = wait * 2 < _longestRedial ? wait * 2 : _longestRedial;
         _dials[address] = (_context.Now + wait, wait);
         if (!refused) return;
         foreach (Channel channel in _channels.All)
@@ -122,8 +122,7 @@ internal sealed class MembershipService
     private bool Propose(Channel from, Proposal proposal)
     {
         if (Change.OnProposal(proposal)) return Change.Current?.Id == proposal.Id;
-        if (_told is { } told && proposal.Id > Change.Promised) Send(from, told);     // tells it why not
-        else if (_told is not null && proposal.Id < Change.Promised) Send(from, Describe(Reachability.Reach()));
+        Send(from, Describe(Reachability.Reach()));      // tells it why not
         return false;
     }
 
@@ -191,13 +190,15 @@ internal sealed class MembershipService
     {
         if (Change.IsOver) return false;
         ImmutableSortedDictionary<NodeId, string> reach = Reachability.Reach();
-        if (Change.Current is { } attempt)
-        {
-            if (!MustGiveUp(attempt, reach)) return false;
-            Change.Abandon();
-        }
         Presence own = Describe(reach);
         Gathering.Choice choice = _gathering.Choose(own, reach);
+        if (Change.Current is { } attempt)
+        {
+            _gathering.WaitsNoMore();
+            if (!MustGiveUp(attempt, reach) && !IsOutdated(attempt, choice)) return false;
+            Change.Abandon();
+            return true;
+        }
         if (choice.Representative == _context.Self)
         {
             _gathering.WaitsNoMore();
@@ -227,6 +228,11 @@ internal sealed class MembershipService
         && configuration.Members.All(m => m == _context.Self || Reachability.AreAdjacent(_context.Self, m, reach));
 
     private static bool SameNodes(ImmutableArray<NodeId> a, ImmutableArray<NodeId> b) => a.Length == b.Length && a.All(b.Contains);
+
+    /// <summary>This node's own proposal, to nodes that meanwhile say that they belong elsewhere.</summary>
+    private bool IsOutdated(Attempt attempt, Gathering.Choice choice) =>
+        attempt.Id.Representative == _context.Self && !attempt.IsExchanging
+        && (choice.Representative != _context.Self || attempt.WithoutStatus.Any(m => !choice.Members.Contains(m)));
 
     private bool MustGiveUp(Attempt attempt, ImmutableSortedDictionary<NodeId, string> reach)
     {
@@ -292,7 +298,7 @@ internal sealed class MembershipService
 
     private void DialSoon(string address, TimeSpan after)
     {
-        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, s_redial / 2);
+        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, _redial / 2);
     }
 
     private void Dial()

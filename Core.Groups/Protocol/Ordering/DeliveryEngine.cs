@@ -4,14 +4,15 @@
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
 namespace Core.Groups.Protocol.Ordering;
 
-internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, int plan = 0)
+internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, int plan = 0)
 {
     private readonly SortedDictionary<GroupId, GroupOrder> _groups = [];
     private readonly List<StreamProgress> _waitingStreams = [];
     private readonly List<GroupOrder> _withTotals = [];
     private readonly List<GroupOrder> _changing = [];
     private readonly List<Message> _orphans = [];
-    private readonly HashSet<Message> _consumedAnnouncements = [];
+    /// <summary>Announcements that let this node into a group, until their GBCAST takes it in: they may leave the log before.</summary>
+    private readonly Dictionary<Dependency, Message> _invitations = [];
 
     public IReadOnlyDictionary<GroupId, GroupOrder> Groups => _groups;
     public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
@@ -28,9 +29,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A copy with the groups as they are and nothing pending: its owner routes what is not delivered.</summary>
     public DeliveryEngine Fork(IOrderingOracle otherOracle, IOrderingSink otherSink, int otherPlan)
     {
-        var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, otherPlan);
+        var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, otherPlan);
         foreach (GroupOrder group in _groups.Values) fork.Add(group.Fork());
-        fork._consumedAnnouncements.UnionWith(_consumedAnnouncements);
+        foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
         return fork;
     }
 
@@ -48,6 +49,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         if (message.Kind == MessageKind.Announcement && !to.Via.Contains(self))
         {
             MarkDone(message);       // a joiner only needs to know it
+            _invitations[new Dependency(message.Sender, message.Sequence)] = message;
             AdoptOrphans(to.Group);
             return;
         }
@@ -226,7 +228,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (Message message in group.OpenMessages ?? []) MarkDone(message);
         GroupOperation[] operations = group.Operations;
         int[] oldView = group.View;
-        group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{configuration}:{group.Epoch + 1}");
+        group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{oracle.Place}:{group.Epoch + 1}");
         List<Message>? future = group.Future;
         group.Future = null;
         if (!group.ViewSet.Contains(self))
@@ -249,9 +251,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
-            if (told.Announcement.Sender >= logs.Length || logs[told.Announcement.Sender].Find(told.Announcement.Sequence) is not { } announcement) continue;
+            if (!_invitations.Remove(told.Announcement, out Message? announcement)) continue;
             GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
-            if (!Array.Exists(operations, o => o.IsJoin && o.Rank == self) || !_consumedAnnouncements.Add(announcement)) continue;
             var group = new GroupOrder(id, told.GroupName, told.View, told.Number, told.ViewId)
             {
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,

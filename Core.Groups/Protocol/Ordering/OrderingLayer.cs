@@ -6,9 +6,12 @@
 // detector has judged it, which bounds the delay; correctness does not depend on it.
 namespace Core.Groups.Protocol.Ordering;
 
-/// <summary>Hands a numbered message to the link of a member.</summary>
+/// <summary>Hands numbered messages to the links of the members.</summary>
 internal interface IMessageCarrier
 {
+    /// <summary>A message of this node has its number; it is carried, and delivered here, right after.</summary>
+    void OnNumbered(Message message);
+
     void Carry(int rank, Message message);
 }
 
@@ -22,7 +25,6 @@ internal sealed class OrderingLayer : IOrderingOracle
     private readonly List<StreamState> _past = [];
     private readonly List<PastEntry> _named = [];
     private readonly IMessageCarrier _carrier;
-    private readonly IOrderingSink _sink;
     private int _sweepAt = 64;
     private long _sequence;
 
@@ -31,7 +33,6 @@ internal sealed class OrderingLayer : IOrderingOracle
         Id = id;
         Self = self;
         Clock = clock;
-        _sink = sink;
         _carrier = carrier;
         _logs = new SenderLog[members];
         for (int i = 0; i < members; i++) _logs[i] = new SenderLog();
@@ -40,7 +41,8 @@ internal sealed class OrderingLayer : IOrderingOracle
         _settled = new long[members];
         _receivedBy = new long[members];
         _deliveredBy = new long[members];
-        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString());
+        Place = id.ToString();
+        Engine = new DeliveryEngine(self, _logs, this, sink);
     }
 
     public ConfigurationId Id { get; }
@@ -63,6 +65,7 @@ internal sealed class OrderingLayer : IOrderingOracle
     public long ReceivedBy(int rank) => _receivedBy[rank];
 
     public bool IsTransitional => false;
+    public string Place { get; }
     public long Floor(int rank, GroupOrder group) => _floors[rank];
     public bool IsStable(Message message) => message.Sequence <= _stable[message.Sender];
     public bool IsStable(Dependency dependency) => dependency.Sequence <= _stable[dependency.Sender];
@@ -266,6 +269,7 @@ internal sealed class OrderingLayer : IOrderingOracle
         };
         SenderLog log = _logs[Self];
         log.Append(message);
+        _carrier.OnNumbered(message);
         foreach (int rank in to.Members)
         {
             if (rank != Self) _carrier.Carry(rank, message);

@@ -22,6 +22,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     private readonly LinkedList<Waiting> _waiting = [];
     private readonly Dictionary<GroupId, int> _waitingIn = [];
     private readonly HashSet<GroupId> _stopped = [];
+    private (Cast Cast, long Number)? _emitting;
     private long _calls;
 
     private sealed class Waiting(Cast cast, PastEntry[]? past, long number)
@@ -55,12 +56,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     private void Wait(in Cast cast)
     {
         PastEntry[]? past = cast.Kind.IsCausal() && context.Ordering is { } ordering ? ordering.CapturePast() : null;
-        long number = 0;
-        if (cast.To is null)
-        {
-            number = ++_calls;
-            context.Trace(TraceKind.Call, line => line with { Call = number });
-        }
+        long number = ++_calls;
+        context.Trace(TraceKind.Call, line => line with { Call = number });
         _waiting.AddLast(new Waiting(cast, past, number));
         if (cast.To is null) _waitingIn[cast.Group] = _waitingIn.GetValueOrDefault(cast.Group) + 1;
     }
@@ -112,7 +109,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             WaitsForPast = true;
             return false;
         }
-        Finish(cast, ordering.Emit(cast.Kind, to!, cast.Body, dependencies, cast.Flags, cast.RequestId, cast.Caller), number);
+        _emitting = (cast, number);
+        ordering.Emit(cast.Kind, to!, cast.Body, dependencies, cast.Flags, cast.RequestId, cast.Caller);
         return true;
     }
 
@@ -134,10 +132,9 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             ReadOnlyMemory<byte> piece = cast.Body[waiting.Sent..Math.Min(cast.Body.Length, waiting.Sent + context.Settings.PieceSize)];
             waiting.Sent += piece.Length;
             bool isLast = waiting.Sent == cast.Body.Length;
-            Message message = ordering.Emit(cast.Kind, to!, piece, dependencies, isLast ? cast.Flags : MessageFlags.MorePieces, isLast ? cast.RequestId : 0, isLast ? cast.Caller : null);
-            if (!isLast) continue;
-            Finish(cast, message, waiting.Number);
-            return true;
+            if (isLast) _emitting = (cast, waiting.Number);
+            ordering.Emit(cast.Kind, to!, piece, dependencies, isLast ? cast.Flags : MessageFlags.MorePieces, isLast ? cast.RequestId : 0, isLast ? cast.Caller : null);
+            if (isLast) return true;
         }
         return false;
     }
@@ -177,8 +174,11 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         return true;
     }
 
-    private void Finish(in Cast cast, Message message, long number)
+    /// <summary>A message has its number. Of a large one its last piece stands for the whole.</summary>
+    public void OnNumbered(Message message)
     {
+        if (_emitting is not var (cast, number)) return;      // a message of a GBCAST, or a piece
+        _emitting = null;
         Sent++;
         if (cast.To is null) groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead);
         if (context.Settings.Tracing) TraceSend(cast, message, number);
@@ -206,9 +206,16 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         {
             if (node.Value.Cast.Call != call || node.Value.Sent > 0) continue;
             Remove(node);
+            GiveBack(node.Value.Cast);
             return true;
         }
         return false;
+    }
+
+    /// <summary>A message that is never sent uses no credit.</summary>
+    private void GiveBack(in Cast cast)
+    {
+        if (cast.To is null && groups.Find(cast.Group) is not null) context.Effects.CreditReleased(cast.Group, cast.Body.Length + CreditAccount.MessageOverhead);
     }
 
     /// <summary>The node left a group, or everything (null) ends.</summary>

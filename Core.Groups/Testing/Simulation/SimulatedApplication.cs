@@ -1,5 +1,6 @@
 // The scripted application of one incarnation: joins, sends, answers, and handles what is delivered in its own time.
 // Keeps: what a host keeps. One handler of a group at a time, in delivery order; sends only within the credit.
+using Core.Groups.Protocol.Groups;
 using Core.Groups.Protocol;
 
 namespace Core.Groups.Testing.Simulation;
@@ -58,12 +59,11 @@ internal sealed class SimulatedApplication(
         if (IsStopping || Find(group) is not { IsLeaving: false, IsLoaded: true } replica) return null;
         SentMessage message = cluster.Announce(process.Id, group, order, size);
         byte[] body = MessageBody.Make(message.Marker, hops, mayIgnore: false, size);
-        WithCredit(replica, body.Length, () =>
+        WithCredit(replica, body.Length + CreditAccount.MessageOverhead, () =>
         {
             long call = Calls.Begin($"multicast {order} in {group}", outcome =>
             {
                 if (outcome == Outcome.Done) replica.Sent.Add(message.Marker);
-                else replica.CreditUsed -= body.Length;
             });
             process.Call(now => process.Machine.Multicast(now, call, replica.Id, order, body));
         });
@@ -77,7 +77,7 @@ internal sealed class SimulatedApplication(
         SentMessage message = cluster.Announce(process.Id, group, order, MessageBody.MinimumSize);
         byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: timeout is not null, 0);
         GroupReplica? replica = Find(group);
-        if (replica is not null) WithCredit(replica, body.Length, Ask);
+        if (replica is not null) WithCredit(replica, body.Length + CreditAccount.MessageOverhead, Ask);
         else Ask();
         return message;
 

@@ -100,7 +100,7 @@ public sealed class MessageAndConfigurationTests : CheckerTests
     public void A_bad_configuration(string line, string words) => Finds("configuration", words, "a conf c1 [a b] primary\n" + line);
 
     [Fact]
-    public void An_epoch_that_does_not_rise() => Finds("configuration", "The epoch did not rise", """
+    public void An_epoch_that_falls() => Finds("configuration", "The epoch fell", """
         a conf 7@a.1 [a] primary
         a trans 6@a.1 [a]
         a conf 6@a.1 [a] primary

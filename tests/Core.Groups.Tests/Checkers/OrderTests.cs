@@ -141,6 +141,39 @@ public sealed class OrderTests : CheckerTests
         """);
 
     [Fact]
+    public void A_joiner_is_held_to_the_past_in_a_group_from_its_state_on()
+    {
+        const string Joiner = Three + """
+            a view /h 1 w1 [a] +a
+            a,c view /h 2 w2 [a c] +c
+            a send m1 causal /h
+            a send m2 causal /g
+            c deliver m2
+            c state /h 2
+            c deliver m1
+            """;
+        Passes(Joiner);
+        Finds("causal order", "c.1 delivered m2 before m1", Joiner.Replace("c deliver m2\nc state /h 2", "c state /h 2\nc deliver m2", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_group_broadcast_is_in_the_past_when_it_is_delivered()
+    {
+        Passes(Three + """
+            a send m1 group /g
+            a send m2 causal /g
+            a,b,c deliver m2
+            a,b,c deliver m1
+            """);
+        Finds("causal order", "c.1 delivered m2 without m1", Three + """
+            a send m1 group /g
+            a,b deliver m1
+            b send m2 causal /g
+            c deliver m2
+            """);
+    }
+
+    [Fact]
     public void A_circle_of_sends_and_deliveries() => Finds("causal order", "before it could have been sent", Three + """
         a deliver m2
         a send m1 causal /g

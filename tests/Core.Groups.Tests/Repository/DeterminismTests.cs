@@ -7,10 +7,10 @@ namespace Core.Groups.Tests.Repository;
 public sealed partial class DeterminismTests
 {
     [Fact]
-    public void DeterministicSourcesHaveNoLockAndNoAwait() => Assert.Empty(RepositoryFiles.Sources.SelectMany(WrongWords));
+    public void DeterministicSourcesHaveNoLockAndNoAwait() => Violations.None(RepositoryFiles.Sources.SelectMany(WrongWords));
 
     [Fact]
-    public void DeterministicTypesReferToNothingBanned() => Assert.Empty(
+    public void DeterministicTypesReferToNothingBanned() => Violations.None(
         typeof(NodeId).Assembly.GetTypes().Where(type => Layers.Deterministic.Contains(Layers.Of(type))).SelectMany(BannedReferences));
 
     [Fact]

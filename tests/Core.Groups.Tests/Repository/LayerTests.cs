@@ -6,22 +6,31 @@ namespace Core.Groups.Tests.Repository;
 public sealed partial class LayerTests
 {
     [Fact]
-    public void SourcesNameOnlyLayersThatTheyMayUse() => Assert.Empty(RepositoryFiles.Sources.SelectMany(WrongNames));
+    public void SourcesNameOnlyLayersThatTheyMayUse() => Violations.None(RepositoryFiles.Sources.SelectMany(WrongNames));
 
     [Fact]
     public void CompiledTypesReferOnlyToLayersThatTheyMayUse() =>
-        Assert.Empty(typeof(NodeId).Assembly.GetTypes().SelectMany(type => WrongReferences(type, Layers.Of)));
+        Violations.None(typeof(NodeId).Assembly.GetTypes().SelectMany(type => WrongReferences(type, Layers.Of)));
 
     [Fact]
     public void EverySourceOfTheLibraryStandsInALayer() =>
-        Assert.Empty(RepositoryFiles.Sources.Where(f => f.IsUnder(Layers.Project) && !Layers.Allowed.ContainsKey(Layers.Of(f) ?? "")).Select(f => f.Path));
+        Violations.None(RepositoryFiles.Sources.Where(f => f.IsUnder(Layers.Project) && !Layers.Allowed.ContainsKey(Layers.Of(f) ?? "")).Select(f => f.Path));
 
     [Fact]
-    public void NamespacesFollowFolders() => Assert.Empty(RepositoryFiles.Sources.Where(f => Layers.Of(f) is not null).SelectMany(WrongNamespace));
+    public void NamespacesFollowFolders() => Violations.None(RepositoryFiles.Sources.Where(f => Layers.Of(f) is not null).SelectMany(WrongNamespace));
 
     [Fact]
     public void EveryPublicTypeIsFoundInItsFolder() =>
-        Assert.Empty(typeof(NodeId).Assembly.GetTypes().Where(type => type.Namespace == Layers.Project && Layers.Of(type) is null).Select(type => type.Name));
+        Violations.None(typeof(NodeId).Assembly.GetTypes().Where(type => type.Namespace == Layers.Project && Layers.Of(type) is null).Select(type => type.Name));
+
+    [Fact]
+    public void TheLayersOfTypesAreKnown()
+    {
+        Assert.Equal("Model", Layers.Of(typeof(NodeId)));
+        Assert.Equal("Protocol", Layers.Of(typeof(Core.Groups.Protocol.NodeMachine)));
+        Assert.Null(Layers.Of(typeof(string)));
+        Assert.Contains(RepositoryFiles.Sources, file => file.Path == "Core.Groups/Protocol/NodeMachine.cs" && Layers.Of(file) == "Protocol");
+    }
 
     [Theory]
     [InlineData("Protocol", "using Core.Groups.Hosting;")]

@@ -8,21 +8,21 @@ public sealed partial class ProjectTests
 {
     [Fact]
     public void EveryProjectHasAReadme() =>
-        Assert.Empty(RepositoryFiles.Projects.Where(project => !RepositoryFiles.Exists(ReadmeOf(project))).Select(project => $"{ReadmeOf(project)} is missing"));
+        Violations.None(RepositoryFiles.Projects.Where(project => !RepositoryFiles.Exists(ReadmeOf(project))).Select(project => $"{ReadmeOf(project)} is missing"));
 
     [Fact]
     public void EveryProjectIsInTheSolution() =>
-        Assert.Empty(NotInSolution(RepositoryFiles.Projects.Select(project => project.Path), RepositoryFiles.ReadOne("Toolkit.sln").Text));
+        Violations.None(NotInSolution(RepositoryFiles.Projects.Select(project => project.Path), RepositoryFiles.ReadOne("Toolkit.sln").Text));
 
     [Fact]
-    public void NoProjectNamesAPackageVersion() => Assert.Empty(RepositoryFiles.Projects.SelectMany(PackageVersions));
+    public void NoProjectNamesAPackageVersion() => Violations.None(RepositoryFiles.Projects.SelectMany(PackageVersions));
 
     [Fact]
-    public void DependenciesBetweenProjectsPointOneWay() => Assert.Empty(RepositoryFiles.Projects.SelectMany(WrongReferences));
+    public void DependenciesBetweenProjectsPointOneWay() => Violations.None(RepositoryFiles.Projects.SelectMany(WrongReferences));
 
     [Fact]
     public void ToolkitsSeeThePublicApiOnly() =>
-        Assert.Empty(RepositoryFiles.Projects.Concat(RepositoryFiles.Sources).SelectMany(OpenedToOthers));
+        Violations.None(RepositoryFiles.Projects.Concat(RepositoryFiles.Sources).SelectMany(OpenedToOthers));
 
     [Fact]
     public void AProjectOutsideTheSolutionIsSeen() =>
