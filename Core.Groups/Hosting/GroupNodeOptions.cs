@@ -1,0 +1,118 @@
+// What a node is configured with. Read once, by GroupNode.StartAsync; later changes have no effect.
+using System.Globalization;
+using Core.Groups.Tracing;
+using Microsoft.Extensions.Logging;
+
+namespace Core.Groups;
+
+/// <summary>The options of a <see cref="GroupNode"/>.</summary>
+public sealed class GroupNodeOptions
+{
+    /// <summary>The node's name: stable, and unique among the live nodes of a cluster. At most 200 characters.</summary>
+    public string Name { get; set; } = "";
+
+    /// <summary>Where to listen, <c>host:port</c>. Port 0 takes any free port.</summary>
+    public string Listen { get; set; } = "127.0.0.1:0";
+
+    /// <summary>
+    /// The address under which the others reach this node, <c>host:port</c>. Null: as <see cref="Listen"/>; if that is a
+    /// wildcard, the seed that names this machine and port, else the machine's host name.
+    /// </summary>
+    public string? Advertise { get; set; }
+
+    /// <summary>
+    /// Addresses of nodes to find the cluster by. All nodes give the same list: the nodes that listen there are the
+    /// electorate. Empty: the node starts a cluster alone.
+    /// </summary>
+    public IList<string> Seeds { get; set; } = [];
+
+    /// <summary>The cluster's name; nodes of another cluster are refused.</summary>
+    public string Cluster { get; set; } = "default";
+
+    /// <summary>The key that every node of the cluster must prove to know; at least 16 bytes. Null: loopback addresses only.</summary>
+    public byte[]? ClusterKey { get; set; }
+
+    /// <summary>A second key that is accepted too, while keys are being changed.</summary>
+    public byte[]? PreviousClusterKey { get; set; }
+
+    /// <summary>Whether to listen on other than loopback addresses without a key.</summary>
+    public bool AllowInsecure { get; set; }
+
+    /// <summary>The site attribute, for placement; may be empty.</summary>
+    public string Site { get; set; } = "";
+
+    /// <summary>The node's weight in majorities, from 0 to 1000.</summary>
+    public int Weight { get; set; } = 1;
+
+    /// <summary>The electorate weight that every primary configuration needs; 0: a majority of the seeds.</summary>
+    public int MinimumPrimaryWeight { get; set; }
+
+    /// <summary>How often an otherwise silent link says that it lives. From 5 milliseconds to 1 minute.</summary>
+    public TimeSpan Heartbeat { get; set; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>The silence after which a peer is suspected. At least twice <see cref="Heartbeat"/>, at most 10 minutes.</summary>
+    public TimeSpan SuspectAfter { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>The folder for trace files (one per incarnation). Null: no trace.</summary>
+    public string? TracePath { get; set; }
+
+    /// <summary>
+    /// Called with every trace event from the first on, as <see cref="GroupNode.Traced"/> is. Setting it switches
+    /// tracing on, without a file if <see cref="TracePath"/> is null.
+    /// </summary>
+    public Action<TraceEvent>? Traced { get; set; }
+
+    /// <summary>The largest message in bytes, its envelope (a few bytes) included. From 1 KiB to 1 GiB.</summary>
+    public int MaximumMessageSize { get; set; } = 16 << 20;
+
+    /// <summary>The bytes per group that this node may have under way before a send waits. From 1 KiB to 1 GiB.</summary>
+    public int CreditWindow { get; set; } = 4 << 20;
+
+    /// <summary>Where the node logs; null: nowhere.</summary>
+    public ILoggerFactory? LoggerFactory { get; set; }
+
+    /// <summary>The serializer of typed messages.</summary>
+    public IPayloadSerializer Serializer { get; set; } = new JsonPayloadSerializer();
+
+    /// <summary>Whether, after an exclusion, the new incarnation joins the groups of the old one again, with state transfer.</summary>
+    public bool RejoinGroups { get; set; } = true;
+
+    /// <summary>Checks the options.</summary>
+    /// <exception cref="ArgumentException">An option is wrong; the message names it and says what it must be.</exception>
+    public void Validate()
+    {
+        Require(!string.IsNullOrWhiteSpace(Name) && Name.Length <= 200, nameof(Name), "must have 1 to 200 characters");
+        Require(!string.IsNullOrEmpty(Cluster) && Cluster.Length <= 200, nameof(Cluster), "must have 1 to 200 characters");
+        Require(Site is not null && Site.Length <= 200, nameof(Site), "must have at most 200 characters (and may be empty)");
+        Require(IsAddress(Listen, lowestPort: 0), nameof(Listen), $"must be host:port, but is '{Listen}'");
+        Require(Advertise is null || IsAddress(Advertise, lowestPort: 1), nameof(Advertise), $"must be host:port with a port other than 0, but is '{Advertise}'");
+        Require(Seeds is not null && Seeds.All(s => IsAddress(s, lowestPort: 1)), nameof(Seeds), "must be addresses host:port with a port other than 0");
+        Require(Seeds!.Distinct(StringComparer.Ordinal).Count() == Seeds!.Count, nameof(Seeds), "must not name an address twice");
+        Require(ClusterKey is null or { Length: >= 16 }, nameof(ClusterKey), "must have at least 16 bytes");
+        Require(PreviousClusterKey is null or { Length: >= 16 }, nameof(PreviousClusterKey), "must have at least 16 bytes");
+        Require(PreviousClusterKey is null || ClusterKey is not null, nameof(PreviousClusterKey), "needs ClusterKey: set the new key there");
+        Require(Weight is >= 0 and <= 1000, nameof(Weight), "must be from 0 to 1000");
+        Require(MinimumPrimaryWeight >= 0, nameof(MinimumPrimaryWeight), "must not be negative (0: a majority of the seeds)");
+        Require(Heartbeat >= TimeSpan.FromMilliseconds(5) && Heartbeat <= TimeSpan.FromMinutes(1), nameof(Heartbeat), "must be from 5 milliseconds to 1 minute");
+        Require(SuspectAfter >= 2 * Heartbeat && SuspectAfter <= TimeSpan.FromMinutes(10), nameof(SuspectAfter), "must be from twice Heartbeat to 10 minutes");
+        Require(MaximumMessageSize is >= 1 << 10 and <= 1 << 30, nameof(MaximumMessageSize), "must be from 1 KiB to 1 GiB");
+        Require(CreditWindow is >= 1 << 10 and <= 1 << 30, nameof(CreditWindow), "must be from 1 KiB to 1 GiB");
+        Require(Serializer is not null, nameof(Serializer), "must be set");
+    }
+
+    private static bool IsAddress(string? address, int lowestPort)
+    {
+        int colon = address?.LastIndexOf(':') ?? -1;
+        return colon > 0
+            && int.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int port)
+            && port >= lowestPort && port <= 65535;
+    }
+
+    private static void Require(bool condition, string option, string rule)
+    {
+        if (!condition)
+        {
+            throw new ArgumentException($"GroupNodeOptions.{option} {rule}.", option);
+        }
+    }
+}

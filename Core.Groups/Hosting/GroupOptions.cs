@@ -1,0 +1,14 @@
+namespace Core.Groups;
+
+/// <summary>How this node takes part in a group.</summary>
+public sealed class GroupOptions
+{
+    /// <summary>How the group's state is passed on to joiners; null: the group has none. The same at all members.</summary>
+    public StateTransfer? State { get; set; }
+
+    /// <summary>Called once, before the join: register the handlers here, and no delivery is held.</summary>
+    public Action<ProcessGroup>? Configure { get; set; }
+
+    /// <summary>Called with every view, in delivery order, one at a time with the handlers.</summary>
+    public Func<View, ValueTask>? OnView { get; set; }
+}

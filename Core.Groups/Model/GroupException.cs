@@ -1,0 +1,112 @@
+// What can go wrong for a caller, as types that it can act on. Each message says what to do.
+// Time-outs are TimeoutException; misuse is ArgumentException or InvalidOperationException.
+namespace Core.Groups;
+
+/// <summary>The base of this library's errors.</summary>
+public abstract class GroupException : Exception
+{
+    private protected GroupException(string message, Exception? inner = null) : base(message, inner) { }
+}
+
+/// <summary>This node is not, or no longer, a member of the group.</summary>
+/// <param name="group">The group's name.</param>
+public sealed class NotMemberException(string group)
+    : GroupException($"This node is not a member of '{group}' (any more). Join the group first.")
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+}
+
+/// <summary>
+/// The others went on without this node: its incarnation is over. It comes back as a new one, and its groups are
+/// joined again if <see cref="GroupNodeOptions.RejoinGroups"/> says so.
+/// </summary>
+/// <param name="reason">Why the incarnation ended.</param>
+/// <param name="outcomeUnknown">Whether the operation may have had its effect.</param>
+public sealed class ExcludedException(string reason, bool outcomeUnknown)
+    : GroupException($"This incarnation of the node is over: {reason}. Wait until the group is joined again, look at its state, then retry.")
+{
+    /// <summary>Whether the operation may have had its effect all the same.</summary>
+    public bool OutcomeUnknown { get; } = outcomeUnknown;
+}
+
+/// <summary>The node has stopped, or stopped before the operation ended.</summary>
+/// <param name="outcomeUnknown">Whether the operation may have had its effect.</param>
+/// <param name="inner">What ended the node, if it was an error.</param>
+public sealed class NodeStoppedException(bool outcomeUnknown, Exception? inner = null)
+    : GroupException("The node has stopped. Start a new one.", inner)
+{
+    /// <summary>Whether the operation may have had its effect all the same.</summary>
+    public bool OutcomeUnknown { get; } = outcomeUnknown;
+}
+
+/// <summary>A message is larger than <see cref="GroupNodeOptions.MaximumMessageSize"/>.</summary>
+/// <param name="size">The size of the message in bytes, its envelope included.</param>
+/// <param name="maximum">The limit in bytes.</param>
+public sealed class MessageTooLargeException(long size, int maximum)
+    : GroupException($"The message has {size} bytes, the limit (GroupNodeOptions.MaximumMessageSize) is {maximum}. Send it in parts or raise the limit at all nodes.")
+{
+    /// <summary>The size of the message in bytes.</summary>
+    public long Size { get; } = size;
+
+    /// <summary>The limit in bytes.</summary>
+    public int Maximum { get; } = maximum;
+}
+
+/// <summary>There is no group of this name.</summary>
+/// <param name="group">The group's name.</param>
+public sealed class GroupNotFoundException(string group)
+    : GroupException($"There is no group '{group}' in this cluster. A group exists while it has members.")
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+}
+
+/// <summary>This node is already a member of the group, or is joining it.</summary>
+/// <param name="group">The group's name.</param>
+public sealed class AlreadyMemberException(string group)
+    : GroupException($"This node is already a member of '{group}' or is joining it. A node joins a group once; share its ProcessGroup.")
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+}
+
+/// <summary>The group's state could not be saved at the donor or loaded at the joiner: the join was undone.</summary>
+/// <param name="group">The group's name.</param>
+/// <param name="reason">What went wrong.</param>
+/// <param name="inner">The callback's own error, if it was thrown here.</param>
+public sealed class StateTransferException(string group, string reason, Exception? inner = null)
+    : GroupException($"The state of '{group}' could not be transferred, the join was undone: {reason}", inner)
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+}
+
+/// <summary>A live node of the cluster has this node's name.</summary>
+/// <param name="name">The name.</param>
+/// <param name="address">The address of the node that has it.</param>
+public sealed class NameTakenException(string name, string address)
+    : GroupException($"The name '{name}' is taken by a live node at {address}. Stop that node, or give this one another name.")
+{
+    /// <summary>The name.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>The address of the node that has the name.</summary>
+    public string Address { get; } = address;
+}
+
+/// <summary>
+/// A handler sent more than twice the credit window to its own group. Inside a handler a send does not wait (two
+/// handlers that wait for each other's credit would never end), so what it may overdraw is bounded.
+/// </summary>
+/// <param name="group">The group's name.</param>
+/// <param name="window">The credit window in bytes.</param>
+public sealed class OverdraftException(string group, int window)
+    : GroupException($"A handler of '{group}' has sent more than twice the credit window of {window} bytes. Send from outside the handler, or raise GroupNodeOptions.CreditWindow.")
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+
+    /// <summary>The credit window in bytes.</summary>
+    public int Window { get; } = window;
+}
