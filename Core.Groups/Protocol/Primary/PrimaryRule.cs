@@ -10,8 +10,7 @@ namespace Core.Groups.Protocol.Primary;
 /// <param name="Stays">False: it votes and records, and is not in the configuration that follows.</param>
 /// <param name="Last">The last primary session that it knows of.</param>
 /// <param name="Attempts">Attempts that it recorded and whose outcome it does not know.</param>
-/// <param name="Installed">The configuration that it is in.</param>
-internal sealed record Voter(NodeId Id, int Weight, bool IsElector, bool Stays, Session? Last, ImmutableArray<Session> Attempts, ConfigurationId? Installed);
+internal sealed record Voter(NodeId Id, int Weight, bool IsElector, bool Stays, Session? Last, ImmutableArray<Session> Attempts);
 
 /// <summary>The rule's answer.</summary>
 /// <param name="IsPrimary">Whether the proposed configuration is primary.</param>
@@ -97,7 +96,7 @@ internal static class PrimaryRule
     /// A member of the attempt that never recorded it says so: then nobody can have installed it. So does a member that has
     /// gone on in another lineage, where an attempt that might have formed would have been completed first.
     /// </summary>
-    private static bool HasFailed(Session attempt, IReadOnlyList<Voter> voters) =>
+    public static bool HasFailed(Session attempt, IReadOnlyList<Voter> voters) =>
         voters.Any(v => attempt.Contains(v.Id) && !v.Attempts.Contains(attempt)
             && !(v.Last is { } last && last.Lineage == attempt.Lineage && last.Number >= attempt.Number));
 
