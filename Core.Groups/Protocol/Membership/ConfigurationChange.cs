@@ -194,7 +194,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// This node recorded an attempt that others may have completed, and what is decided here goes on from another session:
     /// its vote is given, so it can only come back as a new incarnation.
     /// </summary>
-    private bool HoldsPending(Attempt attempt) => Attempts.Any(a => !PrimaryRule.HasFailed(a, Voters(attempt)));
+    private bool HoldsPending(Attempt attempt) => Attempts.Any(a => PrimaryRule.IsPending(a, Voters(attempt)));
 
     private void ShareMessages(Attempt attempt, OrderingLayer ordering)
     {
