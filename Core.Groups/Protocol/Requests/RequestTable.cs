@@ -21,6 +21,7 @@ internal sealed class RequestTable(NodeContext context)
 
         public int Wanted => mode switch
         {
+            ReplyMode.None => 0,
             ReplyMode.First => 1,
             ReplyMode.Count => count,
             ReplyMode.Majority => (Members!.Length / 2) + 1,
