@@ -220,13 +220,8 @@ internal sealed class MembershipService
         if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
         if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
         if (Change.IsInterrupted || _context.Configuration is null) return true;
-        return !choice.Leavers.IsEmpty || choice.Members.Any(IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
+        return !choice.Leavers.IsEmpty || choice.Members.Any(_gathering.IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
     }
-
-    /// <summary>A member that did not hear that this configuration was decided, and gave up: only another change brings it along.</summary>
-    private bool IsLeftBehind(NodeId member) =>
-        member != _context.Self && Reachability.Of(member) is { IsStuck: true } presence && presence.Configuration != _context.Configuration!.Id
-        && presence.Promised >= _context.Configuration.Id.Epoch;
 
     private bool IsHealthy(ImmutableSortedDictionary<NodeId, string> reach) =>
         _context.Configuration is { } configuration && !Change.IsInterrupted && Change.BlockedWith.IsEmpty && !IsLeaving
