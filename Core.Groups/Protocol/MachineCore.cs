@@ -423,9 +423,9 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         else if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
     }
 
-    private void OnRequestEnded(long call)
+    private void OnRequestEnded(long call, bool wasSent)
     {
-        Calls.Cancel(call);
+        if (!wasSent) Calls.Cancel(call);
         Callers.Withdraw(call);
     }
 
@@ -440,6 +440,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void OnGroupEnded(GroupMember group)
     {
+        Groups.Directory.Retry(group.Name);
         Calls.End(group.Id, Outcome.NotMember);
         Contacts.OnGroupEnded(group.Id);
         Credit.OnEnded(group);

@@ -21,6 +21,7 @@ internal sealed class RequestTable(NodeContext context)
 
         public int Wanted => mode switch
         {
+            ReplyMode.None => 0,
             ReplyMode.First => 1,
             ReplyMode.Count => count,
             ReplyMode.Majority => (Members!.Length / 2) + 1,
@@ -33,8 +34,8 @@ internal sealed class RequestTable(NodeContext context)
 
     public int Count => _pending.Count;
 
-    /// <summary>Told of every end: what is still queued of the request is withdrawn.</summary>
-    public Action<long> OnEnded { get; set; } = static _ => { };
+    /// <summary>Told of every end, and whether the request was sent: what is still queued of it is withdrawn.</summary>
+    public Action<long, bool> OnEnded { get; set; } = static (_, _) => { };
 
     public void Begin(long call, ReplyMode mode, int count, TimeSpan? timeout) =>
         _pending.Add(call, new Pending(call, mode, count, timeout is { } t ? context.Now + t : null));
@@ -124,7 +125,7 @@ internal sealed class RequestTable(NodeContext context)
     private void End(Pending pending, Outcome outcome)
     {
         _pending.Remove(pending.Call);
-        OnEnded(pending.Call);
+        OnEnded(pending.Call, pending.Members is not null);
         context.Effects.RequestCompleted(pending.Call, outcome, pending.Replies, pending.Failed);
     }
 }
