@@ -127,9 +127,21 @@ internal sealed class NodeMachine
         else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body, MessageFlags.Request, call));
     }
 
-    /// <summary>From a node that is not a member, by the group's name: through a member, once, in one view. With mode None it completes when the message is stable.</summary>
-    public void RequestByName(TimeSpan now, long call, string groupName, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout) =>
-        _context.Effects.RequestCompleted(call, Outcome.NoSuchGroup, [], []);
+    /// <summary>
+    /// By the group's name, also from a node that is not a member: through a member, once, in one view. With mode None it
+    /// completes when all members have delivered the message.
+    /// </summary>
+    public void RequestByName(TimeSpan now, long call, string groupName, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else _core.Callers.Submit(call, groupName, order.ToKind(), body, mode != ReplyMode.None);
+    }
 
     public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError)
     {

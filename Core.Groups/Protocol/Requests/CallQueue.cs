@@ -164,7 +164,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         }
         if (groups.Find(cast.Group) is not { } group || ordering.Engine.Find(cast.Group) is not { } order)
         {
-            if (cast.Call != 0) Fail(cast, Outcome.NotMember);
+            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, Outcome.NotMember);
             isOver = true;
             return false;
         }
@@ -180,7 +180,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (_emitting is not var (cast, number)) return;      // a message of a GBCAST, or a piece
         _emitting = null;
         Sent++;
-        if (cast.To is null) groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead);
+        if (cast.To is null) groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead, cast.Caller is { } stamp ? (stamp.Caller, cast.RequestId) : null);
         if (context.Settings.Tracing) TraceSend(cast, message, number);
         OnSent(cast, message);
     }
@@ -227,7 +227,17 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             Cast cast = node.Value.Cast;
             if (group is { } id && (cast.To is not null || cast.Group != id)) continue;
             Remove(node);
-            if (cast.Call != 0) Fail(cast, outcome);
+            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, outcome);
+        }
+    }
+
+    /// <summary>A new configuration: what callers that are not members have asked for they ask for again.</summary>
+    public void WithdrawCallers()
+    {
+        for (LinkedListNode<Waiting>? node = _waiting.First, next; node is not null; node = next)
+        {
+            next = node.Next;
+            if (node.Value.Cast.Caller is not null) Remove(node);
         }
     }
 
