@@ -1,56 +1,247 @@
+// A node of a cluster as the application holds it: a thin face of NodeHost.
+// Follows: the process group interface of Isis (RFC 992); protocol, sections 5 to 7.
 using System.Collections.Immutable;
+using Core.Groups.Hosting;
+using Core.Groups.Protocol;
 using Core.Groups.Tracing;
+using Core.Groups.Transport;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Core.Groups;
 
 /// <summary>
 /// One node of a cluster: it finds the others, agrees with them on configurations, and takes part in groups. All members
-/// may be used from any thread.
+/// may be used from any thread. After the stop, calls end with <see cref="NodeStoppedException"/>.
 /// </summary>
 public sealed class GroupNode : IAsyncDisposable
 {
-    private GroupNode() => throw new NotImplementedException();
+    private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan HandlerTime = TimeSpan.FromSeconds(2);
+
+    private readonly Lock _stopGate = new();
+    private readonly CancellationTokenSource _hurry = new();
+    private Task? _stopping;
+
+    internal GroupNode(NodeHost host) => Host = host;
 
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
-    /// <exception cref="ArgumentException">An option is wrong.</exception>
-    public static ValueTask<GroupNode> StartAsync(GroupNodeOptions options, CancellationToken ct = default) => throw new NotImplementedException();
+    /// <exception cref="ArgumentException">An option is wrong; the message names it.</exception>
+    /// <exception cref="InvalidOperationException">The listen address would be open to strangers: a key is missing.</exception>
+    /// <exception cref="IOException">The listen address cannot be used.</exception>
+    public static async ValueTask<GroupNode> StartAsync(GroupNodeOptions options, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        ILogger logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("Core.Groups");
+        var self = new NodeId(options.Name, NodeHost.UnixMilliseconds());
+        var host = new NodeHost(options, logger, self, CreateTransport(options, self, logger), OpenTrace);
+        try
+        {
+            await host.StartAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            host.End(e, abort: true);
+            throw;
+        }
+
+        return new GroupNode(host);
+
+        TraceFile? OpenTrace(NodeId id) =>
+            options.TracePath is null ? null : TraceFile.Open(options.TracePath, id, problem => HostLog.TraceFailed(logger, problem));
+    }
 
     /// <summary>The configured name.</summary>
-    public string Name => throw new NotImplementedException();
-    /// <summary>The id of the present incarnation.</summary>
-    public NodeId Id => throw new NotImplementedException();
-    /// <summary>Where the node listens.</summary>
-    public string ListenAddress => throw new NotImplementedException();
-    /// <summary>The present configuration; null until the first.</summary>
-    public Configuration? Configuration => throw new NotImplementedException();
-    /// <summary>Whether the node waits for a primary configuration.</summary>
-    public bool IsBlocked => throw new NotImplementedException();
-    /// <summary>The nodes that can be reached now, this one included.</summary>
-    public ImmutableArray<NodeId> Reachable => throw new NotImplementedException();
+    public string Name => Host.Options.Name;
+
+    /// <summary>The id of the present incarnation: it changes when the node was excluded.</summary>
+    public NodeId Id => Host.Self;
+
+    /// <summary>The address at which the others reach this node, <c>host:port</c>, with the actual port.</summary>
+    public string ListenAddress => Host.Address;
+
+    /// <summary>The present configuration; null until this incarnation has its first.</summary>
+    public Configuration? Configuration => Host.Status.Configuration;
+
+    /// <summary>Whether the node waits for a primary configuration: nothing is sent or delivered meanwhile.</summary>
+    public bool IsBlocked => Host.Status.IsBlocked;
+
+    /// <summary>The nodes that can be reached now, this one included. While the node is blocked they can differ from the members.</summary>
+    public ImmutableArray<NodeId> Reachable => Host.Inspect((machine, _) => machine.Reachable);
+
     /// <summary>The members of the present configuration, ranked by age.</summary>
-    public ImmutableArray<NodeInfo> Members => throw new NotImplementedException();
-    /// <summary>Ends when the node has stopped.</summary>
-    public Task Completion => throw new NotImplementedException();
-    /// <summary>Every trace event. Needs tracing: set TracePath or Traced in the options.</summary>
-    public event Action<TraceEvent>? Traced { add => throw new NotImplementedException(); remove => throw new NotImplementedException(); }
-    /// <summary>The configurations, the present one first.</summary>
-    public IAsyncEnumerable<Configuration> Configurations(CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Waits until the node is in a primary configuration.</summary>
-    public ValueTask WaitForPrimaryAsync(CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Joins a group; completes when the first view and the state are here.</summary>
-    public ValueTask<ProcessGroup> JoinAsync(string name, GroupOptions? options = null, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Sends to a group as a caller that is not a member.</summary>
-    public ValueTask SendAsync(string groupName, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Asks a group as a caller that is not a member.</summary>
-    public ValueTask<GroupReplies> RequestAsync(string groupName, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Waits until all that this node has sent and delivered is stable.</summary>
-    public ValueTask FlushAsync(CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Counters.</summary>
-    public NodeStatistics GetStatistics() => throw new NotImplementedException();
-    /// <summary>Stops in order.</summary>
-    public ValueTask StopAsync(CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Ends at once, without a goodbye.</summary>
-    public void Crash() => throw new NotImplementedException();
-    /// <inheritdoc/>
+    public ImmutableArray<NodeInfo> Members => Host.Status.Members;
+
+    /// <summary>
+    /// Ends when the node has stopped. Faults with <see cref="NameTakenException"/> if a live node has the name, or with the
+    /// error of the protocol if that failed (a defect of this library).
+    /// </summary>
+    public Task Completion => Host.Completion;
+
+    /// <summary>
+    /// Every trace event, in the node's own order and before the handlers see what it tells of. Raised on the event loop: an
+    /// observer must be quick, and what it throws is logged. The first events may come before anyone can subscribe: see
+    /// <see cref="GroupNodeOptions.Traced"/>.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Tracing is off: set TracePath or Traced in the options.</exception>
+    public event Action<TraceEvent>? Traced
+    {
+        add
+        {
+            Host.RequireTracing();
+            lock (_stopGate)
+            {
+                Host.TraceObserver += value;
+            }
+        }
+        remove
+        {
+            lock (_stopGate)
+            {
+                Host.TraceObserver -= value;
+            }
+        }
+    }
+
+    internal NodeHost Host { get; }
+
+    /// <summary>The configurations, the present one first. Ends when the node stops.</summary>
+    public IAsyncEnumerable<Configuration> Configurations(CancellationToken ct = default) => Host.Status.ReadConfigurations(ct);
+
+    /// <summary>Waits until the node is in a primary configuration and works.</summary>
+    /// <exception cref="NodeStoppedException">The node stopped before.</exception>
+    public ValueTask WaitForPrimaryAsync(CancellationToken ct = default) => Host.Status.WaitForPrimaryAsync(ct);
+
+    /// <summary>
+    /// Joins a group, and creates it if it is not there. Completes when the first view and the state are here. While the
+    /// node is blocked this waits.
+    /// </summary>
+    /// <param name="name">The group's path name.</param>
+    /// <param name="options">State transfer and handlers; null: none.</param>
+    /// <param name="ct">Withdraws the join; the node leaves again if it was taken in meanwhile.</param>
+    /// <exception cref="AlreadyMemberException">This node is a member already, or is joining.</exception>
+    /// <exception cref="StateTransferException">The state could not be saved or loaded; the join was undone.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended during the join.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask<ProcessGroup> JoinAsync(string name, GroupOptions? options = null, CancellationToken ct = default)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        options ??= new GroupOptions();
+        var group = new ProcessGroup(this, name, options);
+        options.Configure?.Invoke(group);
+        await Host.JoinAsync(group.Membership, ct).ConfigureAwait(false);
+        return group;
+    }
+
+    /// <summary>
+    /// Multicasts to a group as a caller that is not a member. Completes when the message is stable: no single failure
+    /// loses it any more.
+    /// </summary>
+    /// <exception cref="GroupNotFoundException">There is no such group.</exception>
+    /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    public async ValueTask SendAsync(string groupName, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
+        await CallByNameAsync(groupName, order, body, Replies.None, null, ct).ConfigureAwait(false);
+
+    /// <summary>Multicasts a request to a group as a caller that is not a member, and waits for replies.</summary>
+    /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
+    /// <remarks>Further errors as for <see cref="SendAsync"/>.</remarks>
+    public async ValueTask<GroupReplies> RequestAsync(string groupName, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
+    {
+        if (HandlerScope.Group is { } inside && inside.Node == this && inside.Name == groupName)
+        {
+            inside.Membership.RefuseWaitForSelf(replies);
+        }
+
+        return (await CallByNameAsync(groupName, order, body, replies, timeout, ct).ConfigureAwait(false)).ToReplies();
+    }
+
+    /// <summary>Waits until everything that this node has sent, and everything that it has delivered, is stable.</summary>
+    /// <exception cref="ExcludedException">The incarnation ended before.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask FlushAsync(CancellationToken ct = default) => await Host.CallAsync(
+        call => new NodeInput { Kind = InputKind.Flush, Call = call.Number, Generation = call.Generation }, Name, ct).ConfigureAwait(false);
+
+    /// <summary>Counters of the present incarnation. Waits for the end of a turn of the event loop, some microseconds.</summary>
+    public NodeStatistics GetStatistics() => Host.Inspect((machine, groups) =>
+    {
+        MachineStatistics s = machine.Statistics;
+        return new NodeStatistics(s.Sent, s.Delivered, s.DeliveredBytes, s.Unstable, s.Queued, s.FramesSent, s.FramesReceived, s.BytesSent, s.BytesReceived)
+        {
+            Waiting = groups.Sum(g => (long)g.Mailbox.Waiting),
+            Undecodable = Host.Counters.Undecodable,
+            HandlerErrors = Host.Counters.HandlerErrors,
+        };
+    });
+
+    /// <summary>
+    /// Stops in order: leaves the groups, lets the handlers finish, and says goodbye. What cannot be had in a few seconds
+    /// is given up: the node then ends as a crash looks to the others. Stopping twice is stopping once.
+    /// </summary>
+    /// <param name="ct">Gives up the orderly stop at once.</param>
+    public async ValueTask StopAsync(CancellationToken ct = default)
+    {
+        Task stopping;
+        lock (_stopGate)
+        {
+            stopping = _stopping ??= StopOnceAsync();
+        }
+
+        using (ct.UnsafeRegister(static hurry => ((CancellationTokenSource)hurry!).Cancel(), _hurry))
+        {
+            await stopping.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Ends at once, without a goodbye, as a crash: connections are reset, and the trace says that it was deliberate.</summary>
+    public void Crash() => Host.End(null, abort: true, writeFail: true);
+
+    /// <summary>As <see cref="StopAsync"/>.</summary>
     public ValueTask DisposeAsync() => StopAsync();
+
+    private async Task StopOnceAsync()
+    {
+        Host.Loop.Post(new NodeInput { Kind = InputKind.Stop, Generation = NodeInput.AnyGeneration });
+        try
+        {
+            await Task.WhenAny(Host.MachineStopped, Host.Completion).WaitAsync(StopTime, _hurry.Token).ConfigureAwait(false);
+            if (HandlerScope.Group?.Node != this)
+            {
+                await Host.WhenHandled().WaitAsync(HandlerTime, _hurry.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            HostLog.StopTimedOut(Host.Logger, Id);
+        }
+
+        Host.End(null, abort: false);
+        await Host.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private ValueTask<CallResult> CallByNameAsync(string groupName, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout, CancellationToken ct)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(groupName);
+        ReadOnlyMemory<byte> packed = Envelope.Pack(body.Span);
+        Host.Check(order, packed, timeout);
+        return Host.CallAsync(
+            call => new NodeInput
+            {
+                Kind = InputKind.RequestByName, Call = call.Number, Generation = call.Generation, Subject = groupName, Order = order, Body = packed,
+                Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout,
+            },
+            groupName, ct);
+    }
+
+    private static TcpTransport CreateTransport(GroupNodeOptions options, NodeId self, ILogger logger) => new(
+        new TcpTransportOptions
+        {
+            Id = self, ClusterName = options.Cluster, Listen = options.Listen, AdvertisedAddress = options.Advertise,
+            Site = options.Site, Weight = options.Weight, Seeds = [.. options.Seeds], MinimumPrimaryWeight = options.MinimumPrimaryWeight,
+            AllowInsecure = options.AllowInsecure,
+            Keys = [.. new[] { options.ClusterKey, options.PreviousClusterKey }.Where(k => k is not null).Select(k => new ReadOnlyMemory<byte>(k))],
+        },
+        logger);
 }

@@ -15,8 +15,8 @@ public sealed class GroupNodeOptions
     public string Listen { get; set; } = "127.0.0.1:0";
 
     /// <summary>
-    /// The address under which the others reach this node, <c>host:port</c>. Null: as <see cref="Listen"/>, or
-    /// <c>Name:port</c> if that is a wildcard.
+    /// The address under which the others reach this node, <c>host:port</c>. Null: as <see cref="Listen"/>; if that is a
+    /// wildcard, the seed that names this machine and port, else the machine's host name.
     /// </summary>
     public string? Advertise { get; set; }
 
@@ -98,19 +98,6 @@ public sealed class GroupNodeOptions
         Require(MaximumMessageSize is >= 1 << 10 and <= 1 << 30, nameof(MaximumMessageSize), "must be from 1 KiB to 1 GiB");
         Require(CreditWindow is >= 1 << 10 and <= 1 << 30, nameof(CreditWindow), "must be from 1 KiB to 1 GiB");
         Require(Serializer is not null, nameof(Serializer), "must be set");
-    }
-
-    /// <summary>The address to tell others, once the listening port is known.</summary>
-    internal string AdvertisedAddress(string listening)
-    {
-        if (Advertise is not null)
-        {
-            return Advertise;
-        }
-
-        string port = listening[(listening.LastIndexOf(':') + 1)..];
-        string host = Listen[..Listen.LastIndexOf(':')];
-        return host is "0.0.0.0" or "[::]" or "*" ? $"{Name}:{port}" : $"{host}:{port}";
     }
 
     private static bool IsAddress(string? address, int lowestPort)

@@ -1,58 +1,181 @@
+// This node's membership of a group: what the application holds in its hand.
+// Keeps: everything that handlers see comes in the group's delivery order; the object outlives a forced re-join.
+// Follows: the process group interface of Isis (RFC 992; "Exploiting virtual synchrony", section 4).
+using System.Buffers;
+using Core.Groups.Hosting;
+using Core.Groups.Protocol;
+
 namespace Core.Groups;
 
-/// <summary>This node's membership of a group.</summary>
+/// <summary>
+/// This node's membership of a group. All members may be used from any thread. Handlers, <see cref="GroupOptions.OnView"/>
+/// and the state callbacks run one at a time, on the thread pool, in delivery order; one that throws is logged, and the
+/// next one goes on. Awaiting inside a handler holds up the group's next delivery at this node.
+/// </summary>
 public sealed class ProcessGroup : IAsyncDisposable
 {
-    internal ProcessGroup() => throw new NotImplementedException();
+    private readonly EntryPoints _entries;
+    private readonly GroupMembership _membership;
 
-    /// <summary>The group's name.</summary>
-    public string Name => throw new NotImplementedException();
-    /// <summary>The group's id.</summary>
-    public GroupId Id => throw new NotImplementedException();
-    /// <summary>The present view, in delivery order.</summary>
-    public View View => throw new NotImplementedException();
-    /// <summary>The node.</summary>
-    public GroupNode Node => throw new NotImplementedException();
-    /// <summary>This node's rank in the view.</summary>
-    public int Rank => throw new NotImplementedException();
-    /// <summary>Cancelled when this membership is over.</summary>
-    public CancellationToken Ended => throw new NotImplementedException();
-    /// <summary>Raised after a forced re-join, with the first view.</summary>
-    public event Action<View>? Rejoined { add => throw new NotImplementedException(); remove => throw new NotImplementedException(); }
-    /// <summary>The default entry: messages as bytes.</summary>
-    public void OnMessage(Func<GroupMessage, ValueTask> handler) => throw new NotImplementedException();
-    /// <summary>An entry point per type.</summary>
-    public void On<T>(Func<T, GroupMessage, ValueTask> handler) => throw new NotImplementedException();
-    /// <summary>Requests as bytes; the result is the reply.</summary>
-    public void OnRequest(Func<GroupMessage, ValueTask<ReadOnlyMemory<byte>>> handler) => throw new NotImplementedException();
-    /// <summary>An entry point per type of request.</summary>
-    public void OnRequest<TRequest, TReply>(Func<TRequest, GroupMessage, ValueTask<TReply>> handler) => throw new NotImplementedException();
-    /// <summary>Says that no handler will come: deliveries are passed over.</summary>
-    public void IgnoreMessages() => throw new NotImplementedException();
-    /// <summary>The views, the present one first.</summary>
-    public IAsyncEnumerable<View> Views(CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Multicasts bytes; completes when accepted: waits only for credit.</summary>
-    public ValueTask SendAsync(Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>As SendAsync, but completes when the message is numbered and handed to the links, with its id. Needs tracing.</summary>
-    public ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>MBCAST of a typed message.</summary>
-    public ValueTask ReliableAsync<T>(T message, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>FBCAST of a typed message.</summary>
-    public ValueTask FifoAsync<T>(T message, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>CBCAST of a typed message.</summary>
-    public ValueTask CausalAsync<T>(T message, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>ABCAST of a typed message.</summary>
-    public ValueTask TotalAsync<T>(T message, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Asks the group, in bytes.</summary>
-    public ValueTask<GroupReplies> RequestAsync(Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Asks the group with objects.</summary>
-    public ValueTask<GroupReplies<TReply>> RequestAsync<TRequest, TReply>(TRequest request, Replies replies, Order order = Order.Fifo, TimeSpan? timeout = null, CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Waits until all that this node has sent and delivered is stable.</summary>
-    public ValueTask FlushAsync(CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Leaves the group; completes when the last handler has run.</summary>
-    public ValueTask LeaveAsync(CancellationToken ct = default) => throw new NotImplementedException();
-    /// <summary>Asks to leave and does not wait: for use inside a handler.</summary>
-    public void Leave() => throw new NotImplementedException();
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    internal ProcessGroup(GroupNode node, string name, GroupOptions options)
+    {
+        Node = node;
+        Name = name;
+        _entries = new EntryPoints(node.Host.Options.Serializer);
+        _membership = new GroupMembership(node.Host, this, options, _entries);
+    }
+
+    /// <summary>The group's path name.</summary>
+    public string Name { get; }
+
+    /// <summary>The group's id; of the last membership, if that is over. <see cref="GroupId.None"/> before the join.</summary>
+    public GroupId Id => _membership.Id;
+
+    /// <summary>
+    /// The view in which the present message is delivered: it changes in delivery order, between handlers. Before the first
+    /// view: number 0, without members.
+    /// </summary>
+    public View View => _membership.View;
+
+    /// <summary>The node whose membership this is.</summary>
+    public GroupNode Node { get; }
+
+    /// <summary>This node's rank in <see cref="View"/>: 0 is the oldest member; -1 if it is not in it.</summary>
+    public int Rank => View.RankOf(Node.Id);
+
+    /// <summary>Cancelled when this membership is over: left, excluded, or the node stopped. A re-join brings a new token.</summary>
+    public CancellationToken Ended => _membership.Ended;
+
+    /// <summary>
+    /// Raised when the group was joined again after an exclusion, with the view and the transferred state in place; in
+    /// delivery order, before the first message. What it throws is logged.
+    /// </summary>
+    public event Action<View>? Rejoined;
+
+    /// <summary>
+    /// The default entry: messages sent as bytes. Deliveries are held, with the senders' credit, until a handler is
+    /// registered or <see cref="IgnoreMessages"/> is called.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is one already.</exception>
+    public void OnMessage(Func<GroupMessage, ValueTask> handler) => Register(handler, _entries.Add);
+
+    /// <summary>An entry point for messages of a type; the type's full name must be the same at all members.</summary>
+    /// <exception cref="InvalidOperationException">There is one for this type already.</exception>
+    public void On<T>(Func<T, GroupMessage, ValueTask> handler) => Register(handler, _entries.Add);
+
+    /// <summary>Requests sent as bytes: the result is the reply. What it throws, the caller gets as an error reply.</summary>
+    /// <exception cref="InvalidOperationException">There is one already.</exception>
+    public void OnRequest(Func<GroupMessage, ValueTask<ReadOnlyMemory<byte>>> handler) => Register(handler, _entries.AddRequest);
+
+    /// <summary>An entry point for requests of a type. What it throws, the caller gets as an error reply.</summary>
+    /// <exception cref="InvalidOperationException">There is one for this type already.</exception>
+    public void OnRequest<TRequest, TReply>(Func<TRequest, GroupMessage, ValueTask<TReply>> handler) => Register(handler, _entries.AddRequest);
+
+    /// <summary>Says that messages without a handler are meant to be passed over: they are neither held nor logged.</summary>
+    public void IgnoreMessages()
+    {
+        _entries.IgnoreMessages();
+        _membership.HandlersChanged();
+    }
+
+    /// <summary>The views in delivery order, the present one first. Ends when the membership is over for good.</summary>
+    public IAsyncEnumerable<View> Views(CancellationToken ct = default) => _membership.ReadViews(ct);
+
+    /// <summary>
+    /// Multicasts bytes to the members. Completes when the message is accepted: it waits only for credit, and inside a
+    /// handler of this group not even for that. The memory is copied.
+    /// </summary>
+    /// <exception cref="NotMemberException">The membership is over.</exception>
+    /// <exception cref="ExcludedException">The group is being joined again after an exclusion.</exception>
+    /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
+    /// <exception cref="OverdraftException">A handler of this group sent more than twice the credit window.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    /// <exception cref="NotSupportedException">The order is not available yet.</exception>
+    public ValueTask SendAsync(Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
+        _membership.SendAsync(order, Envelope.Pack(body.Span), ct);
+
+    /// <summary>
+    /// As <see cref="SendAsync"/>, but completes when the message was numbered and handed to the links, and gives its id as
+    /// the trace has it. Needs tracing (<see cref="GroupNodeOptions.TracePath"/> or <see cref="GroupNodeOptions.Traced"/>).
+    /// </summary>
+    /// <exception cref="InvalidOperationException">Tracing is off.</exception>
+    public ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
+        _membership.SendTracedAsync(order, Envelope.Pack(body.Span), ct);
+
+    /// <summary>MBCAST of a typed message: reliable, in no order. Errors as for <see cref="SendAsync"/>.</summary>
+    public ValueTask ReliableAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Reliable, message, ct);
+
+    /// <summary>FBCAST of a typed message: in the sender's order. Errors as for <see cref="SendAsync"/>.</summary>
+    public ValueTask FifoAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Fifo, message, ct);
+
+    /// <summary>CBCAST of a typed message: after its causal past. Errors as for <see cref="SendAsync"/>.</summary>
+    public ValueTask CausalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Causal, message, ct);
+
+    /// <summary>ABCAST of a typed message: in one order at all members. Errors as for <see cref="SendAsync"/>.</summary>
+    public ValueTask TotalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Total, message, ct);
+
+    /// <summary>Multicasts a request as bytes and waits for replies. Members that fail are named in the result.</summary>
+    /// <param name="order">The primitive.</param>
+    /// <param name="body">The request; copied.</param>
+    /// <param name="replies">How many replies to wait for.</param>
+    /// <param name="timeout">Null: no limit but the members' failures.</param>
+    /// <param name="ct">Withdraws the call; the request may have been delivered.</param>
+    /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
+    /// <exception cref="InvalidOperationException">Called inside a handler of this group, whose own reply would be needed.</exception>
+    /// <remarks>Further errors as for <see cref="SendAsync"/>.</remarks>
+    public async ValueTask<GroupReplies> RequestAsync(Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
+    {
+        CallResult result = await _membership.RequestAsync(order, Envelope.Pack(body.Span), replies, timeout, ct).ConfigureAwait(false);
+        return result.ToReplies();
+    }
+
+    /// <summary>As the request in bytes, with objects.</summary>
+    /// <inheritdoc cref="RequestAsync(Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies<TReply>> RequestAsync<TRequest, TReply>(
+        TRequest request, Replies replies, Order order = Order.Fifo, TimeSpan? timeout = null, CancellationToken ct = default)
+    {
+        IPayloadSerializer serializer = Node.Host.Options.Serializer;
+        CallResult result = await _membership.RequestAsync(order, Envelope.Pack(request, serializer), replies, timeout, ct).ConfigureAwait(false);
+        return result.ToReplies<TReply>(serializer);
+    }
+
+    /// <summary>Waits until everything that this node has sent, and everything that it has delivered, is stable.</summary>
+    public ValueTask FlushAsync(CancellationToken ct = default) => Node.FlushAsync(ct);
+
+    /// <summary>
+    /// Leaves the group; completes when the leave is delivered and the last handler has run. Leaving twice is leaving once.
+    /// </summary>
+    /// <param name="ct">Ends the wait; the leave goes on.</param>
+    /// <exception cref="InvalidOperationException">Called inside a handler of this group, which would wait for itself: use <see cref="Leave"/>.</exception>
+    public ValueTask LeaveAsync(CancellationToken ct = default)
+    {
+        if (HandlerScope.Group == this)
+        {
+            throw new InvalidOperationException(
+                $"LeaveAsync inside a handler of '{Name}' would wait for that handler. Call Leave() there: it asks and does not wait.");
+        }
+
+        Leave();
+        return new ValueTask(_membership.Over.WaitAsync(ct));
+    }
+
+    /// <summary>Asks to leave and does not wait; may be called inside a handler. <see cref="Ended"/> tells the end.</summary>
+    public void Leave() => _membership.Leave();
+
+    /// <summary>As <see cref="LeaveAsync"/>.</summary>
+    public ValueTask DisposeAsync() => LeaveAsync();
+
+    internal GroupMembership Membership => _membership;
+
+    internal void RaiseRejoined(View view) => Rejoined?.Invoke(view);
+
+    private ValueTask SendAsync<T>(Order order, T message, CancellationToken ct) =>
+        _membership.SendAsync(order, Envelope.Pack(message, Node.Host.Options.Serializer), ct);
+
+    private void Register<THandler>(THandler handler, Action<THandler> add)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        add(handler);
+        _membership.HandlersChanged();
+    }
 }

@@ -20,10 +20,7 @@ public readonly record struct GroupReply<T>(NodeId From, T? Value, string? Error
 /// <summary>What a request came back with.</summary>
 /// <param name="Answers">The answers, in the order in which they came.</param>
 /// <param name="Failed">The members that failed or left without an answer.</param>
-public sealed record GroupReplies(IReadOnlyList<GroupReply> Answers, IReadOnlyList<NodeId> Failed)
-{
-    internal static GroupReplies Empty { get; } = new([], []);
-}
+public sealed record GroupReplies(IReadOnlyList<GroupReply> Answers, IReadOnlyList<NodeId> Failed);
 
 /// <summary>What a request came back with, as objects.</summary>
 /// <typeparam name="T">The type of the answers.</typeparam>

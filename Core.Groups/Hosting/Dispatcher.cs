@@ -1,0 +1,138 @@
+// Hands a group's messages to its handlers, and their results back as replies.
+// Keeps: whatever a handler throws and whatever bytes come, the next message goes on; a request is always answered.
+using System.Text;
+using Core.Groups.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Core.Groups.Hosting;
+
+/// <summary>Where replies go.</summary>
+internal interface IReplies
+{
+    void Reply(long token, ReadOnlyMemory<byte> body, bool isError, int generation);
+}
+
+/// <summary>The dispatcher of one group; called by its mailbox alone.</summary>
+internal sealed class Dispatcher(
+    string groupName, EntryPoints entries, IReplies replies, int maximumReply, HostCounters counters, ILogger logger)
+{
+    private const int MostNamesRemembered = 100;
+    private const int LongestError = 1000;
+
+    private readonly HashSet<string> _unknown = [];
+
+    /// <summary>Dispatches one message. Never throws, nor gives a failed task.</summary>
+    public ValueTask DispatchAsync(in Delivery delivery, ProcessGroup group, View view, int generation)
+    {
+        bool isRequest = delivery.ReplyToken != 0;
+        if (!Envelope.TryUnpack(delivery.Body, out ReadOnlySpan<byte> name, out ReadOnlyMemory<byte> body))
+        {
+            Undecodable("(no envelope)", "the body was not written by this library");
+            AnswerError(delivery, "the message could not be read", generation);
+            return default;
+        }
+
+        EntryPoint? entry = entries.Find(name, isRequest);
+        if (entry is null)
+        {
+            OnUnknown(delivery, name, generation);
+            return default;
+        }
+
+        try
+        {
+            ValueTask<ReadOnlyMemory<byte>> handling = entry(new GroupMessage
+            {
+                From = delivery.From, Order = delivery.Order, Body = body, Id = delivery.Message, Group = group, View = view,
+            });
+            if (!handling.IsCompletedSuccessfully)
+            {
+                return FinishAsync(handling, delivery, generation);
+            }
+
+            Answer(delivery, handling.Result, generation);
+        }
+        catch (Exception e)
+        {
+            OnError(delivery, e, generation);
+        }
+
+        return default;
+    }
+
+    private async ValueTask FinishAsync(ValueTask<ReadOnlyMemory<byte>> handling, Delivery delivery, int generation)
+    {
+        try
+        {
+            Answer(delivery, await handling.ConfigureAwait(false), generation);
+        }
+        catch (Exception e)
+        {
+            OnError(delivery, e, generation);
+        }
+    }
+
+    private void OnUnknown(in Delivery delivery, ReadOnlySpan<byte> name, int generation)
+    {
+        string entry = name.IsEmpty ? "raw messages" : Encoding.UTF8.GetString(name);
+        if (delivery.ReplyToken != 0)
+        {
+            AnswerError(delivery, $"the group has no handler for requests of {entry} at this member", generation);
+        }
+
+        if (!entries.Ignores)
+        {
+            Undecodable(entry, "no handler is registered for it");
+        }
+    }
+
+    private void OnError(in Delivery delivery, Exception error, int generation)
+    {
+        if (error is UndecodableException)
+        {
+            string from = Envelope.TryUnpack(delivery.Body, out ReadOnlySpan<byte> name, out _) ? Encoding.UTF8.GetString(name) : "";
+            Undecodable(from, error.Message);
+        }
+        else
+        {
+            counters.HandlerFailed();
+            HostLog.HandlerFailed(logger, error, groupName, delivery.Message);
+        }
+
+        AnswerError(delivery, error.Message, generation);
+    }
+
+    private void Undecodable(string entry, string reason)
+    {
+        counters.UndecodableMessage();
+        if (_unknown.Count < MostNamesRemembered && _unknown.Add(entry))
+        {
+            HostLog.Undecodable(logger, groupName, entry, reason);
+        }
+    }
+
+    private void Answer(in Delivery delivery, ReadOnlyMemory<byte> reply, int generation)
+    {
+        if (delivery.ReplyToken == 0)
+        {
+            return;
+        }
+
+        if (reply.Length > maximumReply)
+        {
+            AnswerError(delivery, $"the reply has {reply.Length} bytes, the limit is {maximumReply}", generation);
+            return;
+        }
+
+        replies.Reply(delivery.ReplyToken, reply, isError: false, generation);
+    }
+
+    private void AnswerError(in Delivery delivery, string message, int generation)
+    {
+        if (delivery.ReplyToken != 0)
+        {
+            string text = message.Length > LongestError ? message[..LongestError] : message;
+            replies.Reply(delivery.ReplyToken, Encoding.UTF8.GetBytes(text), isError: true, generation);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+// What surrounds a message's body: [0] raw bytes, or [1][length of the name: varint][name in UTF-8] a typed message.
+// Keeps: reading never throws and never allocates, whatever the bytes.
+using System.Buffers;
+
+namespace Core.Groups.Hosting;
+
+/// <summary>Packs and unpacks bodies.</summary>
+internal static class Envelope
+{
+    /// <summary>The longest name of an entry point, in bytes of UTF-8.</summary>
+    public const int MaximumName = 1000;
+
+    private const byte Raw = 0;
+    private const byte Typed = 1;
+    private const int SlabSize = 32 << 10;
+
+    [ThreadStatic] private static byte[]? _slab;
+    [ThreadStatic] private static int _slabUsed;
+    [ThreadStatic] private static ArrayBufferWriter<byte>? _writer;
+
+    /// <summary>A copy of raw bytes with its envelope. The caller's memory is free again.</summary>
+    public static ReadOnlyMemory<byte> Pack(ReadOnlySpan<byte> body)
+    {
+        Memory<byte> packed = Allocate(body.Length + 1);
+        packed.Span[0] = Raw;
+        body.CopyTo(packed.Span[1..]);
+        return packed;
+    }
+
+    /// <summary>A typed message. What the serializer throws, the caller gets.</summary>
+    public static ReadOnlyMemory<byte> Pack<T>(T message, IPayloadSerializer serializer)
+    {
+        // Taken while in use: a serializer may itself send.
+        ArrayBufferWriter<byte> writer = Interlocked.Exchange(ref _writer, null) ?? new ArrayBufferWriter<byte>();
+        writer.ResetWrittenCount();
+        byte[] name = EntryName<T>.Utf8;
+        Span<byte> head = writer.GetSpan(name.Length + 3);
+        int length = 0;
+        head[length++] = Typed;
+        if (name.Length >= 0x80)
+        {
+            head[length++] = (byte)(name.Length | 0x80);
+        }
+
+        head[length++] = (byte)(name.Length >= 0x80 ? name.Length >> 7 : name.Length);
+        name.CopyTo(head[length..]);
+        writer.Advance(length + name.Length);
+        serializer.Serialize(message, writer);
+        Memory<byte> packed = Allocate(writer.WrittenCount);
+        writer.WrittenSpan.CopyTo(packed.Span);
+        if (writer.Capacity <= 1 << 20)
+        {
+            _writer = writer;
+        }
+
+        return packed;
+    }
+
+    /// <summary>The name of the entry point (empty: raw) and the body; false for bytes that no version wrote.</summary>
+    public static bool TryUnpack(ReadOnlyMemory<byte> packed, out ReadOnlySpan<byte> name, out ReadOnlyMemory<byte> body)
+    {
+        ReadOnlySpan<byte> bytes = packed.Span;
+        name = default;
+        body = default;
+        if (bytes.Length >= 1 && bytes[0] == Raw)
+        {
+            body = packed[1..];
+            return true;
+        }
+
+        if (bytes.Length < 3 || bytes[0] != Typed)
+        {
+            return false;
+        }
+
+        int length = bytes[1];
+        int start = 2;
+        if (length >= 0x80)
+        {
+            length = (length & 0x7F) | (bytes[2] << 7);
+            start = 3;
+        }
+
+        if (length is 0 or > MaximumName || length > bytes.Length - start)
+        {
+            return false;
+        }
+
+        name = bytes.Slice(start, length);
+        body = packed[(start + length)..];
+        return true;
+    }
+
+    // Small bodies share an array: one allocation for hundreds of messages.
+    private static Memory<byte> Allocate(int size)
+    {
+        if (size > SlabSize / 16)
+        {
+            return GC.AllocateUninitializedArray<byte>(size);
+        }
+
+        if (_slab is null || _slab.Length - _slabUsed < size)
+        {
+            _slab = GC.AllocateUninitializedArray<byte>(SlabSize);
+            _slabUsed = 0;
+        }
+
+        Memory<byte> memory = _slab.AsMemory(_slabUsed, size);
+        _slabUsed += size;
+        return memory;
+    }
+}

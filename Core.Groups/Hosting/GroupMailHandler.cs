@@ -1,0 +1,185 @@
+// What the pump of a group does with each item: views to their readers, messages to the handlers, state to and from the
+// application's callbacks.
+// Keeps: a callback that throws is logged and told to the protocol; it never ends the pump.
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Hosting;
+
+/// <summary>The receiving end of one group's mailbox.</summary>
+internal sealed class GroupMailHandler : IMailHandler, IReplies
+{
+    private const byte WithoutState = 0;
+    private const byte WithState = 1;
+    private static readonly View NoView = new(GroupId.None, "", 0, "", [], [], [], IsPrimary: false);
+
+    private readonly NodeHost _host;
+    private readonly GroupMembership _membership;
+    private readonly ProcessGroup _group;
+    private readonly GroupOptions _options;
+    private readonly EntryPoints _entries;
+    private readonly Dispatcher _dispatcher;
+    private long _unreportedBytes;
+
+    public GroupMailHandler(NodeHost host, GroupMembership membership, ProcessGroup group, GroupOptions options, EntryPoints entries)
+    {
+        _host = host;
+        _membership = membership;
+        _group = group;
+        _options = options;
+        _entries = entries;
+        _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger);
+    }
+
+    public Broadcast<View> Views { get; } = new();
+
+    public View View => Views.Present ?? NoView;
+
+    public bool TakesMessages => _entries.IsReady;
+
+    public ValueTask HandleAsync(in Mail mail, int generation)
+    {
+        switch (mail.Kind)
+        {
+            case MailKind.Message:
+                return _dispatcher.DispatchAsync(mail.Delivery, _group, View, generation);
+            case MailKind.View:
+                Views.Publish(mail.View!);
+                return OnViewAsync(mail.View!);
+            case MailKind.SaveState:
+                return SaveAsync(mail.Token, generation);
+            case MailKind.LoadState:
+                return LoadAsync(mail.State, generation);
+            default:
+                _membership.Finish();
+                return default;
+        }
+    }
+
+    // Credit that goes back late costs the senders little as long as it is a small part of their window.
+    public void Consumed(int messages, long bytes, int generation)
+    {
+        _host.Counters.Handled(messages);
+        _unreportedBytes += bytes + ((long)messages * CreditGate<NodeInput>.MessageOverhead);
+        var input = new NodeInput { Kind = InputKind.Consumed, Group = _membership.Id, Generation = generation, Number = messages };
+        if (_unreportedBytes < _host.Options.CreditWindow / 8)
+        {
+            _host.Loop.PostLazily(input);
+        }
+        else
+        {
+            _unreportedBytes = 0;
+            _host.Loop.Post(input);
+        }
+    }
+
+    public void WakeLoop(bool onThisThread)
+    {
+        if (onThisThread)
+        {
+            _host.Loop.RunHere();
+        }
+        else
+        {
+            _host.Loop.Schedule();
+        }
+    }
+
+    public void Reply(long token, ReadOnlyMemory<byte> body, bool isError, int generation) => Post(new NodeInput
+    {
+        Kind = InputKind.Reply, Token = token, Body = body, Flag = isError, Generation = generation,
+    });
+
+    private async ValueTask OnViewAsync(View view)
+    {
+        if (_options.OnView is { } onView)
+        {
+            await GuardAsync("OnView", () => onView(view)).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask SaveAsync(long token, int generation)
+    {
+        byte[]? saved = null;
+        await GuardAsync("Save", async () =>
+        {
+            if (_options.State is not { } transfer)
+            {
+                saved = [WithoutState];
+                return;
+            }
+
+            ReadOnlyMemory<byte> state = await transfer.Save().ConfigureAwait(false);
+            byte[] packed = GC.AllocateUninitializedArray<byte>(state.Length + 1);
+            packed[0] = WithState;
+            state.CopyTo(packed.AsMemory(1));
+            saved = packed;
+        }).ConfigureAwait(false);
+        Post(new NodeInput { Kind = InputKind.StateSaved, Token = token, Flag = saved is not null, Body = saved, Generation = generation });
+    }
+
+    private async ValueTask LoadAsync(ReadOnlyMemory<byte>? state, int generation)
+    {
+        Exception? error = await GuardAsync("Load", () => LoadAsync(state)).ConfigureAwait(false);
+        Post(new NodeInput { Kind = InputKind.StateLoaded, Group = _membership.Id, Flag = error is null, Generation = generation });
+        if (_host.Calls.Take(_membership.JoinCall, generation) is not { } join)
+        {
+            return; // the join was withdrawn, or the incarnation ended meanwhile
+        }
+
+        if (error is not null)
+        {
+            join.TrySetException(new StateTransferException(_group.Name, error.Message, error));
+            return;
+        }
+
+        if (_membership.HasJoined)
+        {
+            View view = View;
+            await GuardAsync("Rejoined", () =>
+            {
+                _group.RaiseRejoined(view);
+                return default;
+            }).ConfigureAwait(false);
+        }
+
+        _membership.HasJoined = true;
+        join.End(CallResult.Of(Outcome.Done));
+    }
+
+    private ValueTask LoadAsync(ReadOnlyMemory<byte>? state)
+    {
+        StateTransfer? transfer = _options.State;
+        if (state is not { } packed)
+        {
+            return transfer?.Initialize?.Invoke() ?? default;
+        }
+
+        bool hasState = packed.Length > 0 && packed.Span[0] == WithState;
+        if (hasState != (transfer is not null))
+        {
+            throw new InvalidOperationException(hasState
+                ? "the group has a state; set GroupOptions.State."
+                : "the member that should give the state has no GroupOptions.State; set it at all members.");
+        }
+
+        return transfer?.Load(packed[1..]) ?? default;
+    }
+
+    private async ValueTask<Exception?> GuardAsync(string callback, Func<ValueTask> run)
+    {
+        try
+        {
+            await run().ConfigureAwait(false);
+            return null;
+        }
+        catch (Exception e)
+        {
+            _host.Counters.HandlerFailed();
+            HostLog.CallbackFailed(_host.Logger, e, callback, _group.Name);
+            return e;
+        }
+    }
+
+    // The pump wakes the loop when the item is done.
+    private void Post(in NodeInput input) => _host.Loop.Post(input, schedule: false);
+}

@@ -1,0 +1,213 @@
+// What stands behind a ProcessGroup: its calls on their way to the protocol, and its life.
+// Keeps: a membership begins and ends on the event loop; when it is over, calls fail at once with the reason.
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Hosting;
+
+/// <summary>One membership after another of one group: a forced re-join begins the next.</summary>
+internal sealed class GroupMembership
+{
+    private readonly NodeHost _host;
+    private readonly ProcessGroup _group;
+    private readonly CreditGate<NodeInput> _credit;
+    private readonly GroupMailHandler _mail;
+    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile Present? _present;
+    private volatile Present? _latest;
+    private volatile bool _hasJoined;
+    private readonly EntryPoints _entries;
+    private volatile Func<Exception> _endError;
+    private volatile CancellationTokenSource _ended = new();
+    private volatile bool _leaveAsked;
+
+    public GroupMembership(NodeHost host, ProcessGroup group, GroupOptions options, EntryPoints entries)
+    {
+        _host = host;
+        _group = group;
+        _entries = entries;
+        _endError = () => new NotMemberException(group.Name);
+        _credit = new CreditGate<NodeInput>(group.Name, host.Options.CreditWindow, host.Loop);
+        _mail = new GroupMailHandler(host, this, group, options, entries);
+        Mailbox = new Mailbox(_mail, group);
+    }
+
+    public string Name => _group.Name;
+    public Mailbox Mailbox { get; }
+    public GroupId Id => _latest?.Id ?? GroupId.None;
+    public View View => _mail.View;
+    public CancellationToken Ended => _ended.Token;
+
+    /// <summary>Completes when the membership is over for good, and the last handler has run.</summary>
+    public Task Over => _over.Task;
+
+    /// <summary>The call of the join that has not ended yet; 0 if there is none.</summary>
+    public long JoinCall { get; set; }
+
+    /// <summary>Whether the application has been told that it is a member: then an exclusion is followed by a re-join.</summary>
+    public bool HasJoined { get => _hasJoined; set => _hasJoined = value; }
+
+    /// <summary>Whether an exclusion is followed by a re-join.</summary>
+    public bool WantsRejoin => _hasJoined && !_leaveAsked && _host.Options.RejoinGroups;
+
+    /// <summary>Event loop: whether the leave was delivered; the last handlers may still run.</summary>
+    public bool HasLeft { get; private set; }
+
+    public IAsyncEnumerable<View> ReadViews(CancellationToken ct) => _mail.Views.ReadAsync(ct);
+
+    public ValueTask SendAsync(Order order, ReadOnlyMemory<byte> packed, CancellationToken ct)
+    {
+        _host.Check(order, packed);
+        if (_present is not { } present)
+        {
+            return ValueTask.FromException(_endError());
+        }
+
+        _host.Counters.Sent();
+        return PassAsync(Multicast(present, order, packed), schedule: true, ct);
+    }
+
+    public async ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> packed, CancellationToken ct)
+    {
+        _host.Check(order, packed);
+        _host.RequireTracing();
+        CallResult result = await CallAsync((present, call) => Multicast(present, order, packed, call), Timeout.InfiniteTimeSpan, ct).ConfigureAwait(false);
+        return result.Message;
+    }
+
+    public async ValueTask<CallResult> RequestAsync(Order order, ReadOnlyMemory<byte> packed, Replies replies, TimeSpan? timeout, CancellationToken ct)
+    {
+        if (replies == Replies.None)
+        {
+            await SendAsync(order, packed, ct).ConfigureAwait(false);
+            return CallResult.Of(Outcome.Done);
+        }
+
+        _host.Check(order, packed, timeout);
+        RefuseWaitForSelf(replies);
+        return await CallAsync(
+            (present, call) => new NodeInput
+            {
+                Kind = InputKind.Request, Group = present.Id, Generation = present.Generation, Order = order, Body = packed, Call = call,
+                Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout,
+            },
+            timeout ?? Timeout.InfiniteTimeSpan, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Inside a handler of this group, a request that needs this member's own reply would wait for itself.</summary>
+    /// <exception cref="InvalidOperationException">It would.</exception>
+    public void RefuseWaitForSelf(Replies replies)
+    {
+        int members = View.Members.Length;
+        if (HandlerScope.Group == _group && replies.Needed(members) > members - 1)
+        {
+            throw new InvalidOperationException(
+                $"A request for {replies} replies inside a handler of '{Name}' would wait for that handler's own reply. " +
+                "Ask for fewer replies than there are other members, or start the request and await it outside the handler.");
+        }
+    }
+
+    public void Leave()
+    {
+        _leaveAsked = true;
+        PassOverHeld();
+        _host.Loop.Post(new NodeInput { Kind = InputKind.Leave, Subject = this, Generation = NodeInput.AnyGeneration });
+    }
+
+    /// <summary>A handler was registered, or will not come: what is held may go on.</summary>
+    public void HandlersChanged() => Mailbox.StartPump();
+
+    /// <summary>Event loop: the protocol has taken this node into the group.</summary>
+    public void Begin(GroupId id, int generation)
+    {
+        _credit.Open();
+        Mailbox.Open(generation);
+        if (_ended.IsCancellationRequested)
+        {
+            _ended = new CancellationTokenSource();
+        }
+
+        _present = _latest = new Present(id, generation);
+    }
+
+    /// <summary>Event loop: this node left; what was delivered before is still handled.</summary>
+    public bool StageLeft()
+    {
+        HasLeft = true;
+        _present = null;
+        PassOverHeld();
+        _credit.Close(() => new NotMemberException(Name));
+        return Mailbox.Stage(new Mail { Kind = MailKind.End });
+    }
+
+    public void ReleaseCredit(long bytes) => _credit.Release(bytes);
+
+    /// <summary>Event loop: the incarnation or the node is over; nothing that waits is handled any more.</summary>
+    /// <param name="forGood">Whether there will be no re-join.</param>
+    public void CutOff(Func<Exception> error, bool forGood)
+    {
+        _endError = error;
+        _present = null;
+        Mailbox.Drop();
+        _credit.Close(error);
+        _ = _ended.CancelAsync(); // what is registered there is the application's code
+        if (forGood)
+        {
+            Finish();
+        }
+    }
+
+    /// <summary>The membership is over for good.</summary>
+    public void Finish()
+    {
+        _ = _ended.CancelAsync();
+        _mail.Views.Complete();
+        _over.TrySetResult();
+    }
+
+    // Without a handler, what is held would hold up the end of the membership.
+    private void PassOverHeld()
+    {
+        if (!_entries.IsReady)
+        {
+            _entries.IgnoreMessages();
+            HandlersChanged();
+        }
+    }
+
+    private async ValueTask<CallResult> CallAsync(Func<Present, long, NodeInput> input, TimeSpan creditTimeout, CancellationToken ct)
+    {
+        Present present = _present ?? throw _endError();
+        PendingCall call = _host.Calls.Add(present.Generation, Name);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        limit.CancelAfter(creditTimeout);
+        try
+        {
+            _host.Counters.Sent();
+            await PassAsync(input(present, call.Number), schedule: false, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            _host.Calls.Take(call.Number);
+            if (e is OperationCanceledException && !ct.IsCancellationRequested)
+            {
+                throw new TimeoutException($"There was no credit for the request to '{Name}' in the time given.", e);
+            }
+
+            throw;
+        }
+
+        _host.Loop.RunHere();
+        return await _host.WaitAsync(call, ct).ConfigureAwait(false);
+    }
+
+    private ValueTask PassAsync(in NodeInput input, bool schedule, CancellationToken ct) =>
+        _credit.PassAsync(input, input.Body.Length, HandlerScope.Group == _group, ct, schedule);
+
+    private static NodeInput Multicast(Present present, Order order, ReadOnlyMemory<byte> packed, long call = 0) => new()
+    {
+        Kind = InputKind.Multicast, Group = present.Id, Generation = present.Generation, Order = order, Body = packed, Call = call,
+    };
+
+    /// <summary>A membership that lives: the group's id, and the generation of the machine that it belongs to.</summary>
+    private sealed record Present(GroupId Id, int Generation);
+}

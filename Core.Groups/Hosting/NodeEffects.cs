@@ -1,0 +1,215 @@
+// What a machine does to the outside, gathered during a turn and made visible at its end.
+// Keeps: trace lines reach the operating system before any frame leaves and before the application sees anything
+// (trace contract); nothing here calls back into the machine.
+using System.Collections.Immutable;
+using System.Globalization;
+using Core.Groups.Protocol;
+using Core.Groups.Tracing;
+using Core.Groups.Transport;
+
+namespace Core.Groups.Hosting;
+
+/// <summary>The effects of one incarnation's machine. Event loop only.</summary>
+internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, ITransport transport, TraceFile? trace) : INodeEffects
+{
+    private readonly Dictionary<GroupId, GroupMembership> _members = [];
+    private readonly Dictionary<long, GroupMembership> _joining = [];
+    private readonly List<Mailbox> _touched = [];
+    private readonly List<(PendingCall Call, CallResult Result)> _ended = [];
+    private readonly List<(Configuration Configuration, ImmutableArray<NodeInfo> Members)> _configurations = [];
+    private readonly List<TraceEvent> _traced = [];
+    private bool _traceWaits;
+    private MessageId _lastSent;
+
+    /// <summary>Why this incarnation is over; null while it lives.</summary>
+    public string? Exclusion { get; private set; }
+
+    /// <summary>The address of the live node that has this node's name.</summary>
+    public string? NameTakenBy { get; private set; }
+
+    /// <summary>Whether the orderly stop is complete.</summary>
+    public bool HasStopped { get; private set; }
+
+    /// <summary>From now on this call's join is told of.</summary>
+    public void AddJoin(long call, GroupMembership membership) => _joining.Add(call, membership);
+
+    public void RemoveJoin(long call) => _joining.Remove(call);
+
+    public bool IsMember(GroupMembership membership) =>
+        _members.TryGetValue(membership.Id, out GroupMembership? member) && member == membership;
+
+    /// <summary>The trace to the operating system: before anything of this turn leaves.</summary>
+    public void FlushTrace()
+    {
+        if (_traceWaits)
+        {
+            _traceWaits = false;
+            trace?.Flush();
+        }
+    }
+
+    /// <summary>Makes the turn visible to the application.</summary>
+    public void Publish()
+    {
+        PublishTrace();
+        foreach ((Configuration configuration, ImmutableArray<NodeInfo> members) in _configurations)
+        {
+            host.Status.OnConfiguration(configuration, members);
+        }
+
+        foreach (Mailbox mailbox in _touched)
+        {
+            mailbox.Publish();
+            mailbox.StartPump();
+        }
+
+        PublishCalls();
+        _configurations.Clear();
+        _touched.Clear();
+    }
+
+    /// <summary>Tells the observer of the trace.</summary>
+    public void PublishTrace()
+    {
+        foreach (TraceEvent line in _traced)
+        {
+            host.RaiseTraced(line);
+        }
+
+        _traced.Clear();
+    }
+
+    /// <summary>Tells the callers of calls that have ended.</summary>
+    public void PublishCalls()
+    {
+        foreach ((PendingCall call, CallResult result) in _ended)
+        {
+            call.End(result);
+        }
+
+        _ended.Clear();
+    }
+
+    public void Dial(string address) => transport.Dial(address);
+
+    public void Transmit(int connection, ReadOnlySpan<byte> frame)
+    {
+        FlushTrace(); // a frame may leave at once, behind one that is being written
+        transport.Transmit(connection, frame);
+    }
+
+    public void Close(int connection, string reason) => transport.Close(connection, reason);
+
+    public void Trace(TraceEvent line)
+    {
+        trace?.Append(line);
+        _traceWaits = true;
+        if (host.TraceObserver is not null)
+        {
+            _traced.Add(line);
+        }
+
+        if (line.Kind == TraceKind.Send && TryParse(line.Message, line.Node, out MessageId id))
+        {
+            _lastSent = id;
+            if (line.Call != 0 && host.Calls.Find(line.Call) is { } call)
+            {
+                call.Message = id;
+            }
+        }
+    }
+
+    public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) =>
+        _configurations.Add((configuration, [.. peers.Select(p => new NodeInfo(p.Id, p.Address, p.Site, p.Weight))]));
+
+    public void Blocked() { } // the host reads the machine's state after the turn
+
+    public void Unblocked() { }
+
+    public void Excluded(string reason) => Exclusion ??= reason;
+
+    public void NameTaken(string byAddress) => NameTakenBy ??= byAddress;
+
+    public void ViewInstalled(View view) => Stage(view.Group, new Mail { Kind = MailKind.View, View = view });
+
+    public void Deliver(in Delivery delivery) => Stage(delivery.Group, new Mail { Kind = MailKind.Message, Delivery = delivery });
+
+    public void SaveState(GroupId group, long token) => Stage(group, new Mail { Kind = MailKind.SaveState, Token = token });
+
+    public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Stage(group, new Mail { Kind = MailKind.LoadState, State = state });
+
+    public void GroupLeft(GroupId group)
+    {
+        if (_members.Remove(group, out GroupMembership? member))
+        {
+            incarnations.Forget(member);
+            if (member.StageLeft())
+            {
+                _touched.Add(member.Mailbox);
+            }
+        }
+    }
+
+    public void CreditReleased(GroupId group, long bytes)
+    {
+        if (_members.TryGetValue(group, out GroupMembership? member))
+        {
+            member.ReleaseCredit(bytes);
+        }
+    }
+
+    public void Completed(long call, Outcome outcome) => RequestCompleted(call, outcome, [], []);
+
+    public void Joined(long call, GroupId group, string name)
+    {
+        if (_joining.Remove(call, out GroupMembership? membership))
+        {
+            membership.Begin(group, host.Generation);
+            _members[group] = membership;
+        }
+    }
+
+    public void RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed)
+    {
+        if (host.Calls.Find(call) is not { } pending || (pending.IsJoin && outcome == Outcome.Done))
+        {
+            return; // a join ends well when the application has loaded the state
+        }
+
+        host.Calls.Take(call);
+        if (pending.IsJoin && _joining.Remove(call, out GroupMembership? refused))
+        {
+            incarnations.Forget(refused);
+        }
+
+        if (pending.Message == default)
+        {
+            pending.Message = _lastSent;
+        }
+
+        _ended.Add((pending, new CallResult(outcome, replies, failed)));
+    }
+
+    public void Log(ProtocolLogLevel level, string message) => HostLog.Protocol(host.Logger, level, message);
+
+    public void Stopped() => HasStopped = true;
+
+    private void Stage(GroupId group, in Mail mail)
+    {
+        if (_members.TryGetValue(group, out GroupMembership? member) && member.Mailbox.Stage(mail))
+        {
+            _touched.Add(member.Mailbox);
+        }
+    }
+
+    // The boundary tells a message's id in the trace alone: name.incarnation/epoch/sequence.
+    private static bool TryParse(string? text, NodeId sender, out MessageId id)
+    {
+        string[] parts = (text ?? "").Split('/');
+        bool read = long.TryParse(parts[^1], NumberStyles.None, CultureInfo.InvariantCulture, out long sequence);
+        long epoch = 0;
+        read &= parts.Length >= 3 && long.TryParse(parts[^2], NumberStyles.None, CultureInfo.InvariantCulture, out epoch);
+        id = new MessageId(sender, epoch, sequence);
+        return read;
+    }
+}

@@ -1,0 +1,38 @@
+// One input of a node's event loop: a call of the protocol machine as a value, so that queueing it allocates nothing.
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Hosting;
+
+/// <summary>Which call of the machine an input stands for.</summary>
+internal enum InputKind : byte
+{
+    PeerConnected, PeerDisconnected, DialFailed, FrameReceived,
+    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, StateSaved, StateLoaded, Consumed, Stop,
+}
+
+/// <summary>An input. Which members are set depends on the kind.</summary>
+internal readonly struct NodeInput
+{
+    /// <summary>The generation of inputs that hold for whichever machine is there (connections, the stop).</summary>
+    public const int AnyGeneration = -1;
+
+    public required InputKind Kind { get; init; }
+    public Order Order { get; init; }
+    public ReplyMode Mode { get; init; }
+    /// <summary>DialFailed: refused. Reply: an error. StateSaved, StateLoaded: success.</summary>
+    public bool Flag { get; init; }
+    /// <summary>The incarnation that it is meant for, counted from 0; inputs for an earlier one are dropped.</summary>
+    public int Generation { get; init; }
+    /// <summary>A connection, a number of replies, or a number of deliveries.</summary>
+    public int Number { get; init; }
+    /// <summary>The number of a pending call; 0: none.</summary>
+    public long Call { get; init; }
+    /// <summary>A token of the machine.</summary>
+    public long Token { get; init; }
+    public GroupId Group { get; init; }
+    public ReadOnlyMemory<byte> Body { get; init; }
+    /// <summary>A group's name, a <see cref="GroupMembership"/>, an address or a <see cref="PeerIdentity"/>.</summary>
+    public object? Subject { get; init; }
+    /// <summary>The caller's time limit.</summary>
+    public TimeSpan? Timeout { get; init; }
+}

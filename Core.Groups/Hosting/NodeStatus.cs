@@ -1,0 +1,60 @@
+// What an application can see of its node's place in the cluster.
+// Keeps: readers on any thread see one state after another, each whole.
+using System.Collections.Immutable;
+
+namespace Core.Groups.Hosting;
+
+/// <summary>The present configuration and whether the node works. Written by the event loop, read by any thread.</summary>
+internal sealed class NodeStatus
+{
+    private readonly Broadcast<State> _states = new();
+    private readonly Broadcast<Configuration> _configurations = new();
+
+    /// <summary>Null until the first state.</summary>
+    public Configuration? Configuration => _states.Present?.Configuration;
+
+    public ImmutableArray<NodeInfo> Members => _states.Present?.Members ?? [];
+
+    public bool IsBlocked => _states.Present?.IsBlocked ?? true;
+
+    public IAsyncEnumerable<Configuration> ReadConfigurations(CancellationToken ct) => _configurations.ReadAsync(ct);
+
+    public void OnConfiguration(Configuration configuration, ImmutableArray<NodeInfo> members)
+    {
+        _states.Publish(new State(configuration, members, IsBlocked));
+        _configurations.Publish(configuration);
+    }
+
+    public void OnBlocked(bool isBlocked)
+    {
+        if (isBlocked != IsBlocked)
+        {
+            _states.Publish(new State(Configuration, Members, isBlocked));
+        }
+    }
+
+    /// <summary>A new incarnation: it has no configuration yet.</summary>
+    public void Reset() => _states.Publish(new State(null, [], IsBlocked: true));
+
+    public void Complete()
+    {
+        _states.Complete();
+        _configurations.Complete();
+    }
+
+    /// <exception cref="NodeStoppedException">The node stopped before.</exception>
+    public async ValueTask WaitForPrimaryAsync(CancellationToken ct)
+    {
+        await foreach (State state in _states.ReadAsync(ct).ConfigureAwait(false))
+        {
+            if (state is { Configuration.IsPrimary: true, IsBlocked: false })
+            {
+                return;
+            }
+        }
+
+        throw new NodeStoppedException(outcomeUnknown: false);
+    }
+
+    private sealed record State(Configuration? Configuration, ImmutableArray<NodeInfo> Members, bool IsBlocked);
+}

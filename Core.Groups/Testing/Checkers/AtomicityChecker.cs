@@ -1,0 +1,52 @@
+// EVS 4, failure atomicity: nodes that go together from one configuration to the next delivered the same messages in it
+// (of those addressed to both). Where a message has a label or several groups, the regular configuration and the
+// transitional one that closes it count as one (protocol, section 4).
+namespace Core.Groups.Testing.Checkers;
+
+/// <summary>Nodes that go together through a configuration change delivered the same messages before it.</summary>
+internal sealed class AtomicityChecker : IChecker
+{
+    public string Name => "failure atomicity";
+
+    public IEnumerable<Violation> Check(History history)
+    {
+        var together = new Dictionary<((string, string?) From, (string, string?) To), List<Period>>();
+        foreach (Period period in history.Traces.SelectMany(trace => trace.Periods))
+        {
+            if (period.Next is not { } next)
+                continue;
+            if (!together.TryGetValue((period.Key, next.Key), out List<Period>? company))
+                together.Add((period.Key, next.Key), company = []);
+            company.Add(period);
+        }
+        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || message.Groups.Length > 1);
+        var done = new HashSet<List<Period>>();
+        foreach (Message message in history.Messages)
+        {
+            done.Clear();
+            foreach (Delivery delivery in message.Deliveries)
+            {
+                if (delivery.Period is not { Next: { } next } period)
+                    continue;
+                List<Period> company = together[(period.Key, next.Key)];
+                if (!done.Add(company))
+                    continue;
+                foreach (Period other in company)
+                {
+                    if (message.IsOwedBy(other.Trace) && !IsDeliveredIn(message, other, spansGroups))
+                    {
+                        yield return this.Found(
+                            $"{delivery.Trace} delivered {message} in {period}; {other.Trace} went with it from there to {next} and did not (EVS 4).",
+                            message.Line, delivery.Line, next.Line, other.Next!.Line);
+                    }
+                }
+            }
+        }
+    }
+
+    private static bool IsDeliveredIn(Message message, Period period, bool spansGroups)
+    {
+        Period? deliveredIn = message.DeliveryAt(period.Trace)?.Period;
+        return deliveredIn == period || (spansGroups && deliveredIn?.RegularId == period.RegularId);
+    }
+}

@@ -1,0 +1,59 @@
+// GBCAST (RFC 992, 6.1; invariant 4): it stands at the same place among all messages of its group, of whatever kind, at
+// all members that deliver it. (Its place among the views is VirtualSynchronyChecker's: it is delivered in its view.)
+namespace Core.Groups.Testing.Checkers;
+
+/// <summary>What comes before a GBCAST at one member comes before it at all.</summary>
+internal sealed class GroupBroadcastChecker : IChecker
+{
+    public string Name => "group broadcast";
+
+    public IEnumerable<Violation> Check(History history)
+    {
+        foreach (NodeTrace trace in history.Traces)
+        {
+            // The messages of each view since its last GBCAST here.
+            var before = new Dictionary<ViewPeriod, List<Delivery>>();
+            foreach (Delivery delivery in trace.Deliveries)
+            {
+                foreach (ViewPeriod? at in delivery.Views)
+                {
+                    if (at is null)
+                        continue;
+                    if (!before.TryGetValue(at, out List<Delivery>? messages))
+                        before.Add(at, messages = []);
+                    if (delivery.Message.Order == Order.Group)
+                    {
+                        foreach (Violation violation in messages.SelectMany(earlier => CheckPlace(earlier, delivery)))
+                            yield return violation;
+                        messages.Clear();
+                    }
+                    messages.Add(delivery);
+                }
+            }
+        }
+    }
+
+    /// <summary>A message that stands before a GBCAST here must stand before it wherever the GBCAST was delivered.</summary>
+    private IEnumerable<Violation> CheckPlace(Delivery earlier, Delivery broadcast)
+    {
+        Message message = earlier.Message;
+        foreach (Delivery other in broadcast.Message.Deliveries)
+        {
+            if (other.Trace == broadcast.Trace)
+                continue;
+            Delivery? there = message.DeliveryAt(other.Trace);
+            if (there?.Index > other.Index)
+            {
+                yield return this.Found(
+                    $"{earlier.Trace} delivered {message} before the GBCAST {broadcast.Message}, {other.Trace} after it.",
+                    earlier.Line, broadcast.Line, other.Line, there.Line);
+            }
+            else if (there is null && other.Period?.Key == broadcast.Period?.Key && message.IsOwedBy(other.Trace))
+            {
+                yield return this.Found(
+                    $"{earlier.Trace} delivered {message} before the GBCAST {broadcast.Message}; {other.Trace} delivered the GBCAST in the same configuration, but never {message}.",
+                    earlier.Line, broadcast.Line, other.Line);
+            }
+        }
+    }
+}

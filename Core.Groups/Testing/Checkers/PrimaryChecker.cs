@@ -1,0 +1,48 @@
+// EVS 2.2 (the primary component model): primary configurations are unique, that is totally ordered by what nodes
+// installed (never by clocks), and continuous: consecutive ones share what CheckOptions.Continuity says (protocol, section 6).
+namespace Core.Groups.Testing.Checkers;
+
+/// <summary>No two primary configurations at once.</summary>
+internal sealed class PrimaryChecker(CheckOptions options) : IChecker
+{
+    public string Name => "primary";
+
+    public IEnumerable<Violation> Check(History history)
+    {
+        var graph = new ConfigurationGraph(history);
+        List<Period> primaries = graph.Sorted.FindAll(period => period.Line.IsPrimary);
+        foreach (Period primary in primaries)
+        {
+            if (ElectorateWeight(primary) is int weight && weight < MinimumWeight)
+                yield return this.Found($"The primary {primary} holds {weight} of the electorate's weight; {MinimumWeight} is the minimum.", primary.Line);
+        }
+        if (options.Continuity == PrimaryContinuity.None)
+            yield break;
+        for (int i = 1; i < primaries.Count; i++)
+        {
+            Period earlier = primaries[i - 1], later = primaries[i];
+            if (!graph.Precedes(earlier, later))
+                yield return this.Found($"Two primaries could be active at once: no one went from {earlier} to {later} or back.", earlier.Line, later.Line);
+            else if (!Continues(earlier, later))
+                yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);
+        }
+    }
+
+    private int MinimumWeight =>
+        options.MinimumPrimaryWeight > 0 ? options.MinimumPrimaryWeight : options.Electorate.Sum(options.WeightOf) / 2 + 1;
+
+    private int? ElectorateWeight(Period primary) => options.Electorate.IsEmpty
+        ? null : primary.Members.Where(member => options.Electorate.Contains(member.Name)).Sum(member => options.WeightOf(member.Name));
+
+    private bool Continues(Period earlier, Period later)
+    {
+        bool byIncarnation = options.Continuity == PrimaryContinuity.MajorityOfIncarnations;
+        var names = later.Members.Select(member => member.Name).ToHashSet();
+        List<NodeId> common = [.. earlier.Line.Members.Where(member => byIncarnation ? later.Members.Contains(member) : names.Contains(member.Name))];
+        if (options.Continuity == PrimaryContinuity.Member)
+            return common.Count > 0;
+        int held = common.Sum(member => options.WeightOf(member.Name));
+        int all = earlier.Members.Sum(member => options.WeightOf(member.Name));
+        return 2 * held > all || (2 * held == all && common.Count > 0 && common[0] == earlier.Line.Members[0]);
+    }
+}

@@ -1,0 +1,75 @@
+// Opens the TCP connection of a dial. No retries: when to dial again is decided above.
+using System.Net;
+using System.Net.Sockets;
+
+namespace Core.Groups.Transport;
+
+/// <summary>No connection came about.</summary>
+/// <param name="isRefused">The host is there and nobody listens at the port.</param>
+internal sealed class ConnectException(string reason, bool isRefused = false) : Exception(reason)
+{
+    /// <summary>Whether the host is there and nobody listens at the port.</summary>
+    public bool IsRefused { get; } = isRefused;
+}
+
+/// <summary>Connects to an address as people write it.</summary>
+internal static class Connector
+{
+    /// <summary>Tries all addresses of the host, in turn.</summary>
+    /// <exception cref="ConnectException">None answered in time.</exception>
+    public static async ValueTask<Socket> ConnectAsync(string address, TcpTransportOptions options, CancellationToken ct)
+    {
+        if (!HostPort.TryParse(address, out HostPort target) || target.Port == 0)
+        {
+            throw new ConnectException($"'{address}' is not host:port");
+        }
+        using var limit = new CancellationTokenSource(options.ConnectTimeout, options.TimeProvider);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, ct);
+        try
+        {
+            return await ConnectAsync(target, both.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            throw new ConnectException($"{address} did not answer in {options.ConnectTimeout.TotalSeconds} s");
+        }
+    }
+
+    private static async ValueTask<Socket> ConnectAsync(HostPort target, CancellationToken ct)
+    {
+        string failure = "the name has no address";
+        bool areAllRefused = true;
+        foreach (IPAddress address in await ResolveAsync(target, ct).ConfigureAwait(false))
+        {
+            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                await socket.ConnectAsync(new IPEndPoint(address, target.Port), ct).ConfigureAwait(false);
+                return socket;
+            }
+            catch (Exception e)
+            {
+                socket.Dispose();
+                if (e is not SocketException broken)
+                {
+                    throw;
+                }
+                failure = broken.Message;
+                areAllRefused &= broken.SocketErrorCode == SocketError.ConnectionRefused;
+            }
+        }
+        throw new ConnectException(failure, areAllRefused);
+    }
+
+    private static async ValueTask<IPAddress[]> ResolveAsync(HostPort target, CancellationToken ct)
+    {
+        try
+        {
+            return await target.ResolveAsync(ct).ConfigureAwait(false);
+        }
+        catch (SocketException e)
+        {
+            throw new ConnectException($"the name '{target.Host}' is not known: {e.Message}");
+        }
+    }
+}

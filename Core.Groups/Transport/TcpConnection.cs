@@ -1,0 +1,97 @@
+// One authenticated connection: who the peer is, its place in the order of connections, and its two halves.
+using System.Net.Sockets;
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Transport;
+
+/// <summary>A connection after its handshake.</summary>
+internal sealed class TcpConnection
+{
+    private readonly Socket _socket;
+    private readonly TcpTransportOptions _options;
+    private readonly FrameReceiver _receiver;
+    private string? _failure;
+    private ITimer? _closeTimer;
+
+    /// <param name="attempt">When and as whom this node entered the handshake.</param>
+    public TcpConnection(int number, Socket socket, PeerIdentity peer, Attempt attempt, TcpTransportOptions options, ITransportEvents events)
+    {
+        Number = number;
+        Peer = peer;
+        Attempt = attempt;
+        _socket = socket;
+        _options = options;
+        Sender = new FrameSender(socket, options.MaximumPending);
+        _receiver = new FrameReceiver(socket, options.MaximumFrame, events, number);
+    }
+
+    /// <summary>The number by which the host knows it; never used again.</summary>
+    public int Number { get; }
+    /// <summary>Who the peer has proven to be.</summary>
+    public PeerIdentity Peer { get; }
+    /// <summary>The handshake's beginning.</summary>
+    public Attempt Attempt { get; }
+    /// <summary>Its place among the connections of this pair, given by the lower node. Written once, under the table's lock.</summary>
+    public long Commit { get; set; }
+    /// <summary>Whether it has frames of the present turn, or is to be closed at its end. The event loop's.</summary>
+    public bool IsDirty { get; set; }
+    /// <summary>Whether the end of the turn closes it. The event loop's.</summary>
+    public bool IsClosing { get; set; }
+    /// <summary>The sending half.</summary>
+    public FrameSender Sender { get; }
+
+    /// <summary>Appends a frame. A peer for which too much is waiting loses the connection.</summary>
+    public void Append(ReadOnlySpan<byte> frame)
+    {
+        if (!Sender.TryAppend(frame))
+        {
+            Interlocked.CompareExchange(ref _failure, $"the peer does not read: over {_options.MaximumPending} bytes would wait for it", null);
+            Drop();
+        }
+    }
+
+    /// <summary>Receives until the connection ends, then frees it.</summary>
+    /// <returns>Why it ended, to read.</returns>
+    public async Task<string> RunAsync()
+    {
+        try
+        {
+            string reason = await _receiver.RunAsync().ConfigureAwait(false);
+            return Volatile.Read(ref _failure) ?? reason;
+        }
+        finally
+        {
+            _socket.Dispose();
+            Volatile.Read(ref _closeTimer)?.Dispose();
+        }
+    }
+
+    /// <summary>Receives nothing more; sends what was given and ends the stream. The peer's end of it, or the time-out, ends the connection.</summary>
+    public void Close()
+    {
+        _receiver.Mute();
+        _closeTimer ??= _options.TimeProvider.CreateTimer(static socket => ((Socket)socket!).Dispose(), _socket, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
+        Sender.Finish();
+    }
+
+    /// <summary>Closes at once.</summary>
+    public void Drop()
+    {
+        _receiver.Mute();
+        _socket.Dispose();
+    }
+
+    /// <summary>Resets the connection, as a crash would.</summary>
+    public void Reset()
+    {
+        try
+        {
+            _socket.LingerState = new LingerOption(enable: true, seconds: 0);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It is closed already.
+        }
+        Drop();
+    }
+}
