@@ -104,10 +104,16 @@ internal interface INodeEffects
     /// <summary>This node is out of the group: it left, or its join failed. Nothing of the group follows.</summary>
     void GroupLeft(GroupId group);
 
-    /// <summary>Bytes of this node's own messages in a group that all members have consumed: the caller may send as many more.</summary>
+    /// <summary>
+    /// Bytes of this node's own messages in a group (bodies, and <c>CreditAccount.MessageOverhead</c> each) that all members
+    /// have consumed, or that were withdrawn: the caller may send as many more. Each is given back once, while the node is a member.
+    /// </summary>
     void CreditReleased(GroupId group, long bytes);
 
-    /// <summary>A command with a call number other than 0 has ended.</summary>
+    /// <summary>A multicast with a call number other than 0 was numbered; its message leaves at the end of this turn.</summary>
+    void Sent(long call, MessageId message);
+
+    /// <summary>A command with a call number other than 0 has ended (a multicast only when it could not be sent).</summary>
     void Completed(long call, Outcome outcome);
 
     /// <summary>A join ended well: the group is known under this id from now on. Precedes the group's first view.</summary>

@@ -1,5 +1,10 @@
 // The composer: one node's protocol as a deterministic, single-threaded machine. Event and time in, effects out.
 using System.Collections.Immutable;
+using Core.Groups.Protocol.Groups;
+using Core.Groups.Protocol.Links;
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Protocol.Primary;
+using Core.Groups.Protocol.Requests;
 
 namespace Core.Groups.Protocol;
 
@@ -16,50 +21,191 @@ internal readonly record struct MachineStatistics(
 /// </summary>
 internal sealed class NodeMachine
 {
-    public NodeMachine(NodeId self, NodeSettings settings, ulong lineageHigh, ulong lineageLow, INodeEffects effects) => throw new NotImplementedException();
+    private static readonly TimeSpan _stopPatience = TimeSpan.FromSeconds(3);
+    private readonly NodeContext _context;
+    private readonly MachineCore _core;
+    private TimeSpan? _stopBy;
+    private bool _hasStopped;
 
-    public NodeId Self => throw new NotImplementedException();
+    public NodeMachine(NodeId self, NodeSettings settings, ulong lineageHigh, ulong lineageLow, INodeEffects effects)
+    {
+        _context = new NodeContext(self, settings, effects);
+        var own = new PeerIdentity(self, settings.Address, settings.Site, settings.Weight, settings.Seeds.Contains(settings.Address));
+        _core = new MachineCore(_context, own, new LineageId(lineageHigh, lineageLow));
+    }
+
+    public NodeId Self => _context.Self;
     /// <summary>The configuration that this node is in; null until the first.</summary>
-    public Configuration? Configuration => throw new NotImplementedException();
-    public bool IsBlocked => throw new NotImplementedException();
+    public Configuration? Configuration => _context.Configuration;
+    public bool IsBlocked => _core.Change.IsBlocked;
     /// <summary>The peers that can be reached now, this node included.</summary>
-    public ImmutableArray<NodeId> Reachable => throw new NotImplementedException();
-    public MachineStatistics Statistics => throw new NotImplementedException();
+    public ImmutableArray<NodeId> Reachable => [.. _core.Membership.Reachability.Reach().Keys];
     /// <summary>When <see cref="Tick"/> wants to be called next.</summary>
-    public TimeSpan NextDeadline => throw new NotImplementedException();
+    public TimeSpan NextDeadline => IsOver ? TimeSpan.MaxValue : _stopBy is { } stop && stop < _core.Deadline() ? stop : _core.Deadline();
 
-    public void Start(TimeSpan now) => throw new NotImplementedException();
-    public void Tick(TimeSpan now) => throw new NotImplementedException();
-    public void EndTurn(TimeSpan now) => throw new NotImplementedException();
+    public MachineStatistics Statistics => new(
+        _core.Calls.Sent, _core.Groups.Deliveries.Delivered, _core.Groups.Deliveries.DeliveredBytes, _context.Ordering?.Unstable ?? 0, _core.Calls.Count,
+        _core.Channels.FramesSent, _core.Channels.FramesReceived, _core.Channels.BytesSent, _core.Channels.BytesReceived);
+
+    private bool IsOver => _core.Change.IsOver || _hasStopped;
+
+    // ---- time and connections
+
+    public void Start(TimeSpan now) => Enter(now);
+
+    public void Tick(TimeSpan now) => Enter(now);
+
+    public void EndTurn(TimeSpan now)
+    {
+        if (_hasStopped || (IsOver && !_core.HasLeft)) return;
+        _context.Now = now;
+        if (_stopBy is { } stopBy) GoOnStopping(stopBy);
+        if (_hasStopped) return;
+        _core.EndTurn();
+        if (_core.HasLeft) EndStop();
+    }
 
     /// <summary>A connection's handshake is done. It replaces any earlier connection with that peer.</summary>
-    public void PeerConnected(TimeSpan now, int connection, PeerIdentity peer) => throw new NotImplementedException();
-    public void PeerDisconnected(TimeSpan now, int connection) => throw new NotImplementedException();
+    public void PeerConnected(TimeSpan now, int connection, PeerIdentity peer)
+    {
+        if (Enter(now)) _core.Membership.OnConnected(_core.Channels.Connected(connection, peer));
+    }
+
+    public void PeerDisconnected(TimeSpan now, int connection)
+    {
+        if (Enter(now) && _core.Channels.Disconnected(connection) is { } channel) _core.Membership.OnDisconnected(channel);
+    }
+
     /// <param name="refused">The host is there and nobody listens at the port: the process is gone.</param>
-    public void DialFailed(TimeSpan now, string address, bool refused) => throw new NotImplementedException();
+    public void DialFailed(TimeSpan now, string address, bool refused)
+    {
+        if (Enter(now)) _core.Membership.OnDialFailed(address, refused);
+    }
+
     /// <summary>One whole frame. The memory is kept: it must not be reused.</summary>
-    public void FrameReceived(TimeSpan now, int connection, ReadOnlyMemory<byte> frame) => throw new NotImplementedException();
+    public void FrameReceived(TimeSpan now, int connection, ReadOnlyMemory<byte> frame)
+    {
+        if (Enter(now)) _core.Channels.OnFrame(connection, frame);
+    }
+
+    // ---- groups
 
     /// <param name="candidate">Random: the id of the group if this join creates it.</param>
-    public void Join(TimeSpan now, long call, string name, GroupId candidate) => throw new NotImplementedException();
-    public void Leave(TimeSpan now, long call, GroupId group) => throw new NotImplementedException();
+    public void Join(TimeSpan now, long call, string name, GroupId candidate)
+    {
+        if (!Enter(now, call)) return;
+        if (_stopBy is not null) _context.Effects.Completed(call, Outcome.Stopped);
+        else if (_core.Groups.Find(name) is not null || _core.Groups.Directory.IsJoining(name)) _context.Effects.Completed(call, Outcome.AlreadyMember);
+        else _core.Groups.Directory.Begin(call, name, candidate);
+    }
+
+    public void Leave(TimeSpan now, long call, GroupId group)
+    {
+        if (!Enter(now, call)) return;
+        if (_core.Groups.Find(group) is { } member) _core.Groups.Leave(member, call);
+        else _context.Effects.Completed(call, Outcome.NotMember);
+    }
+
     /// <summary>Multicast. <paramref name="call"/> 0: no completion wanted.</summary>
-    public void Multicast(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body) => throw new NotImplementedException();
+    public void Multicast(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body)
+    {
+        if (!Enter(now, call)) return;
+        if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
+        else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body));
+    }
+
     /// <summary>Multicast that is answered; ends with <see cref="INodeEffects.RequestCompleted"/>.</summary>
-    public void Request(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout) => throw new NotImplementedException();
+    public void Request(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body, MessageFlags.Request, call));
+    }
+
     /// <summary>From a node that is not a member, by the group's name: through a member, once, in one view. With mode None it completes when the message is stable.</summary>
-    public void RequestByName(TimeSpan now, long call, string groupName, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout) => throw new NotImplementedException();
-    public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError) => throw new NotImplementedException();
+    public void RequestByName(TimeSpan now, long call, string groupName, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout) =>
+        _context.Effects.RequestCompleted(call, Outcome.NoSuchGroup, [], []);
+
+    public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError)
+    {
+        if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, out NodeId caller, out long request)) return;
+        MessageFlags flags = MessageFlags.Reply | (isError ? MessageFlags.Error : 0);
+        _core.Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, body, flags, request));
+    }
+
     /// <summary>Withdraws a call that has not ended: it ends as <see cref="Outcome.Cancelled"/> and leaves nothing behind.</summary>
-    public void Cancel(TimeSpan now, long call) => throw new NotImplementedException();
+    public void Cancel(TimeSpan now, long call)
+    {
+        if (!Enter(now)) return;
+        if (_core.Requests.End(call, Outcome.Cancelled)) return;
+        if (_core.Calls.Cancel(call) || _core.Groups.Directory.Cancel(call)) _context.Effects.Completed(call, Outcome.Cancelled);
+    }
+
     /// <summary>Done when all that this node has sent and delivered is stable.</summary>
-    public void Flush(TimeSpan now, long call) => throw new NotImplementedException();
-    /// <summary>The members of a group by name, asked of the registry: completes through <see cref="INodeEffects.Completed"/> when there is no such group.</summary>
+    public void Flush(TimeSpan now, long call)
+    {
+        if (Enter(now, call)) _core.Flush(call);
+    }
+
     /// <param name="state">Null: the application's callback failed.</param>
-    public void StateSaved(TimeSpan now, long token, ReadOnlyMemory<byte>? state) => throw new NotImplementedException();
-    public void StateLoaded(TimeSpan now, GroupId group, bool succeeded) => throw new NotImplementedException();
+    public void StateSaved(TimeSpan now, long token, ReadOnlyMemory<byte>? state)
+    {
+        if (Enter(now)) _core.Groups.States.OnSaved(token, state);
+    }
+
+    public void StateLoaded(TimeSpan now, GroupId group, bool succeeded)
+    {
+        if (!Enter(now) || succeeded || _core.Groups.Find(group) is not { } member) return;
+        _core.Groups.Leave(member, 0);
+    }
+
     /// <summary>The application has handled the next <paramref name="deliveries"/> deliveries of the group.</summary>
-    public void Consumed(TimeSpan now, GroupId group, int deliveries) => throw new NotImplementedException();
+    public void Consumed(TimeSpan now, GroupId group, int deliveries)
+    {
+        if (Enter(now)) _core.Credit.OnConsumed(group, deliveries);
+    }
+
+    // ---- stop
+
     /// <summary>An orderly stop: leaves the groups, hands over, votes in the change that leaves it out.</summary>
-    public void Stop(TimeSpan now) => throw new NotImplementedException();
+    public void Stop(TimeSpan now)
+    {
+        if (!Enter(now) || _stopBy is not null) return;
+        _stopBy = now + _stopPatience;
+        foreach (long call in _core.Groups.Directory.EndAll()) _context.Effects.Completed(call, Outcome.Stopped);
+        foreach (GroupMember group in _core.Groups.Members.Values) _core.Groups.Leave(group, 0);
+    }
+
+    private void GoOnStopping(TimeSpan stopBy)
+    {
+        bool isAlone = _context.Configuration is null || _context.Configuration.Members.Length == 1;
+        if (_context.Now >= stopBy || _core.Change.IsBlocked || (isAlone && _core.Groups.Members.Count == 0))
+        {
+            EndStop();
+            return;
+        }
+        if (_core.Groups.Members.Count > 0 || _core.Membership.IsLeaving) return;
+        _core.Membership.IsLeaving = true;
+        _core.Membership.LookAgain();
+    }
+
+    private void EndStop()
+    {
+        _hasStopped = true;
+        _core.EndAll(Outcome.Stopped);
+        _context.Effects.Stopped();
+    }
+
+    private bool Enter(TimeSpan now, long call = 0)
+    {
+        _context.Now = now;
+        if (!IsOver) return true;
+        if (call != 0) _context.Effects.Completed(call, _hasStopped ? Outcome.Stopped : Outcome.Excluded);
+        return false;
+    }
 }

@@ -31,7 +31,7 @@ internal interface ITransport : IAsyncDisposable
     /// <summary>The end of a turn: what it transmitted on a connection leaves in one write.</summary>
     void Flush();
 
-    /// <summary>Sends what was given, then closes. No event of this connection follows, but those already under way.</summary>
+    /// <summary>The next <see cref="Flush"/> sends what was given, then closes. No event of this connection follows, but those already under way.</summary>
     void Close(int connection, string reason);
 
     /// <summary>Goes on as another incarnation: drops all connections without an event; dials under way end in <see cref="ITransportEvents.DialFailed"/>.</summary>

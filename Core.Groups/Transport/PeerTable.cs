@@ -46,7 +46,7 @@ internal sealed class PeerTable(NodeId self, ITransportEvents events)
                     return false;
                 }
                 _byNumber.TryRemove(present.Number, out _);
-                present.Drop();
+                Replace(present, isDecided: decision is not null);
             }
             connection.Commit = decision ?? ++_clock;
             if (decision is null)
@@ -117,6 +117,19 @@ internal sealed class PeerTable(NodeId self, ITransportEvents events)
         {
             _isStopped = true;
             return Clear();
+        }
+    }
+
+    // The node that follows ends the old connection; the one that decides waits for that.
+    private static void Replace(TcpConnection old, bool isDecided)
+    {
+        if (isDecided)
+        {
+            old.Drop();
+        }
+        else
+        {
+            old.Retire();
         }
     }
 

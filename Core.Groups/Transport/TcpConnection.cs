@@ -69,9 +69,18 @@ internal sealed class TcpConnection
     /// <summary>Receives nothing more; sends what was given and ends the stream. The peer's end of it, or the time-out, ends the connection.</summary>
     public void Close()
     {
+        Retire();
+        Sender.Finish();
+    }
+
+    /// <summary>
+    /// Receives nothing more, and leaves it to the peer to end the connection, up to the time-out: a peer that still takes this connection for
+    /// the present one must hear of its successor first, or it would tell its host that the connection broke.
+    /// </summary>
+    public void Retire()
+    {
         _receiver.Mute();
         _closeTimer ??= _options.TimeProvider.CreateTimer(static socket => ((Socket)socket!).Dispose(), _socket, _options.CloseTimeout, Timeout.InfiniteTimeSpan);
-        Sender.Finish();
     }
 
     /// <summary>Closes at once.</summary>

@@ -102,6 +102,7 @@ internal sealed class TcpTransport : ITransport
         {
             _log.Ended(target, reason);
             target.IsClosing = true;
+            target.Retire();
             MarkDirty(target);
         }
     }

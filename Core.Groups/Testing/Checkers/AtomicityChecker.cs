@@ -1,6 +1,6 @@
 // EVS 4, failure atomicity: nodes that go together from one configuration to the next delivered the same messages in it
-// (of those addressed to both). Where a message has a label or several groups, the regular configuration and the
-// transitional one that closes it count as one (protocol, section 4).
+// (of those addressed to both). Where orders span groups (by labels, or total messages to several groups), the regular
+// configuration and the transitional one that closes it count as one (protocol, section 4).
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>Nodes that go together through a configuration change delivered the same messages before it.</summary>
@@ -19,7 +19,7 @@ internal sealed class AtomicityChecker : IChecker
                 together.Add((period.Key, next.Key), company = []);
             company.Add(period);
         }
-        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || message.Groups.Length > 1);
+        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || (message.IsTotal && message.Groups.Length > 1));
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {

@@ -108,7 +108,8 @@ internal sealed class CausalReplay
 
     private void Know(Knower sender, Message message)
     {
-        if (pasts.TryAdd(message, sender.Log.Count))
+        // A GBCAST enters the past when it is delivered, not when it is sent: its sender goes on meanwhile.
+        if (pasts.TryAdd(message, sender.Log.Count) && message.Order != Order.Group)
             sender.Learn(message.Stream!, message.StreamIndex);
     }
 
@@ -158,7 +159,7 @@ internal sealed class CausalReplay
     private Violation? Missing(Knower knower, MessageStream stream, int upTo, Message message)
     {
         int delivered = knower.Delivered.GetValueOrDefault(stream);
-        if (delivered >= upTo || !knower.Owes(stream))
+        if (delivered >= upTo || knower.Position < knower.OwedFrom(stream))
             return null;
         Message missing = stream.Messages[delivered];
         Delivery? later = missing.DeliveryAt(knower.Trace);
@@ -171,7 +172,7 @@ internal sealed class CausalReplay
     private sealed class Knower
     {
         private readonly Dictionary<MessageStream, int> known = [];
-        private readonly Dictionary<MessageStream, bool> owed = [];
+        private readonly Dictionary<MessageStream, int> owedFrom = [];
         private int nextSend, nextDelivery;
 
         internal Knower(Period stay, Dictionary<long, Message> calls)
@@ -203,11 +204,24 @@ internal sealed class CausalReplay
             Log.Add((stream, upTo));
         }
 
-        internal bool Owes(MessageStream stream)
+        /// <summary>From where in the trace this node owes the messages of a stream: a joiner is held to them from its state on.</summary>
+        internal int OwedFrom(MessageStream stream)
         {
-            if (!owed.TryGetValue(stream, out bool owes))
-                owed.Add(stream, owes = stream.Messages[0].IsOwedBy(Trace));
-            return owes;
+            if (owedFrom.TryGetValue(stream, out int from))
+                return from;
+            Message any = stream.Messages[0];
+            from = int.MaxValue;
+            if (any.IsOwedBy(Trace))
+            {
+                from = any.Groups.IsEmpty ? 0 : from;
+                foreach (GroupView? view in any.Views)
+                {
+                    if (view is not null && Trace.Views.TryGetValue(view, out ViewPeriod? at) && at.Membership.HasState)
+                        from = Math.Min(from, at.Membership.StateIndex);
+                }
+            }
+            owedFrom.Add(stream, from);
+            return from;
         }
 
         /// <summary>The message of the send at this position; null for the repeated send of an id.</summary>

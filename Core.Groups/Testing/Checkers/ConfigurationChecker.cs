@@ -33,8 +33,8 @@ internal sealed class ConfigurationChecker : IChecker
                 yield return this.Found($"{trace} installed {period} twice (EVS 2.2).", installed[period.RegularId].Line, period.Line);
             if (period.Previous is { IsTransitional: false })
                 yield return this.Found($"{trace} went from {period.Previous} to {period} without a transitional configuration.", period.Previous.Line, period.Line);
-            if (regular is not null && EpochOf(period) <= EpochOf(regular))
-                yield return this.Found($"The epoch did not rise when {trace} went from {regular} to {period}.", regular.Line, period.Line);
+            if (regular is not null && EpochOf(period) < EpochOf(regular))
+                yield return this.Found($"The epoch fell when {trace} went from {regular} to {period}.", regular.Line, period.Line);
             regular = period;
         }
     }

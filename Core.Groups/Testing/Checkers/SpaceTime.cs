@@ -89,14 +89,8 @@ public static class SpaceTime
     private static void AppendRow(StringBuilder text, char mark, string time, int[] widths, string[] cells)
     {
         const int TimeWidth = 9;
-        text.Append(mark).Append(time.PadLeft(TimeWidth));
-        for (int i = 0; i < cells.Length; i++)
-        {
-            string cell = cells[i].Length <= widths[i] ? cells[i] : cells[i][..(widths[i] - 1)] + "…";
-            text.Append(" | ").Append(cell.PadRight(widths[i]));
-        }
-        while (text[^1] is ' ')
-            text.Length--;
-        text.Append('\n');
+        IEnumerable<string> columns = cells.Select((cell, i) =>
+            " | " + (cell.Length <= widths[i] ? cell : cell[..(widths[i] - 1)] + "…").PadRight(widths[i]));
+        text.Append((mark + time.PadLeft(TimeWidth) + string.Concat(columns)).TrimEnd()).Append('\n');
     }
 }

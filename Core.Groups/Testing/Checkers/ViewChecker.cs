@@ -21,7 +21,7 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
         {
             if (at.Line.ViewNumber != line.ViewNumber || !at.Line.Members.SequenceEqual(line.Members) || at.Line.IsPrimary != line.IsPrimary)
                 yield return this.Found($"{view.Installations[0].Trace} and {at.Trace} do not agree on {view}: number, members or primary differ.", line, at.Line);
-            if (!IsMerge(view) && (!SameNames(at.Line.Joined, line.Joined) || !SameNames(at.Line.Left, line.Left)))
+            if (!view.Installations.Exists(IsMerge) && (!SameNames(at.Line.Joined, line.Joined) || !SameNames(at.Line.Left, line.Left)))
                 yield return this.Found($"{view.Installations[0].Trace} and {at.Trace} do not agree on who joined and who left in {view}.", line, at.Line);
         }
     }
@@ -44,7 +44,7 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
             {
                 if (next.View.Members.Contains(mate.Trace.Node) && mate.Membership.HasState
                     && mate.Trace.PeriodsByKey.GetValueOrDefault(period.Key) is { } same && same.Next?.Key == then.Key
-                    && mate.Next?.InstalledIn?.Key != period.Key)
+                    && mate.End > same.Start && mate.Next?.InstalledIn?.Key != period.Key)
                 {
                     yield return this.Found($"{next.Trace} installed {next.View} in {period}; {mate.Trace} went with it from there to {then} and did not.", next.Line, mate.Line);
                 }
@@ -94,16 +94,16 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
         }
     }
 
-    private static string? StepError(ViewPeriod from, ViewPeriod to)
+    private string? StepError(ViewPeriod from, ViewPeriod to)
     {
         var (old, now) = (from.Line, to.Line);
+        if (IsMerge(to))
+            return now.ViewNumber > old.ViewNumber ? null : "the number did not rise";
         List<NodeId> stayed = [.. now.Members.Where(from.View.Members.Contains)];
         if (!stayed.SequenceEqual(old.Members.Where(to.View.Members.Contains)))
             return "the members that stayed changed their ranks";
-        if (now.Members.ToHashSet().SetEquals(old.Members))
+        if (to.View.Members.SetEquals(from.View.Members))
             return "the members are the same";
-        if (IsMerge(to.View))
-            return now.ViewNumber > old.ViewNumber ? null : "the number did not rise";
         if (now.ViewNumber != old.ViewNumber + 1)
             return "the number did not rise by one";
         if (!now.Members.Take(stayed.Count).SequenceEqual(stayed))
@@ -116,7 +116,9 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
     private static IEnumerable<GroupView> PreviousOf(GroupView view) =>
         view.Installations.Where(at => at.Ordinal > 0).Select(at => at.Membership.Views[at.Ordinal - 1].View).Distinct();
 
-    private static bool IsMerge(GroupView view) => PreviousOf(view).Skip(1).Any();
+    /// <summary>Whether a view came with a configuration to which others came from elsewhere: they may have had views of their own.</summary>
+    private bool IsMerge(ViewPeriod at) => !options.IsPrimaryMode
+        && at.InstalledIn is { IsTransitional: false, Previous: { } previous } period && !period.Members.IsSubsetOf(previous.Members);
 
     private static bool SameNames(IEnumerable<NodeId> these, IEnumerable<NodeId> those) =>
         these.Select(node => node.Name).Order(StringComparer.Ordinal).SequenceEqual(those.Select(node => node.Name).Order(StringComparer.Ordinal));

@@ -25,6 +25,7 @@ public sealed class PairTests
             b.Transport.Dial(a.Address);
 
             await Task.WhenAll(atA.Agreed, atB.Agreed).WaitAsync(Patience);
+            Assert.Equal((0, 0), (a.Disconnected.Reader.Count, b.Disconnected.Reader.Count));
         }
     }
 
@@ -38,6 +39,7 @@ public sealed class PairTests
             var atB = new Present(b);
             Parallel.For(0, 8, i => (i % 2 == 0 ? a : b).Transport.Dial((i % 2 == 0 ? b : a).Address));
             await Task.WhenAll(atA.Agreed, atB.Agreed).WaitAsync(Patience);
+            Assert.Equal((0, 0), (a.Disconnected.Reader.Count, b.Disconnected.Reader.Count));
         }
     }
 

@@ -1,0 +1,80 @@
+// Credit of one group: how many bytes of this node's messages each member has consumed, and the other way round.
+// Keeps: totals only grow and are told as totals, so that a lost record is made good by the next; memory is bounded by the
+// window that the host keeps.
+// Follows: protocol.md section 2, credit per group.
+namespace Core.Groups.Protocol.Groups;
+
+internal sealed class CreditAccount
+{
+    /// <summary>What a message costs beside its body, in bytes.</summary>
+    public const int MessageOverhead = 64;
+
+    private readonly Dictionary<NodeId, Consumer> _consumers = [];
+    private Dictionary<NodeId, Producer>? _producers;
+    private Queue<(Producer From, int Bytes)>? _unconsumed;
+    private long _sent, _released;
+
+    private sealed class Consumer
+    {
+        public long Base, Consumed;
+    }
+
+    /// <summary>What this node has consumed of one sender.</summary>
+    internal sealed class Producer(NodeId id)
+    {
+        public NodeId Id => id;
+        public long Consumed, Told;
+    }
+
+    public IReadOnlyCollection<Producer> Producers => _producers is null ? [] : _producers.Values;
+    public TimeSpan? OwesSince { get; set; }
+
+    public void OnSent(int bytes) => _sent += bytes;
+
+    public void SetMembers(View view)
+    {
+        foreach (NodeId gone in _consumers.Keys.Where(n => !view.Contains(n)).ToArray()) _consumers.Remove(gone);
+        foreach (NodeId member in view.Members)
+        {
+            if (!_consumers.ContainsKey(member)) _consumers.Add(member, new Consumer { Base = _sent });
+        }
+        if (_producers is null) return;
+        foreach (NodeId gone in _producers.Keys.Where(n => !view.Contains(n)).ToArray()) _producers.Remove(gone);
+    }
+
+    public void OnDelivered(NodeId sender, int bytes)
+    {
+        _producers ??= [];
+        if (!_producers.TryGetValue(sender, out Producer? producer)) _producers.Add(sender, producer = new Producer(sender));
+        (_unconsumed ??= new()).Enqueue((producer, bytes));
+    }
+
+    /// <summary>The application has handled so many deliveries.</summary>
+    public void OnConsumed(int deliveries)
+    {
+        for (; deliveries > 0 && _unconsumed is not null && _unconsumed.TryDequeue(out var item); deliveries--) item.From.Consumed += item.Bytes;
+    }
+
+    /// <summary>A delivery that is never handed over, since a later snapshot covers it.</summary>
+    public void OnDropped(NodeId sender, int bytes)
+    {
+        _producers ??= [];
+        if (!_producers.TryGetValue(sender, out Producer? producer)) _producers.Add(sender, producer = new Producer(sender));
+        producer.Consumed += bytes;
+    }
+
+    public void OnTold(NodeId member, long consumed)
+    {
+        if (_consumers.TryGetValue(member, out Consumer? consumer)) consumer.Consumed = Math.Max(consumer.Consumed, consumed);
+    }
+
+    /// <summary>The bytes that all members have consumed since the last call.</summary>
+    public long Release()
+    {
+        long all = _sent;
+        foreach (Consumer consumer in _consumers.Values) all = Math.Min(all, consumer.Base + consumer.Consumed);
+        long released = Math.Max(0, all - _released);
+        _released += released;
+        return released;
+    }
+}

@@ -1,0 +1,240 @@
+// Names to groups: the registry at the oldest node, and the joins and look-ups of this one.
+// Keeps: a join is asked again until it succeeds or is given up, whatever fails in between.
+// Follows: protocol.md section 7.
+using System.Collections.Immutable;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Groups;
+
+internal sealed class Directory(NodeContext context, Services services, GroupService groups)
+{
+    /// <summary>Groups in one record of a report: it must fit into a frame.</summary>
+    private const int ReportSize = 100;
+    private static readonly TimeSpan _retry = TimeSpan.FromMilliseconds(10);
+    private readonly Registry _registry = new();
+    private readonly SortedDictionary<string, Join> _joins = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<NodeId>> _earlyJoins = [];
+    private readonly Dictionary<long, Action<RegistryEntry?>> _lookups = [];
+    private long _lastLookup;
+
+    private sealed class Join(long call, string name, GroupId candidate)
+    {
+        public long Call => call;
+        public string Name => name;
+        public GroupId Candidate => candidate;
+        public TimeSpan? RetryAt { get; set; }
+        public long Lookup { get; set; }
+    }
+
+    private NodeId Keeper => context.NodeAt(0);
+
+    public bool IsJoining(string name) => _joins.ContainsKey(name);
+
+    // ---- joining
+
+    public void Begin(long call, string name, GroupId candidate)
+    {
+        var join = new Join(call, name, candidate);
+        _joins.Add(name, join);
+        if (context.IsWorking) Ask(join);
+    }
+
+    /// <summary>The application gave a join up. True: it was under way.</summary>
+    public bool Cancel(long call)
+    {
+        Join? join = _joins.Values.FirstOrDefault(j => j.Call == call);
+        if (join is null) return false;
+        _joins.Remove(join.Name);
+        foreach (NodeId early in _earlyJoins.GetValueOrDefault(join.Name) ?? []) Refuse(early, join.Name);
+        _earlyJoins.Remove(join.Name);
+        return true;
+    }
+
+    public IEnumerable<long> EndAll()
+    {
+        long[] calls = [.. _joins.Values.Select(j => j.Call)];
+        _joins.Clear();
+        return calls;
+    }
+
+    /// <summary>This node has become a member: the call that asked for it.</summary>
+    public long TakeJoin(string name, out bool unwanted)
+    {
+        unwanted = !_joins.Remove(name, out Join? join);
+        return join?.Call ?? 0;
+    }
+
+    private void Ask(Join join)
+    {
+        join.RetryAt = null;
+        join.Lookup = LookUp(join.Name, join.Candidate, entry => Answered(join, entry));
+    }
+
+    private void Answered(Join join, RegistryEntry? entry)
+    {
+        if (!_joins.TryGetValue(join.Name, out Join? present) || present != join || !context.IsWorking) return;
+        if (entry is { } created && created.Id == join.Candidate && created.Members is [var only] && only == context.Self)
+        {
+            _joins.Remove(join.Name);
+            groups.Create(created.Id, created.Name, join.Call);
+            return;
+        }
+        NodeId contact = entry?.Members.FirstOrDefault(m => m != context.Self && context.RankOf(m) >= 0) ?? default;
+        if (contact.Name is null) join.RetryAt = context.Now + _retry;
+        else
+        {
+            services.Send(contact, ServiceRecord.JoinRequest, writer =>
+            {
+                writer.Group(entry!.Id);
+                writer.Text(join.Name);
+            });
+        }
+    }
+
+    /// <summary>Asks the registry. The answer comes in this configuration, or never.</summary>
+    public long LookUp(string name, GroupId candidate, Action<RegistryEntry?> answered)
+    {
+        long number = ++_lastLookup;
+        _lookups.Add(number, answered);
+        services.Send(Keeper, ServiceRecord.Lookup, writer =>
+        {
+            writer.Varint(number);
+            writer.Text(name);
+            writer.Group(candidate);
+        });
+        return number;
+    }
+
+    public void Tick()
+    {
+        if (_joins.Count == 0 || !context.IsWorking) return;
+        foreach (Join join in _joins.Values.ToArray())
+        {
+            if (join.RetryAt <= context.Now) Ask(join);
+        }
+    }
+
+    public TimeSpan Deadline()
+    {
+        TimeSpan deadline = TimeSpan.MaxValue;
+        foreach (Join join in _joins.Values)
+        {
+            if (join.RetryAt is { } at && at < deadline) deadline = at;
+        }
+        return deadline;
+    }
+
+    // ---- records
+
+    public void OnLookup(NodeId from, ref WireReader reader)
+    {
+        long number = reader.Varint();
+        string name = reader.Text();
+        GroupId candidate = reader.Group();
+        _registry.WhenReady(() =>
+        {
+            (RegistryEntry? entry, _) = _registry.Find(name, candidate, from);
+            services.Send(from, ServiceRecord.LookupReply, writer =>
+            {
+                writer.Varint(number);
+                writer.Flag(entry is not null);
+                if (entry is not null) Write(writer, entry);
+            });
+        });
+    }
+
+    public void OnLookupReply(ref WireReader reader)
+    {
+        long number = reader.Varint();
+        RegistryEntry? entry = reader.Flag() ? Read(ref reader) : null;
+        if (_lookups.Remove(number, out Action<RegistryEntry?>? answered)) answered(entry);
+    }
+
+    public void OnJoinRequest(NodeId from, ref WireReader reader)
+    {
+        GroupId id = reader.Group();
+        string name = reader.Text();
+        if (groups.Find(id) is { IsLeaving: false } group) groups.Admit(group, from);
+        else if (_joins.TryGetValue(name, out Join? join) && join.Candidate == id)
+        {
+            if (!_earlyJoins.TryGetValue(name, out List<NodeId>? early)) _earlyJoins.Add(name, early = []);
+            early.Add(from);      // the registry's answer that makes this node the first member is on its way
+        }
+        else Refuse(from, name);
+    }
+
+    public void ServeEarlyJoins(GroupMember group)
+    {
+        if (!_earlyJoins.Remove(group.Name, out List<NodeId>? early)) return;
+        foreach (NodeId joiner in early) groups.Admit(group, joiner);
+    }
+
+    public void Refuse(NodeId joiner, GroupMember group) => Refuse(joiner, group.Name);
+
+    private void Refuse(NodeId joiner, string name) => services.Send(joiner, ServiceRecord.JoinRefused, writer => writer.Text(name));
+
+    public void OnJoinRefused(ref WireReader reader)
+    {
+        if (_joins.TryGetValue(reader.Text(), out Join? join)) join.RetryAt = context.Now + _retry;
+    }
+
+    // ---- the registry's side
+
+    /// <summary>Tells the keeper of a group of which this node is the oldest member.</summary>
+    public void Tell(GroupMember group)
+    {
+        if (!context.IsWorking) return;
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members)));
+    }
+
+    public void TellGone(GroupMember group)
+    {
+        if (!context.IsWorking) return;
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, [])));
+    }
+
+    public void OnUpdate(ref WireReader reader)
+    {
+        RegistryEntry entry = Read(ref reader);
+        _registry.WhenReady(() => _registry.Update(entry));
+    }
+
+    public void OnReport(NodeId from, ref WireReader reader)
+    {
+        bool isLast = reader.Flag();
+        var entries = new List<RegistryEntry>();
+        for (int left = reader.Count(18); left > 0; left--) entries.Add(Read(ref reader));
+        _registry.OnReport(from, entries, isLast);
+    }
+
+    public void OnInstalled()
+    {
+        _lookups.Clear();
+        _earlyJoins.Clear();
+        if (Keeper == context.Self) _registry.Reset(context.Configuration!.Members);
+        GroupMember[] mine = [.. groups.Members.Values.Where(g => g.View.Members[0] == context.Self)];
+        int sent = 0;
+        do
+        {
+            GroupMember[] part = [.. mine.Skip(sent).Take(ReportSize)];
+            sent += part.Length;
+            services.Send(Keeper, ServiceRecord.Report, writer =>
+            {
+                writer.Flag(sent == mine.Length);
+                writer.Varint(part.Length);
+                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members));
+            });
+        }
+        while (sent < mine.Length);
+        foreach (Join join in _joins.Values.ToArray()) Ask(join);
+    }
+
+    private static void Write(WireWriter writer, RegistryEntry entry)
+    {
+        writer.Group(entry.Id);
+        writer.Text(entry.Name);
+        Services.WriteNodes(writer, entry.Members);
+    }
+
+    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader));
+}

@@ -1,0 +1,66 @@
+// One group that this node is a member of, across configurations: its view, its pending changes, its joiners.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Ordering;
+
+namespace Core.Groups.Protocol.Groups;
+
+/// <summary>What a joiner without state has ordered and not yet handed over: a delivery or a view.</summary>
+internal readonly record struct HeldEvent(Message? Message, View? View);
+
+internal sealed class GroupMember(GroupId id, string name)
+{
+    public GroupId Id => id;
+    public string Name => name;
+    public View View { get; set; } = null!;
+
+    /// <summary>False: this node joined and waits for the state.</summary>
+    public bool HasState { get; set; }
+    /// <summary>Joined in the present configuration: others may not know whether it has the state.</summary>
+    public bool JoinedHere { get; set; }
+    public long JoinCall { get; set; }
+    /// <summary>The epoch at which a snapshot for this joiner is cut.</summary>
+    public long CutEpoch { get; set; }
+    public List<HeldEvent> Held { get; } = new(0);
+
+    /// <summary>Members that are not known to have the state.</summary>
+    public SortedSet<NodeId>? Awaiting { get; set; }
+    /// <summary>Nodes that asked this member to let them in.</summary>
+    public SortedSet<NodeId>? Joins { get; set; }
+    public bool IsLeaving { get; set; }
+    public List<long>? LeaveCalls { get; set; }
+    /// <summary>This node's announcement is on its way.</summary>
+    public bool IsAnnounced { get; set; }
+    /// <summary>This node's finish of the open GBCAST.</summary>
+    public Message? OwnFinish { get; set; }
+
+    public CreditAccount Credit { get; } = new();
+    /// <summary>Pieces of large messages, by sender and class of stream.</summary>
+    public Dictionary<(int Sender, int Class), PieceAssembly>? Pieces { get; set; }
+}
+
+/// <summary>A large message of which pieces are still to come.</summary>
+internal sealed class PieceAssembly
+{
+    private readonly List<ReadOnlyMemory<byte>> _pieces = [];
+
+    public long Length { get; private set; }
+
+    public void Add(ReadOnlyMemory<byte> piece)
+    {
+        _pieces.Add(piece);
+        Length += piece.Length;
+    }
+
+    public byte[] Join(ReadOnlyMemory<byte> last)
+    {
+        var whole = new byte[Length + last.Length];
+        int at = 0;
+        foreach (ReadOnlyMemory<byte> piece in _pieces)
+        {
+            piece.CopyTo(whole.AsMemory(at));
+            at += piece.Length;
+        }
+        last.CopyTo(whole.AsMemory(at));
+        return whole;
+    }
+}

@@ -1,0 +1,367 @@
+// The groups of a node: create, join, leave, views. Every change of a view is a GBCAST in the group, or a configuration.
+// Keeps: all members see the same views in the same places among their messages; a joiner begins with the state.
+// Follows: protocol.md section 7; "isis toolkit", joining. Operations that wait travel in one announcement.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Membership;
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Tracing;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Groups;
+
+internal sealed class GroupService
+{
+    private readonly NodeContext _context;
+    private readonly Services _services;
+    private readonly SortedDictionary<GroupId, GroupMember> _groups = [];
+    private readonly Directory _directory;
+    private readonly StateTransfers _states;
+    private readonly Deliveries _deliveries;
+    private readonly HashSet<GroupMember> _toAnnounce = [];
+
+    public GroupService(NodeContext context, Services services)
+    {
+        _context = context;
+        _services = services;
+        _directory = new Directory(context, services, this);
+        _states = new StateTransfers(context, services, this);
+        _deliveries = new Deliveries(context);
+    }
+
+    public IReadOnlyDictionary<GroupId, GroupMember> Members => _groups;
+    public Directory Directory => _directory;
+    public StateTransfers States => _states;
+    public Deliveries Deliveries => _deliveries;
+    /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
+    public Func<GroupId, bool> HasCalls { get; set; } = static _ => false;
+    /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
+    public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
+    public Action<GroupMember> OnEnded { get; set; } = static _ => { };
+
+    public GroupMember? Find(GroupId id) => _groups.GetValueOrDefault(id);
+    public GroupMember? Find(string name) => _groups.Values.FirstOrDefault(g => g.Name == name);
+    public GroupOrder? OrderOf(GroupId id) => _context.Ordering?.Engine.Find(id);
+
+    // ---- becoming a member
+
+    /// <summary>This node is the first member.</summary>
+    public void Create(GroupId id, string name, long call)
+    {
+        OrderingLayer ordering = _context.Ordering!;
+        string viewId = $"{id.High:x16}:{ordering.Id}:{id.Low & 0xFFFF:x}c";
+        var order = new GroupOrder(id, name, [ordering.Self], 1, viewId);
+        ordering.Engine.Add(order);
+        GroupMember group = Enter(order, call, hasState: true);
+        Show(group, [_context.Self], []);
+        _context.Effects.LoadState(id, null);
+        _directory.Tell(group);
+        _directory.ServeEarlyJoins(group);
+    }
+
+    private GroupMember Enter(GroupOrder order, long call, bool hasState)
+    {
+        var group = new GroupMember(order.Id, order.Name) { HasState = hasState, JoinCall = call, JoinedHere = true, CutEpoch = order.Epoch };
+        _groups.Add(order.Id, group);
+        _context.Effects.Joined(call, order.Id, order.Name);
+        group.View = ViewOf(order, [.. order.View.Select(_context.NodeAt)], [_context.Self], []);
+        return group;
+    }
+
+    /// <summary>A node asks to be let in.</summary>
+    public void Admit(GroupMember group, NodeId joiner)
+    {
+        (group.Joins ??= []).Add(joiner);
+        _toAnnounce.Add(group);
+    }
+
+    public void Leave(GroupMember group, long call)
+    {
+        if (call != 0) (group.LeaveCalls ??= []).Add(call);
+        group.IsLeaving = true;
+        _toAnnounce.Add(group);
+    }
+
+    // ---- GBCAST
+
+    public void LookAgain(GroupMember group) => _toAnnounce.Add(group);
+
+    /// <summary>Announces what waits, where nothing stands in the way.</summary>
+    public void Announce()
+    {
+        if (_toAnnounce.Count == 0 || !_context.IsWorking) return;
+        foreach (GroupMember group in _toAnnounce.OrderBy(g => g.Id).ToArray())
+        {
+            if (OrderOf(group.Id) is not { } order)
+            {
+                _toAnnounce.Remove(group);
+                continue;
+            }
+            if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
+            if (group.IsLeaving && HasCalls(group.Id)) continue;
+            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving) continue;
+            _toAnnounce.Remove(group);
+            Announce(group, order);
+        }
+    }
+
+    private void Announce(GroupMember group, GroupOrder order)
+    {
+        OrderingLayer ordering = _context.Ordering!;
+        var operations = new List<GroupOperation>();
+        MemberSet destinations = order.ViewSet;
+        if (group.IsLeaving)
+        {
+            operations.Add(new GroupOperation(false, ordering.Self));
+            foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // the donor must stay
+            group.Joins = null;
+        }
+        else
+        {
+            foreach (NodeId joiner in group.Joins ?? [])
+            {
+                int rank = _context.RankOf(joiner);
+                if (rank < 0 || order.ViewSet.Contains(rank)) continue;
+                operations.Add(new GroupOperation(true, rank));
+                destinations = destinations.With(rank);
+            }
+            if (operations.Count == 0) group.Joins = null;
+        }
+        if (operations.Count == 0) return;
+        group.IsAnnounced = true;
+        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
+        ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
+    }
+
+    public void OnAnnounced(GroupOrder order)
+    {
+        OrderingLayer ordering = _context.Ordering!;
+        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
+        ordering.Emit(MessageKind.Marker, to, default, []);
+    }
+
+    public void OnFlushed(GroupOrder order)
+    {
+        OrderingLayer ordering = _context.Ordering!;
+        MemberSet all = order.ViewSet.Union(MemberSet.Of(order.ViewAfter()));
+        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, all, order.ViewSet);
+        Message finish = ordering.Emit(MessageKind.Finished, to, GroupChangeFormat.WriteFinish(order), []);
+        if (Find(order.Id) is { } group) group.OwnFinish = finish;
+    }
+
+    public void OnVoided(Message announcement)
+    {
+        if (announcement.Sender != _context.Ordering!.Self || Find(announcement.Destination.Group) is not { } group) return;
+        group.IsAnnounced = false;
+        _toAnnounce.Add(group);
+    }
+
+    /// <param name="isLive">False: in a recovery plan; donors are chosen when the configuration is installed.</param>
+    public void OnGroupChanged(GroupOrder order, Message announcement, GroupOperation[] operations, int[] oldView, bool isLive)
+    {
+        ImmutableArray<NodeId> before = [.. oldView.Select(_context.NodeAt)], after = [.. order.View.Select(_context.NodeAt)];
+        if (!after.Contains(_context.Self))
+        {
+            End(order, after, isLive);
+            return;
+        }
+        ImmutableArray<NodeId> joined = [.. after.Where(n => !before.Contains(n))];
+        if (Find(order.Id) is not { } group)
+        {
+            group = Enter(order, _directory.TakeJoin(order.Name, out bool unwanted), hasState: false);
+            if (unwanted) Leave(group, 0);      // the application gave the join up meanwhile
+        }
+        else if (isLive && group.OwnFinish is { } finish) _context.Ordering!.Remember(finish);
+        group.OwnFinish = null;
+        group.Pieces = null;      // what is not whole in its epoch begins again in the next
+        if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
+        foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
+        group.Awaiting?.RemoveWhere(n => !after.Contains(n));
+        group.Joins?.RemoveWhere(after.Contains);
+        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
+        Show(group, joined, group.View.Left);
+        if (!isLive) return;
+        _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
+        if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
+        _states.TryInstall(group);
+        if (after[0] == _context.Self) _directory.Tell(group);
+    }
+
+    /// <summary>Hands a view over, or holds it for a joiner that has no state yet (but its first).</summary>
+    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left)
+    {
+        if (joined.IsEmpty && left.IsEmpty) return;
+        group.Credit.SetMembers(group.View);
+        if (!group.HasState && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
+        else _deliveries.View(group.View);
+        OnViewChanged(group);
+    }
+
+    private View ViewOf(GroupOrder order, ImmutableArray<NodeId> members, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left) =>
+        new(order.Id, order.Name, order.Number, order.ViewId, members, joined, left, IsPrimary: true);
+
+    private void End(GroupOrder order, ImmutableArray<NodeId> after, bool isLive)
+    {
+        if (!_groups.Remove(order.Id, out GroupMember? group)) return;
+        _toAnnounce.Remove(group);
+        _states.Forget(group);
+        _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
+        _context.Effects.GroupLeft(group.Id);
+        foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
+        OnEnded(group);
+        if (isLive && after.IsEmpty) _directory.TellGone(group);
+        _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
+    }
+
+    // ---- messages
+
+    /// <summary>A message of a group in its order: held for a joiner without state, gathered from its pieces, handed over.</summary>
+    public void Deliver(GroupMember group, Message message)
+    {
+        if (!group.HasState)
+        {
+            group.Held.Add(new HeldEvent(message, null));
+            return;
+        }
+        (int, int) key = (message.Sender, message.Kind.Class());
+        bool more = (message.Flags & MessageFlags.MorePieces) != 0;
+        PieceAssembly? assembly = null;
+        group.Pieces?.TryGetValue(key, out assembly);
+        if (more)
+        {
+            if (assembly is null) (group.Pieces ??= []).Add(key, assembly = new PieceAssembly());
+            // A sender beyond the limit cannot make this node keep more: the message will not fit together, at any member.
+            if (assembly.Length + message.Body.Length <= _context.Settings.MaximumMessageSize) assembly.Add(message.Body);
+            return;
+        }
+        group.Pieces?.Remove(key);
+        _deliveries.Message(group, message, assembly is null ? message.Body : assembly.Join(message.Body));
+    }
+
+    // ---- configurations
+
+    /// <summary>The groups whose members may not all know them, or have their state, as they are after a plan.</summary>
+    public ImmutableArray<GroupTold> Tell(RecoveryPlan plan, Func<int[], ImmutableArray<NodeId>> nodes)
+    {
+        var told = ImmutableArray.CreateBuilder<GroupTold>();
+        RecoveryPlan first = plan.Chain ?? plan;
+        PlanStep[] steps = [.. first.Regular, .. first.Transitional];
+        foreach (GroupOrder order in plan.Groups)
+        {
+            ImmutableArray<NodeId> view = nodes(order.View);
+            GroupMember? group = Find(order.Id);
+            SortedSet<NodeId> awaiting = new(group?.Awaiting ?? []);
+            foreach (PlanStep step in steps)
+            {
+                if (step.Group?.Id != order.Id) continue;
+                awaiting.UnionWith(step.Operations.Where(o => o.IsJoin && !step.OldView.Contains(o.Rank)).Select(o => nodes([o.Rank])[0]));
+            }
+            awaiting.IntersectWith(view);
+            bool hasState = group?.HasState ?? false;
+            if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
+            GroupOperation[] last = steps.LastOrDefault(s => s.Group?.Id == order.Id)?.Operations ?? [];
+            ImmutableArray<NodeId> joined = last.Length > 0 ? nodes([.. last.Where(o => o.IsJoin).Select(o => o.Rank)]) : group?.View.Joined ?? [];
+            told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, hasState, [.. awaiting]));
+        }
+        return told.ToImmutable();
+    }
+
+    /// <summary>A configuration was installed: every group goes on with those that are in it.</summary>
+    public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told)
+    {
+        _states.OnInstalled();
+        Dictionary<GroupId, List<(NodeId From, GroupTold Told)>> byGroup = [];
+        foreach ((NodeId from, ImmutableArray<GroupTold> list) in told)
+        {
+            foreach (GroupTold group in list)
+            {
+                if (!byGroup.TryGetValue(group.Id, out var entries)) byGroup.Add(group.Id, entries = []);
+                entries.Add((from, group));
+            }
+        }
+        foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order.Id, order.Name, view, order.Number, order.ViewId, byGroup);
+        foreach (var (id, entries) in byGroup.OrderBy(e => e.Key))
+        {
+            GroupTold first = entries[0].Told;
+            if (!_groups.ContainsKey(id) && first.View.Contains(_context.Self)) Continue(id, first.Name, first.View, first.Number, first.ViewId, byGroup);
+        }
+        if (!_context.IsFrozen) _directory.OnInstalled();
+    }
+
+    private void Continue(GroupId id, string name, ImmutableArray<NodeId> oldView, long number, string viewId, Dictionary<GroupId, List<(NodeId From, GroupTold Told)>> told)
+    {
+        ImmutableArray<NodeId> view = [.. oldView.Where(n => _context.RankOf(n) >= 0)];
+        ImmutableArray<NodeId> left = [.. oldView.Where(n => !view.Contains(n))];
+        SortedSet<NodeId> stateless = [.. view.Where(n => IsStateless(n, told.GetValueOrDefault(id)))];
+        var order = new GroupOrder(id, name, [.. view.Select(_context.RankOf)], left.IsEmpty ? number : number + 1,
+            left.IsEmpty ? viewId : $"{id.High:x16}:{_context.Configuration!.Id}:0");
+        GroupMember? group = Find(id);
+        if (stateless.Count == view.Length)
+        {
+            if (group is not null) Lose(group);      // everybody with the state is gone, and so is the group
+            return;
+        }
+        _context.Ordering!.Engine.Add(order);
+        bool isNew = group is null;
+        if (group is null)
+        {
+            group = Enter(order, _directory.TakeJoin(name, out bool unwanted), hasState: false);
+            if (unwanted) Leave(group, 0);
+        }
+        group.JoinedHere = false;
+        group.IsAnnounced = false;
+        group.OwnFinish = null;
+        group.Awaiting = stateless.Count == 0 ? null : stateless;
+        group.CutEpoch = 0;
+        group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
+        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        if (!group.HasState) DropHeld(group);
+        group.Pieces = null;
+        if (isNew)
+        {
+            // It joined by the others' plan, and learns of it only now.
+            group.View = new View(id, name, number, viewId, oldView, told[id][0].Told.Joined, [], IsPrimary: true);
+            Show(group, group.View.Joined, []);
+        }
+        if (!left.IsEmpty)
+        {
+            group.View = ViewOf(order, view, [], left);
+            Show(group, [], left);
+        }
+        if (_context.IsFrozen || stateless.Count == 0) return;
+        if (view.First(n => !stateless.Contains(n)) == _context.Self) _states.Begin(group, [.. stateless], 0);
+        else _states.TryInstall(group);
+    }
+
+    private static bool IsStateless(NodeId node, List<(NodeId From, GroupTold Told)>? told)
+    {
+        if (told is null) return false;
+        foreach ((NodeId from, GroupTold entry) in told)
+        {
+            if (from == node) return !entry.HasState;
+        }
+        return told.Exists(t => t.Told.Awaiting.Contains(node));
+    }
+
+    /// <summary>A new snapshot covers what was held: views are shown, messages dropped.</summary>
+    private void DropHeld(GroupMember group)
+    {
+        foreach (HeldEvent held in group.Held)
+        {
+            if (held.View is not null) _deliveries.View(held.View);
+            else group.Credit.OnDropped(_deliveries.SenderOf(held.Message!), held.Message!.Body.Length + CreditAccount.MessageOverhead);
+        }
+        group.Held.Clear();
+    }
+
+    private void Lose(GroupMember group)
+    {
+        _groups.Remove(group.Id);
+        _toAnnounce.Remove(group);
+        _states.Forget(group);
+        _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
+        _context.Effects.GroupLeft(group.Id);
+        foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
+        OnEnded(group);
+    }
+}

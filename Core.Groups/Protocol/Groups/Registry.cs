@@ -1,0 +1,57 @@
+// The names of the groups, kept by the oldest node of the configuration.
+// Keeps: a name leads to one group; a look-up is answered only when every member has reported what it knows.
+// Follows: protocol.md section 7. Deviation: each oldest member of a group reports it right after the configuration is
+// installed, in place of a part of the Recovereds: only the keeper needs it.
+using System.Collections.Immutable;
+
+namespace Core.Groups.Protocol.Groups;
+
+internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<NodeId> Members);
+
+internal sealed class Registry
+{
+    private readonly SortedDictionary<string, RegistryEntry> _entries = new(StringComparer.Ordinal);
+    private readonly HashSet<NodeId> _missing = [];
+    private readonly List<Action> _waiting = [];
+
+    public bool IsReady => _missing.Count == 0;
+
+    public void Reset(IEnumerable<NodeId> members)
+    {
+        _entries.Clear();
+        _waiting.Clear();
+        _missing.Clear();
+        _missing.UnionWith(members);
+    }
+
+    public void OnReport(NodeId from, IEnumerable<RegistryEntry> entries, bool isLast)
+    {
+        foreach (RegistryEntry entry in entries) _entries[entry.Name] = entry;
+        if (!isLast || !_missing.Remove(from) || !IsReady) return;
+        foreach (Action action in _waiting) action();
+        _waiting.Clear();
+    }
+
+    public void Update(RegistryEntry entry)
+    {
+        if (!entry.Members.IsEmpty) _entries[entry.Name] = entry;
+        else if (_entries.TryGetValue(entry.Name, out RegistryEntry? known) && known.Id == entry.Id) _entries.Remove(entry.Name);
+    }
+
+    /// <summary>Runs a look-up now, or when everybody has reported.</summary>
+    public void WhenReady(Action action)
+    {
+        if (IsReady) action();
+        else _waiting.Add(action);
+    }
+
+    /// <summary>The group of a name, made for <paramref name="creator"/> if there is none and a candidate id is given.</summary>
+    public (RegistryEntry? Entry, bool Created) Find(string name, GroupId candidate, NodeId creator)
+    {
+        if (_entries.TryGetValue(name, out RegistryEntry? entry)) return (entry, false);
+        if (candidate == GroupId.None) return (null, false);
+        entry = new RegistryEntry(candidate, name, [creator]);
+        _entries.Add(name, entry);
+        return (entry, true);
+    }
+}

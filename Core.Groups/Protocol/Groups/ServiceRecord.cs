@@ -1,0 +1,26 @@
+// Records of one configuration beside its messages. They are not kept over a configuration change: whoever still needs
+// what a record asked for asks again in the new configuration.
+namespace Core.Groups.Protocol.Groups;
+
+internal enum ServiceRecord : byte
+{
+    /// <summary>To the registry: who is in the group of this name? May create it.</summary>
+    Lookup = 0x81,
+    LookupReply = 0x82,
+    /// <summary>To a member: let me in.</summary>
+    JoinRequest = 0x83,
+    JoinRefused = 0x84,
+    /// <summary>To the registry: all groups of which the teller is the oldest member.</summary>
+    Report = 0x85,
+    /// <summary>To the registry: a group's members have changed.</summary>
+    Update = 0x86,
+    /// <summary>To the members: the joiner has the state.</summary>
+    StateInstalled = 0x87,
+    StateChunk = 0x88,
+    StateFailed = 0x89,
+    Credit = 0x8A,
+    /// <summary>To a contact: send this for me, a caller that is not a member.</summary>
+    CallerCast = 0x8B,
+    /// <summary>From the contact: it left, to these members; or it is stable; or ask another member.</summary>
+    CallerProgress = 0x8C,
+}

@@ -1,0 +1,406 @@
+// Routes events through the layers of one node in a fixed order: links, failures, membership, ordering, groups, requests.
+// Keeps: nothing is emitted while the ordering delivers; what a delivery calls for is done right after it.
+// Follows: protocol.md section 1.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Groups;
+using Core.Groups.Protocol.Links;
+using Core.Groups.Protocol.Membership;
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Protocol.Primary;
+using Core.Groups.Protocol.Requests;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol;
+
+internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
+{
+    private static readonly TimeSpan _eager = TimeSpan.FromMilliseconds(50);
+    private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
+    private readonly List<(long Call, long[] Sequences)> _flushes = [];
+    private TimeSpan _askedAt = TimeSpan.FromDays(-1);
+    private bool _isCarryingPlan;
+
+    public MachineCore(NodeContext context, PeerIdentity own, LineageId lineage)
+    {
+        Context = context;
+        context.IsFrozen = true;
+        Channels = new ChannelTable(context, this);
+        Membership = new MembershipService(context, Channels, this, own, lineage);
+        Services = new Services(context, Channels) { Handler = OnService };
+        Groups = new GroupService(context, Services);
+        Credit = new CreditService(context, Services, Groups);
+        Calls = new CallQueue(context, Channels, Groups) { OnSent = OnSent, Fail = OnCallFailed };
+        Requests = new RequestTable(context) { OnEnded = call => Calls.Cancel(call) };
+        Groups.HasCalls = Calls.Has;
+        Groups.OnViewChanged = OnViewChanged;
+        Groups.OnEnded = OnGroupEnded;
+    }
+
+    public NodeContext Context { get; }
+    public ChannelTable Channels { get; }
+    public MembershipService Membership { get; }
+    public Services Services { get; }
+    public GroupService Groups { get; }
+    public CreditService Credit { get; }
+    public CallQueue Calls { get; }
+    public RequestTable Requests { get; }
+    public ConfigurationChange Change => Membership.Change;
+    /// <summary>This node voted itself out; the host hears of it when the last frames have been given to it.</summary>
+    public bool HasLeft { get; private set; }
+
+    // ---- the turn
+
+    public void EndTurn()
+    {
+        bool more;
+        do
+        {
+            Membership.EndTurn();
+            if (Change.IsOver) break;
+            more = Services.RunLocal();
+            Groups.Directory.Tick();
+            Requests.Tick();
+            Groups.Announce();
+            more |= Calls.Pump();
+            Settle();
+            more |= Services.HasLocal;
+        }
+        while (more);
+        if (Context.IsWorking)
+        {
+            Groups.States.Pump(Channels);
+            Credit.EndTurn();
+            CompleteFlushes();
+            Ask();
+            AnswerFloors();
+        }
+        Channels.EndTurn();
+    }
+
+    /// <summary>Delivers what is deliverable, sends what that calls for, until nothing is left.</summary>
+    private void Settle()
+    {
+        if (!Context.IsWorking) return;
+        OrderingLayer ordering = Context.Ordering!;
+        ordering.Flush();
+        while (_owed.TryDequeue(out var owed))
+        {
+            if (ordering.Engine.Find(owed.Group.Id) != owed.Group || owed.Group.Announcement is null) continue;
+            if (owed.IsFlush) Groups.OnFlushed(owed.Group);
+            else Groups.OnAnnounced(owed.Group);
+            ordering.Flush();
+        }
+    }
+
+    /// <summary>Whoever can send to a group waits for this node's clock: it is told in the same turn.</summary>
+    private void AnswerFloors()
+    {
+        OrderingLayer ordering = Context.Ordering!;
+        foreach ((GroupOrder group, long wanted) in ordering.FloorsWanted)
+        {
+            foreach (int rank in group.View)
+            {
+                if (rank != ordering.Self && Channels.ByRank(rank) is { } channel && channel.Told.Clock < wanted) channel.IsUrgent = true;
+            }
+        }
+        ordering.FloorsWanted.Clear();
+        if (!ordering.WantsAcknowledgements) return;
+        ordering.WantsAcknowledgements = false;
+        foreach (Channel channel in Channels.All) channel.IsUrgent = true;
+    }
+
+    /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
+    private void Ask()
+    {
+        bool waits = Calls.WaitsForPast || _flushes.Count > 0 || Groups.States.Waits;
+        if (!waits || Context.Now - _askedAt < Context.Settings.AcknowledgementDelay) return;
+        _askedAt = Context.Now;
+        Context.EagerUntil = Context.Now + _eager;
+        foreach (Channel channel in Channels.All)
+        {
+            if (channel.Rank < 0) continue;
+            channel.Asks = true;
+            channel.IsUrgent = true;
+        }
+    }
+
+    public TimeSpan Deadline()
+    {
+        TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
+        deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
+        deadline = Min(deadline, Credit.Deadline());
+        bool asks = Calls.WaitsForPast || _flushes.Count > 0 || Groups.States.Waits;
+        return asks && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
+    }
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
+    // ---- flush
+
+    public void Flush(long call)
+    {
+        long[] sequences = Context.Ordering is { } ordering ? [.. Enumerable.Range(0, ordering.Members).Select(r => ordering.Logs[r].Received)] : [];
+        _flushes.Add((call, sequences));
+    }
+
+    private void CompleteFlushes()
+    {
+        if (_flushes.Count == 0) return;
+        OrderingLayer ordering = Context.Ordering!;
+        for (int i = 0; i < _flushes.Count; i++)
+        {
+            (long call, long[] sequences) = _flushes[i];
+            bool stable = true;
+            for (int rank = 0; rank < sequences.Length; rank++) stable &= ordering.StableOf(rank) >= sequences[rank];
+            if (!stable) continue;
+            _flushes.RemoveAt(i--);
+            Context.Effects.Completed(call, Outcome.Done);
+        }
+    }
+
+    // ---- frames
+
+    public void OnControl(Channel from, ref WireReader records)
+    {
+        while (!records.AtEnd && !Change.IsOver)
+        {
+            var kind = (ControlRecord)records.Byte();
+            if (kind == ControlRecord.NameTaken) Context.Effects.NameTaken(records.Text());
+            else if (kind == ControlRecord.Forward)
+            {
+                ConfigurationId id = records.Configuration();
+                Change.OnForward(from.Id, id, records.Blob());
+            }
+            else Membership.OnControl(from, kind, ref records);
+        }
+        Membership.LookAgain();
+    }
+
+    public void OnData(Channel from, FrameHeader header, ReadOnlyMemory<byte> records)
+    {
+        if (Change.IsOver) return;
+        bool isPresent = Context.Configuration is not null && from.Rank >= 0 && header.Configuration.Span.SequenceEqual(Context.ConfigurationBytes.Span);
+        if (!isPresent || Context.IsFrozen)
+        {
+            Change.OnFrame(from, header, records);
+            return;
+        }
+        Change.OnSeenInstalled(from.Id);
+        if (header.Asks) Context.EagerUntil = Context.Now + _eager;
+        Take(from.Rank, header, records, silently: false);
+    }
+
+    private void Take(int rank, FrameHeader header, ReadOnlyMemory<byte> records, bool silently)
+    {
+        OrderingLayer ordering = Context.Ordering!;
+        var reader = new WireReader(records);
+        MessageRun run = default;
+        while (!reader.AtEnd)
+        {
+            byte first = reader.Byte();
+            if (first < MessageFormat.DestinationRecord)
+            {
+                Message message = MessageFormat.Read(ref reader, first, rank, ordering.Members, ref run);
+                if (silently) ordering.TakeSilently(message);
+                else ordering.Take(message);
+            }
+            else if (first == MessageFormat.DestinationRecord) run.Destination = MessageFormat.ReadDestination(ref reader, ordering.Destinations, ordering.Members);
+            else
+            {
+                ReadOnlyMemory<byte> body = reader.Blob();
+                if (!silently) Services.Receive(Context.NodeAt(rank), (ServiceRecord)first, body);
+            }
+        }
+        ordering.OnHeader(rank, header.Clock, header.Received, header.Delivered, header.Stable, header.Settled);
+        if (!silently) Settle();
+    }
+
+    public void OnLinkEstablished(Channel channel)
+    {
+        Membership.OnEstablished(channel);
+        Membership.LookAgain();
+    }
+
+    public void OnLinkBroken(Channel channel, string reason)
+    {
+        Membership.OnLinkLost(channel, reason);
+        Membership.LookAgain();
+    }
+
+    public bool IsRetained(NodeId peer) => Change.Concerns(peer);
+
+    public void OnNumbered(Message message) => Calls.OnNumbered(message);
+
+    public void Carry(int rank, Message message)
+    {
+        if (Channels.ByRank(rank) is { } channel) Channels.Data(channel, message);
+    }
+
+    private void OnService(NodeId from, ServiceRecord kind, ref WireReader reader)
+    {
+        switch (kind)
+        {
+            case ServiceRecord.Lookup: Groups.Directory.OnLookup(from, ref reader); break;
+            case ServiceRecord.LookupReply: Groups.Directory.OnLookupReply(ref reader); break;
+            case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
+            case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
+            case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
+            case ServiceRecord.Update: Groups.Directory.OnUpdate(ref reader); break;
+            case ServiceRecord.StateInstalled: Groups.States.OnInstalledBy(from, ref reader); break;
+            case ServiceRecord.StateChunk: Groups.States.OnChunk(ref reader); break;
+            case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
+            case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
+            default: throw new WireFormatException("A service record has no known kind.");
+        }
+    }
+
+    // ---- ordering
+
+    public void OnDelivered(Message message)
+    {
+        if (!_isCarryingPlan) Context.Ordering!.Remember(message);
+        if (message.Destination.IsDirect) OnDirect(message);
+        else if (Groups.Find(message.Destination.Group) is { } group) Groups.Deliver(group, message);
+    }
+
+    private void OnDirect(Message message)
+    {
+        Groups.Deliveries.TraceDirect(message);
+        if ((message.Flags & MessageFlags.Reply) == 0) return;
+        Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), message.Body, (message.Flags & MessageFlags.Error) != 0));
+    }
+
+    public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));
+
+    public void OnFlushed(GroupOrder group) => _owed.Enqueue((group, true));
+
+    public void OnVoided(Message announcement) => Groups.OnVoided(announcement);
+
+    public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
+    {
+        Groups.OnGroupChanged(group, announcement, operations, oldView, isLive: true);
+        Context.Ordering!.FloorsWanted[group] = Context.Ordering.Clock;
+    }
+
+    // ---- membership
+
+    public void OnFrozen() => _owed.Clear();
+
+    public void Carry(IReadOnlyList<PlanStep> steps)
+    {
+        _isCarryingPlan = true;
+        foreach (PlanStep step in steps)
+        {
+            if (step.Delivered is { } message) OnDelivered(message);
+            else Groups.OnGroupChanged(step.Group!, step.Announcement!, step.Operations, step.OldView, isLive: false);
+        }
+        _isCarryingPlan = false;
+    }
+
+    public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Tell(plan, Change.NodesOf);
+
+    public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
+        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this);
+
+    public void OnInstalled(Configuration previous, IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told)
+    {
+        _owed.Clear();
+        Services.Clear();
+        Calls.OnInstalled();
+        Groups.OnInstalled(groups, told);
+        Requests.OnGone(null, n => Context.RankOf(n) < 0);
+        if (Context.IsFrozen) return;
+        Membership.OnInstalled();
+        Credit.OnInstalled();
+        foreach ((long call, long[] sequences) in _flushes.ToArray())
+        {
+            // Everything before is delivered by all that are here.
+            if (sequences.Length > 0) Context.Effects.Completed(call, Outcome.Done);
+        }
+        _flushes.RemoveAll(f => f.Sequences.Length > 0);
+    }
+
+    public void OnHeld(Channel from, FrameHeader header, ReadOnlyMemory<byte> records, bool silently)
+    {
+        int rank = Context.RankOf(from.Id);
+        if (rank < 0) return;
+        if (!silently) Change.OnSeenInstalled(from.Id);
+        Take(rank, header, records, silently);
+    }
+
+    public byte[] Forward(Message message)
+    {
+        var content = new WireWriter();
+        MessageRun run = default;
+        content.Varint(message.Sender);
+        content.Varint(message.StreamIndex);
+        MessageFormat.Write(content, message, ref run);
+        var record = new WireWriter(content.Length + 4);
+        record.Blob(content.Written);
+        return record.ToArray();
+    }
+
+    public void OnForwarded(ReadOnlyMemory<byte> record)
+    {
+        OrderingLayer ordering = Context.Ordering!;
+        var reader = new WireReader(record);
+        long sender = reader.Varint(), index = reader.Varint();
+        if (sender >= ordering.Members || reader.Byte() != MessageFormat.DestinationRecord) throw new WireFormatException("A forwarded message is not one.");
+        MessageRun run = new() { Destination = MessageFormat.ReadDestination(ref reader, ordering.Destinations, ordering.Members) };
+        // GBCAST messages have no index; any other value than 0 keeps the reader from counting.
+        ordering.TakeForwarded(MessageFormat.Read(ref reader, reader.Byte(), (int)sender, ordering.Members, ref run, index == 0 ? -1 : index));
+    }
+
+    public void OnLeft() => HasLeft = true;
+
+    public void OnExcluded(string reason)
+    {
+        EndAll(Outcome.Excluded);
+        Context.Effects.Excluded(reason);
+    }
+
+    // ---- ends
+
+    public void EndAll(Outcome outcome)
+    {
+        foreach (long call in Groups.Directory.EndAll()) Context.Effects.Completed(call, outcome);
+        Requests.EndAll(outcome);
+        Calls.End(null, outcome);
+        foreach ((long call, _) in _flushes) Context.Effects.Completed(call, outcome);
+        _flushes.Clear();
+        foreach (GroupMember group in Groups.Members.Values)
+        {
+            foreach (long call in group.LeaveCalls ?? []) Context.Effects.Completed(call, outcome);
+        }
+    }
+
+    private void OnSent(Cast cast, Message message)
+    {
+        if (cast.Call == 0) return;
+        if (Requests.IsPending(cast.Call))
+        {
+            var members = new List<NodeId>();
+            foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
+            Requests.OnSent(cast.Call, cast.Group, [.. members]);
+        }
+        else Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
+    }
+
+    private void OnCallFailed(Cast cast, Outcome outcome)
+    {
+        if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
+    }
+
+    private void OnViewChanged(GroupMember group)
+    {
+        Requests.OnGone(group.Id, n => !group.View.Contains(n));
+        Credit.Release(group);
+    }
+
+    private void OnGroupEnded(GroupMember group)
+    {
+        Calls.End(group.Id, Outcome.NotMember);
+        Credit.OnEnded(group);
+        Requests.OnGone(group.Id, static _ => true);
+    }
+}

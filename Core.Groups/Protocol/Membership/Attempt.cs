@@ -1,0 +1,30 @@
+// One try at a configuration, as one participant sees it.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Primary;
+
+namespace Core.Groups.Protocol.Membership;
+
+internal sealed class Attempt(Proposal proposal)
+{
+    public Proposal Proposal => proposal;
+    public ConfigurationId Id => proposal.Id;
+    public SortedDictionary<NodeId, MemberStatus> Statuses { get; } = [];
+    /// <summary>Who has sent all that others lacked.</summary>
+    public HashSet<NodeId> Done { get; } = [];
+    public SortedDictionary<NodeId, ImmutableArray<GroupTold>> Recovered { get; } = [];
+    public TimeSpan Deadline { get; set; }
+    /// <summary>Forwarded messages that came before it was known who goes along.</summary>
+    public List<(NodeId From, ReadOnlyMemory<byte> Record)> EarlyForwards { get; } = [];
+    /// <summary>What was told of groups in configurations that not all members may have installed.</summary>
+    public Dictionary<ConfigurationId, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>> Tables { get; } = [];
+
+    /// <summary>All Statuses are here: the decision is made, and who goes along is known.</summary>
+    public bool IsExchanging { get; set; }
+    public PrimaryDecision? Decision { get; set; }
+    public ImmutableArray<NodeId> Together { get; set; } = [];
+    public RecoveryPlan? Chain { get; set; }
+    public RecoveryPlan? Plan { get; set; }
+
+    public bool HasAllStatuses => Statuses.Count == proposal.Members.Length;
+    public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !Statuses.ContainsKey(m));
+}

@@ -1,0 +1,506 @@
+// One configuration change: propose, Status, exchange, RecoveryDone, Recovered, install. The one flush of the protocol.
+// Keeps: a node answers no proposal older than what it promised; from Status to install it sends and delivers nothing and
+// takes in data of those that go along only; an attempt that it recorded is completed, gone on from, or void for ever,
+// before it takes in anything that the kept plan does not hold.
+// Follows: protocol.md section 5 (steps 2 to 5, "Completing what was decided"); EVS section 3.
+// Deviations: Statuses go from each to all (one hop less than through the representative, as in the model); a change that
+// will not be primary ends at once at each member, which stays blocked where it was.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Links;
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Protocol.Primary;
+using Core.Groups.Tracing;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Membership;
+
+internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
+{
+    private readonly WireWriter _record = new();
+    private readonly List<Held> _stash = [];
+    private readonly List<Held> _future = [];
+    private readonly HashSet<NodeId> _seenInstalled = [];
+    private IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> _table = ImmutableSortedDictionary<NodeId, ImmutableArray<GroupTold>>.Empty;
+    private RecoveryPlan? _kept;
+    private int _plans;
+    private bool _traceBlocked;
+
+    private readonly record struct Held(Channel From, FrameHeader Header, ReadOnlyMemory<byte> Records);
+
+    public Attempt? Current { get; private set; }
+    public ConfigurationId Promised { get; private set; }
+    public Session? Last { get; private set; }
+    public ImmutableArray<Session> Attempts { get; private set; } = [];
+    /// <summary>Not in a primary configuration.</summary>
+    public bool IsBlocked { get; private set; } = true;
+    /// <summary>Blocked after a change that was not primary, with these members: nothing is gained by another one of them.</summary>
+    public ImmutableArray<NodeId> BlockedWith { get; private set; } = [];
+    /// <summary>A change began and did not end: another one must follow.</summary>
+    public bool IsInterrupted => context.IsFrozen && Current is null && BlockedWith.IsEmpty;
+    public bool IsOver { get; private set; }
+
+    /// <summary>Whether a link to a node is kept while it is not connected.</summary>
+    public bool Concerns(NodeId node) =>
+        context.RankOf(node) >= 0 || Current?.Proposal.Includes(node) == true || _kept?.Proposal.Includes(node) == true;
+
+    // ---- 2. propose, Status
+
+    public void Propose(ImmutableArray<PeerIdentity> members, ImmutableArray<NodeId> leavers, long epoch, bool hasElectorate, int minimumWeight, LineageId newLineage)
+    {
+        var proposal = new Proposal(new ConfigurationId(epoch, context.Self), members, leavers, hasElectorate, minimumWeight, newLineage);
+        SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
+        OnProposal(proposal);
+    }
+
+    /// <summary>False: this node cannot take part, and should tell the proposer where it stands.</summary>
+    public bool OnProposal(Proposal proposal)
+    {
+        if (Current?.Id == proposal.Id) return true;
+        if (proposal.Id <= Promised || !proposal.Includes(context.Self) || IsOver) return false;
+        foreach (PeerIdentity member in proposal.Members)
+        {
+            if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
+        }
+        channels.SealAll();
+        Promised = proposal.Id;
+        BlockedWith = [];
+        Current = new Attempt(proposal) { Deadline = Deadline(proposal) };
+        _future.RemoveAll(h => !IsOf(h, _kept?.Proposal.Id));
+        if (!context.IsFrozen)
+        {
+            context.IsFrozen = true;
+            user.OnFrozen();
+        }
+        MemberStatus status = DescribeSelf();
+        SendToAll(proposal, ControlRecord.Status, writer =>
+        {
+            proposal.Write(writer);
+            status.Write(writer);
+            WriteTable(writer, _table);
+        });
+        OnStatus(context.Self, status, _table);
+        return true;
+    }
+
+    public void OnStatus(NodeId from, MemberStatus status, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
+    {
+        if (Current is not { IsExchanging: false } attempt || !attempt.Proposal.Includes(from)) return;
+        attempt.Statuses[from] = status;
+        if (table.Count > 0) attempt.Tables[status.Installed!.Value] = table;
+        if (attempt.HasAllStatuses) Exchange(attempt);
+    }
+
+    private TimeSpan Deadline(Proposal proposal) =>
+        context.Now + (context.Settings.AttemptTimeout * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
+
+    private MemberStatus DescribeSelf()
+    {
+        if (context.Ordering is not { } ordering)
+        {
+            return new MemberStatus { Last = Last, Attempts = Attempts, Recorded = _kept?.Proposal.Id };
+        }
+        int n = ordering.Members;
+        var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
+        var received = new long[n];
+        for (int rank = 0; rank < n; rank++)
+        {
+            received[rank] = ordering.Logs[rank].Received;
+            foreach (Message message in ordering.Logs[rank].Messages)
+            {
+                if (message.Sequence > received[rank]) forwarded.Add((rank, message.Sequence));
+            }
+        }
+        return new MemberStatus
+        {
+            Installed = context.Configuration!.Id, Received = received, Forwarded = forwarded.ToImmutable(), Floors = Array(ordering.FloorOf),
+            ReceivedBy = Array(ordering.ReceivedBy), Stable = Array(ordering.StableOf), Clock = ordering.Clock, Last = Last, Attempts = Attempts,
+            Recorded = _kept?.Proposal.Id,
+        };
+
+        long[] Array(Func<int, long> value) => [.. Enumerable.Range(0, n).Select(value)];
+    }
+
+    // ---- 3. exchange
+
+    private void Exchange(Attempt attempt)
+    {
+        attempt.IsExchanging = true;
+        CompleteInstalled(attempt);
+        if (Current != attempt) return;
+        PrimaryDecision decision = Decide(attempt);
+        attempt.Decision = decision;
+        if (!decision.IsPrimary)
+        {
+            Block(attempt, decision);
+            return;
+        }
+        GoOnFromAttempt(attempt, decision);
+        MemberStatus self = attempt.Statuses[context.Self];
+        if (self.Installed is not null && self.Installed != decision.Base?.Number)
+        {
+            Exclude($"the primary goes on from {decision.Base}, without this incarnation");
+            return;
+        }
+        if (attempt.Chain is null) Void();
+        attempt.Together = self.Installed is null ? [context.Self]
+            : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
+        if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
+        foreach (NodeId member in attempt.Together) SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
+    }
+
+    /// <summary>(i) Somebody has installed what others have only recorded: so it was decided, and those install it now.</summary>
+    private void CompleteInstalled(Attempt attempt)
+    {
+        HashSet<ConfigurationId> installed = [.. attempt.Statuses.Values.Where(s => s.Installed is not null).Select(s => s.Installed!.Value)];
+        foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
+        {
+            if (status.Recorded is not { } recorded || status.Installed == recorded || !installed.Contains(recorded)) continue;
+            attempt.Statuses[node] = status.After(recorded);
+            if (node != context.Self) continue;
+            RecoveryPlan kept = _kept!;
+            List<Held> early = [.. _future.Where(h => IsOf(h, recorded))];
+            _future.Clear();
+            Install(kept, attempt.Tables.GetValueOrDefault(recorded) ?? _table, isLate: true);
+            if (IsOver) return;
+            _stash.AddRange(early);
+        }
+    }
+
+    /// <summary>(ii) Nobody here has installed it, but others may have: those that recorded it go on from it.</summary>
+    private void GoOnFromAttempt(Attempt attempt, PrimaryDecision decision)
+    {
+        if (decision.Base is not { } session || attempt.Statuses.Values.Any(s => s.Installed == session.Number)) return;
+        foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
+        {
+            if (status.Recorded != session.Number) continue;
+            attempt.Statuses[node] = status.After(session.Number);
+            if (node == context.Self) attempt.Chain = _kept;
+        }
+    }
+
+    private PrimaryDecision Decide(Attempt attempt) => PrimaryRule.Decide(
+        [.. attempt.Proposal.Members.Select(m => attempt.Statuses[m.Id] is { } s
+            ? new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id), s.Last, s.Attempts, s.Installed) : null!)],
+        attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage);
+
+    private void ShareMessages(Attempt attempt, OrderingLayer ordering)
+    {
+        (NodeId Node, int Rank, MemberStatus Status)[] together =
+            [.. attempt.Together.Select(n => (n, context.RankOf(n), attempt.Statuses[n])).OrderBy(t => t.Item2)];
+        foreach (Held held in _stash.ToArray())
+        {
+            if (attempt.Together.Contains(held.From.Id)) TakeHeld(held);
+        }
+        _stash.Clear();
+        for (int sender = 0; sender < ordering.Members; sender++)
+        {
+            if (System.Array.Exists(together, t => t.Rank == sender)) continue;      // it finishes its own links
+            foreach (Message message in ordering.Logs[sender].Messages)
+            {
+                var concerned = together.Where(t => message.Destination.Members.Contains(t.Rank)).ToArray();
+                var holder = concerned.FirstOrDefault(t => Holds(t.Status, message));
+                if (holder.Node != context.Self) continue;
+                foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message)))
+                {
+                    Send(node, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
+                }
+            }
+        }
+    }
+
+    private static bool Holds(MemberStatus status, Message message) =>
+        MemberStatus.At(status.Received, message.Sender) >= message.Sequence || status.Forwarded.Contains((message.Sender, message.Sequence));
+
+    public void OnForward(NodeId from, ConfigurationId id, ReadOnlyMemory<byte> record)
+    {
+        // A forward can precede the last Status: it is held on the attempt until it is known who goes along.
+        if (Current is not { } attempt || attempt.Id != id || attempt.Plan is not null) return;
+        if (attempt.IsExchanging && attempt.Together.Contains(from)) user.OnForwarded(record);
+        else if (!attempt.IsExchanging) attempt.EarlyForwards.Add((from, record));
+    }
+
+    public void OnRecoveryDone(NodeId from, ConfigurationId id)
+    {
+        if (Current is not { } attempt || attempt.Id != id) return;
+        attempt.Done.Add(from);
+        CheckDone(attempt);
+    }
+
+    // ---- 4. Recovered
+
+    private void CheckDone(Attempt attempt)
+    {
+        if (attempt.Plan is not null || !attempt.IsExchanging || attempt.Together.IsEmpty || !attempt.Together.All(attempt.Done.Contains)) return;
+        foreach ((NodeId from, ReadOnlyMemory<byte> record) in attempt.EarlyForwards)
+        {
+            if (attempt.Together.Contains(from)) user.OnForwarded(record);
+        }
+        attempt.EarlyForwards.Clear();
+        var plan = new RecoveryPlan
+        {
+            Proposal = attempt.Proposal, Decision = attempt.Decision!, Together = attempt.Together, Chain = attempt.Chain,
+            Clock = attempt.Statuses.Values.Max(s => s.Clock),
+        };
+        if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups);
+        else if (context.Ordering is { } ordering)
+        {
+            var oracle = new CollectiveOracle(ordering, attempt.Id, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
+            plan.Compute(ordering, ++_plans, oracle);
+        }
+        attempt.Plan = _kept = plan;
+        Attempts = [.. Attempts.Where(a => a.Number != plan.Session.Number), plan.Session];
+        ImmutableArray<GroupTold> told = user.Tell(plan);
+        foreach (PeerIdentity member in attempt.Proposal.Members)
+        {
+            SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
+        }
+    }
+
+    public void OnRecovered(NodeId from, ConfigurationId id, ImmutableArray<GroupTold> told)
+    {
+        if (Current is not { } attempt || attempt.Id != id) return;
+        attempt.Recovered[from] = told;
+        if (attempt.Plan is { } plan && attempt.Recovered.Count == attempt.Proposal.Members.Length) Install(plan, attempt.Recovered, isLate: false);
+    }
+
+    // ---- 5. install
+
+    private void Install(RecoveryPlan plan, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told, bool isLate)
+    {
+        Configuration? previous = context.Configuration;
+        List<(GroupOrder, ImmutableArray<NodeId>)> groups = DescribeGroups(plan);
+        if (_traceBlocked) Unblock();
+        InstallChain(plan);
+        CarryOut(plan);
+        if (plan.Proposal.Leavers.Contains(context.Self))
+        {
+            IsOver = true;
+            user.OnLeft();
+            return;
+        }
+        Enter(plan);
+        Last = plan.Session;
+        Attempts = [];
+        _kept = null;
+        _table = told;
+        _seenInstalled.Clear();
+        if (!isLate)
+        {
+            Current = null;
+            context.IsFrozen = false;
+            if (IsBlocked) context.Effects.Unblocked();
+            IsBlocked = false;
+            _stash.Clear();
+            reachability.OnInstalled();
+        }
+        TraceConfiguration(context.Configuration!);
+        context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(plan));
+        user.OnInstalled(previous ?? context.Configuration!, groups, told);
+        if (isLate) return;
+        Held[] early = [.. _future.Where(h => IsOf(h, plan.Proposal.Id))];
+        _future.Clear();
+        foreach (Held held in early) user.OnHeld(held.From, held.Header, held.Records, silently: false);
+    }
+
+    private void InstallChain(RecoveryPlan plan)
+    {
+        if (plan.Chain is not { } chain) return;
+        InstallChain(chain);
+        CarryOut(chain);
+        Enter(chain);
+        TraceConfiguration(context.Configuration!);
+        context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(chain));
+    }
+
+    /// <summary>Delivers the rest of the old regular configuration, then the transitional configuration with the rest of all.</summary>
+    private void CarryOut(RecoveryPlan plan)
+    {
+        if (context.Configuration is null) return;
+        user.Carry(plan.Regular);
+        TraceConfiguration(new Configuration(plan.Proposal.Id, true, plan.Together, IsPrimary: false));
+        user.Carry(plan.Transitional);
+    }
+
+    private void Enter(RecoveryPlan plan)
+    {
+        ImmutableArray<NodeId> members = [.. PeersOf(plan).Select(m => m.Id)];
+        context.Enter(new Configuration(plan.Proposal.Id, false, members, IsPrimary: true));
+        user.OnEntering(plan.Proposal.Id, members.IndexOf(context.Self), members.Length, Math.Max(plan.Clock, context.Ordering?.Clock ?? 0));
+        channels.SetRanks(members);
+    }
+
+    private static ImmutableArray<PeerIdentity> PeersOf(RecoveryPlan plan) =>
+        [.. plan.Proposal.Members.Where(m => !plan.Proposal.Leavers.Contains(m.Id))];
+
+    /// <summary>The groups after the plan with their views as nodes: the ranks are those of the configuration before.</summary>
+    private List<(GroupOrder, ImmutableArray<NodeId>)> DescribeGroups(RecoveryPlan plan) =>
+        [.. plan.Groups.Select(g => (g, NodesOf(g.View)))];
+
+    public ImmutableArray<NodeId> NodesOf(int[] ranks) => [.. ranks.Select(context.NodeAt)];
+
+    // ---- blocked, void, over
+
+    private void Block(Attempt attempt, PrimaryDecision decision)
+    {
+        Current = null;
+        BlockedWith = [.. attempt.Proposal.Members.Select(m => m.Id)];
+        if (!IsBlocked || !_traceBlocked)
+        {
+            IsBlocked = true;
+            if (context.Configuration is not null && !_traceBlocked)
+            {
+                _traceBlocked = true;
+                context.Trace(TraceKind.Block);
+            }
+            context.Effects.Log(ProtocolLogLevel.Warning, $"{context.Self} is not in a primary configuration: {decision.Reason}");
+            context.Effects.Blocked();
+        }
+        if (decision.Ended is { } ended && Last?.Lineage == ended)
+        {
+            Exclude("everybody that knew the last state of this lineage is gone");
+            return;
+        }
+        Learn(attempt);
+    }
+
+    /// <summary>Adopts a newer session together with dropping the attempts that it outdates; never one without the other.</summary>
+    private void Learn(Attempt attempt)
+    {
+        if (Last is not { } last) return;
+        Session newest = attempt.Statuses.Values.Select(s => s.Last).Where(s => s?.Lineage == last.Lineage).MaxBy(s => s!.Number)!;
+        if (newest.Number <= last.Number || _kept?.Proposal.Id == newest.Number) return;
+        if (!newest.Contains(context.Self) && !Attempts.Any(a => a.Number >= newest.Number))
+        {
+            Exclude($"session {newest} went on without this incarnation");
+            return;
+        }
+        Last = newest;
+        Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
+    }
+
+    private void Unblock()
+    {
+        _traceBlocked = false;
+        context.Trace(TraceKind.Unblock);
+    }
+
+    private void Void() => _kept = null;
+
+    public void Exclude(string reason)
+    {
+        if (IsOver) return;
+        IsOver = true;
+        Current = null;
+        context.Trace(TraceKind.Exclude);
+        user.OnExcluded(reason);
+    }
+
+    /// <summary>Gives the present attempt up; the node stays frozen until another one ends well.</summary>
+    public void Abandon()
+    {
+        Current = null;
+        BlockedWith = [];
+    }
+
+    // ---- frames of configurations
+
+    /// <summary>A frame of the present configuration while a change is under way, or of one that is not installed here.</summary>
+    public void OnFrame(Channel from, FrameHeader header, ReadOnlyMemory<byte> records)
+    {
+        var held = new Held(from, header, records);
+        if (header.Configuration.Span.SequenceEqual(context.ConfigurationBytes.Span) && context.Configuration is not null)
+        {
+            if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && attempt.Together.Contains(from.Id)) TakeHeld(held);
+            else _stash.Add(held);
+        }
+        else if (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id)) _future.Add(held);
+    }
+
+    /// <summary>A member was heard in the present configuration: once all were, nobody needs to be told of it again.</summary>
+    public void OnSeenInstalled(NodeId member)
+    {
+        if (_table.Count == 0 || !_seenInstalled.Add(member)) return;
+        if (_seenInstalled.Count >= context.Configuration!.Members.Length - 1) _table = ImmutableSortedDictionary<NodeId, ImmutableArray<GroupTold>>.Empty;
+    }
+
+    private void TakeHeld(Held held)
+    {
+        if (held.Header.Configuration.Span.SequenceEqual(context.ConfigurationBytes.Span)) user.OnHeld(held.From, held.Header, held.Records, silently: true);
+    }
+
+    private static bool IsOf(Held held, ConfigurationId? id) =>
+        id is { } value && held.Header.Configuration.Span.SequenceEqual(NodeContext.Encode(value));
+
+    // ---- records
+
+    private void SendToAll(Proposal proposal, ControlRecord kind, Action<WireWriter> body)
+    {
+        foreach (PeerIdentity member in proposal.Members)
+        {
+            if (member.Id != context.Self && channels.Find(member.Id) is { } channel) SendRecord(channel, kind, body);
+        }
+    }
+
+    private void Send(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body)
+    {
+        if (channels.Find(to) is { } channel)
+        {
+            SendRecord(channel, kind, writer =>
+            {
+                writer.Configuration(proposal.Id);
+                body(writer);
+            });
+        }
+    }
+
+    private void SendOrTake(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body, Action take)
+    {
+        if (to == context.Self) take();
+        else Send(to, kind, proposal, body);
+    }
+
+    public void SendRecord(Channel channel, ControlRecord kind, Action<WireWriter> body)
+    {
+        _record.Reset();
+        _record.Byte((byte)kind);
+        body(_record);
+        byte[] content = _record.ToArray();
+        channels.Control(channel, content);
+    }
+
+    private static void WriteTold(WireWriter writer, ImmutableArray<GroupTold> told)
+    {
+        writer.Varint(told.Length);
+        foreach (GroupTold group in told) group.Write(writer);
+    }
+
+    public static ImmutableArray<GroupTold> ReadTold(ref WireReader reader)
+    {
+        var told = ImmutableArray.CreateBuilder<GroupTold>(reader.Count(20));
+        for (int left = told.Capacity; left > 0; left--) told.Add(GroupTold.Read(ref reader));
+        return told.MoveToImmutable();
+    }
+
+    private static void WriteTable(WireWriter writer, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
+    {
+        writer.Varint(table.Count);
+        foreach ((NodeId node, ImmutableArray<GroupTold> told) in table)
+        {
+            writer.Node(node);
+            WriteTold(writer, told);
+        }
+    }
+
+    public static IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> ReadTable(ref WireReader reader)
+    {
+        var table = new SortedDictionary<NodeId, ImmutableArray<GroupTold>>();
+        for (int left = reader.Count(3); left > 0; left--) table[reader.Node()] = ReadTold(ref reader);
+        return table;
+    }
+
+    private void TraceConfiguration(Configuration configuration) => context.Trace(TraceKind.Configuration, line => line with
+    {
+        ConfigurationId = configuration.IsTransitional ? $"{context.Configuration!.Id}>{configuration.Id}:{string.Join(',', configuration.Members)}" : configuration.Id.ToString(),
+        IsTransitional = configuration.IsTransitional, Members = configuration.Members, IsPrimary = configuration.IsPrimary,
+    });
+}

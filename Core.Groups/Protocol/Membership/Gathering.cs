@@ -1,0 +1,101 @@
+// Decides who should be in one configuration, and who should propose it.
+// Keeps: what is proposed is a clique of mutual reach; every node that cannot get on with the node it waits for passes it
+// by in the end, so all end in some configuration within a bounded time, also when reach is not transitive.
+// Follows: protocol.md section 5.1, with a greedy clique in rank order in place of Totem's growing fail sets: it needs no
+// rounds, since each presence says the whole reach of its node.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Primary;
+
+namespace Core.Groups.Protocol.Membership;
+
+internal sealed class Gathering(NodeContext context, Reachability reachability)
+{
+    private static readonly TimeSpan _firstBackoff = TimeSpan.FromMilliseconds(500), _longestBackoff = TimeSpan.FromSeconds(15);
+    private readonly SortedDictionary<NodeId, Backoff> _passed = [];
+    private (NodeId Node, TimeSpan Since)? _waiting;
+
+    private readonly record struct Backoff(TimeSpan Until, TimeSpan Length);
+
+    /// <param name="Members">The clique, in the order of the new ranks.</param>
+    /// <param name="Leavers">Those of it that stop.</param>
+    internal sealed record Choice(NodeId Representative, ImmutableArray<NodeId> Members, ImmutableArray<NodeId> Leavers);
+
+    public Choice Choose(Presence own, ImmutableSortedDictionary<NodeId, string> reach)
+    {
+        NodeId[] candidates = [.. reach.Keys.Where(n => n == context.Self || IsCandidate(n, own, reach)).OrderBy(n => KeyOf(n, own))];
+        var clique = new List<NodeId>();
+        foreach (NodeId node in candidates)
+        {
+            if (clique.TrueForAll(other => reachability.AreAdjacent(node, other, reach))) clique.Add(node);
+        }
+        return new Choice(candidates[0], [.. clique], [.. clique.Where(n => PresenceOf(n, own).IsLeaving)]);
+    }
+
+    /// <summary>This node waits for another one's proposal. True: it has waited long enough, and now does without that node.</summary>
+    public bool WaitsTooLong(NodeId representative)
+    {
+        if (_waiting is not { } waiting || waiting.Node != representative)
+        {
+            _waiting = (representative, context.Now);
+            return false;
+        }
+        if (context.Now - waiting.Since < Patience) return false;
+        _waiting = null;
+        Pass(representative);
+        return true;
+    }
+
+    public void WaitsNoMore() => _waiting = null;
+
+    /// <summary>A node broke an attempt: it is left out for a growing time.</summary>
+    public void Pass(NodeId node)
+    {
+        TimeSpan length = _passed.TryGetValue(node, out Backoff before) ? Min(before.Length * 2, _longestBackoff) : _firstBackoff;
+        _passed[node] = new Backoff(context.Now + length, length);
+    }
+
+    public void OnInstalled(IEnumerable<NodeId> members)
+    {
+        _waiting = null;
+        foreach (NodeId member in members) _passed.Remove(member);
+    }
+
+    public void Forget(NodeId node) => _passed.Remove(node);
+
+    /// <summary>When a decision may change without any event.</summary>
+    public TimeSpan Deadline()
+    {
+        TimeSpan deadline = _waiting is { } waiting ? waiting.Since + Patience : TimeSpan.MaxValue;
+        foreach (Backoff backoff in _passed.Values)
+        {
+            if (backoff.Until > context.Now) deadline = Min(deadline, backoff.Until);
+        }
+        return deadline;
+    }
+
+    private TimeSpan Patience => context.Settings.AttemptTimeout * 1.5;
+
+    private bool IsCandidate(NodeId node, Presence own, ImmutableSortedDictionary<NodeId, string> reach)
+    {
+        if (_passed.TryGetValue(node, out Backoff backoff) && backoff.Until > context.Now) return false;
+        if (!reachability.AreAdjacent(context.Self, node, reach)) return false;
+        Presence presence = PresenceOf(node, own);
+        // A working primary takes in strangers only: an old incarnation learns that it is over, and comes back as one.
+        return own.IsBlocked || presence.Configuration is null || presence.Configuration == own.Configuration || context.RankOf(node) >= 0
+            || !presence.IsBlocked;
+    }
+
+    private Presence PresenceOf(NodeId node, Presence own) => node == context.Self ? own : reachability.Of(node)!;
+
+    private (bool, long, NodeId, int, NodeId) KeyOf(NodeId node, Presence own)
+    {
+        // Members of a working configuration are in it, even where their last presence does not say so yet.
+        int rank = own.IsBlocked ? -1 : context.RankOf(node);
+        if (rank >= 0) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
+        Presence presence = PresenceOf(node, own);
+        ConfigurationId? session = presence.Last?.Number;
+        return (presence.IsBlocked, -(session?.Epoch ?? 0), session?.Representative ?? default, presence.Configuration is null ? int.MaxValue : presence.Rank, node);
+    }
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+}

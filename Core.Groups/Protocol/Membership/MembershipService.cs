@@ -1,0 +1,338 @@
+// The group membership service of a node: watches who can be reached, and sees to it that the right configuration change
+// is proposed, by the right node, until the configuration is what it should be.
+// Keeps: invariant 9 (liveness): an attempt that does not end in time is given up and followed by another.
+// Follows: protocol.md section 5; "history of virtual synchrony", GMS.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Links;
+using Core.Groups.Protocol.Primary;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Membership;
+
+internal sealed class MembershipService
+{
+    private static readonly TimeSpan _redial = TimeSpan.FromMilliseconds(100), _longestRedial = TimeSpan.FromSeconds(1);
+    private readonly NodeContext _context;
+    private readonly ChannelTable _channels;
+    private readonly PeerIdentity _own;
+    private readonly Gathering _gathering;
+    private readonly SortedDictionary<string, (TimeSpan At, TimeSpan Wait)> _dials = new(StringComparer.Ordinal);
+    private readonly LineageId _newLineage;
+    private Presence? _told;
+    private TimeSpan _judgeAt;
+    private TimeSpan _lookAt;
+    private bool _looksAgain = true;
+
+    public MembershipService(NodeContext context, ChannelTable channels, IMembershipUser user, PeerIdentity own, LineageId newLineage)
+    {
+        _context = context;
+        _channels = channels;
+        _own = own;
+        _newLineage = newLineage;
+        Reachability = new Reachability(context, channels);
+        _gathering = new Gathering(context, Reachability);
+        Change = new ConfigurationChange(context, channels, Reachability, user);
+    }
+
+    public Reachability Reachability { get; }
+    public ConfigurationChange Change { get; }
+    public bool IsLeaving { get; set; }
+
+    private bool HasElectorate => !_context.Settings.Seeds.IsEmpty;
+    private int MinimumWeight => _context.Settings.MinimumPrimaryWeight > 0 ? _context.Settings.MinimumPrimaryWeight : (_context.Settings.Seeds.Length / 2) + 1;
+
+    // ---- inputs
+
+    /// <summary>Something has changed that the membership may depend on.</summary>
+    public void LookAgain() => _looksAgain = true;
+
+    public void OnConnected(Channel channel)
+    {
+        LookAgain();
+        _dials.Remove(channel.Identity.Address);
+        Reachability.OnConnected(channel);
+    }
+
+    public void OnEstablished(Channel channel)
+    {
+        if (_told is { } told) Send(channel, told);
+    }
+
+    public void OnDisconnected(Channel channel)
+    {
+        LookAgain();
+        if (_channels.Find(channel.Id) is null) Reachability.Forget(channel.Id);
+        DialSoon(channel.Identity.Address, TimeSpan.Zero);
+    }
+
+    public void OnLinkLost(Channel channel, string reason)
+    {
+        if (_context.RankOf(channel.Id) >= 0)
+        {
+            Reachability.Suspect(channel.Id, reason);
+            channel.Rank = -1;
+        }
+    }
+
+    public void OnDialFailed(string address, bool refused)
+    {
+        LookAgain();
+        TimeSpan wait = _dials.TryGetValue(address, out var dial) ? dial.Wait : _redial;
+        wait = wait * 2 < _longestRedial ? wait * 2 : _longestRedial;
+        _dials[address] = (_context.Now + wait, wait);
+        if (!refused) return;
+        foreach (Channel channel in _channels.All)
+        {
+            // Its host answers and nobody listens: the process is gone. No need to wait for silence.
+            if (channel.Identity.Address == address && !channel.IsConnected && _context.RankOf(channel.Id) >= 0)
+            {
+                Reachability.Suspect(channel.Id, "nobody listens at its address");
+            }
+        }
+    }
+
+    public void OnControl(Channel from, ControlRecord kind, ref WireReader reader)
+    {
+        switch (kind)
+        {
+            case ControlRecord.Presence:
+                OnPresence(from, Presence.Read(ref reader));
+                break;
+            case ControlRecord.Proposal:
+                Propose(from, Proposal.Read(ref reader));
+                break;
+            case ControlRecord.Status:
+                Proposal proposal = Proposal.Read(ref reader);
+                MemberStatus status = MemberStatus.Read(ref reader);
+                var table = ConfigurationChange.ReadTable(ref reader);
+                if (Propose(from, proposal)) Change.OnStatus(from.Id, status, table);
+                break;
+            case ControlRecord.RecoveryDone:
+                Change.OnRecoveryDone(from.Id, reader.Configuration());
+                break;
+            case ControlRecord.Recovered:
+                ConfigurationId id = reader.Configuration();
+                Change.OnRecovered(from.Id, id, ConfigurationChange.ReadTold(ref reader));
+                break;
+            default:
+                throw new WireFormatException("A control record has no known kind.");
+        }
+    }
+
+    private bool Propose(Channel from, Proposal proposal)
+    {
+        if (Change.OnProposal(proposal)) return Change.Current?.Id == proposal.Id;
+        if (_told is { } told && proposal.Id > Change.Promised) Send(from, told);     // tells it why not
+        else if (_told is not null && proposal.Id < Change.Promised) Send(from, Describe(Reachability.Reach()));
+        return false;
+    }
+
+    private void OnPresence(Channel from, Presence presence)
+    {
+        Reachability.OnPresence(from.Id, presence);
+        foreach ((NodeId node, string address) in presence.Reach)
+        {
+            if (node != _context.Self && _channels.Find(node) is not { IsConnected: true } && address != _context.Settings.Address) DialSoon(address, TimeSpan.Zero);
+        }
+        if (presence.Last is { } session && _context.Configuration is not null && IsOverBecauseOf(session, presence))
+        {
+            Change.Exclude($"{from.Id} knows session {session}");
+            return;
+        }
+        if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self && presence.Promised > attempt.Id.Epoch
+            && !attempt.Statuses.ContainsKey(from.Id))
+        {
+            Change.Abandon();      // it has promised more: the next proposal goes above that
+        }
+    }
+
+    /// <summary>Whether a primary session shows that this incarnation can never go on.</summary>
+    private bool IsOverBecauseOf(Session session, Presence presence)
+    {
+        if (session.Contains(_context.Self) || Change.Last is not { } mine) return false;
+        if (session.Lineage == mine.Lineage)
+        {
+            return session.Number > mine.Number && !Change.Attempts.Any(a => a.Number >= session.Number);
+        }
+        if (presence.IsBlocked) return false;
+        // Two lineages: of two that work the heavier one goes on, then the lower id; one that is blocked gives way.
+        return Change.IsBlocked || session.Weight > mine.Weight || (session.Weight == mine.Weight && session.Lineage.CompareTo(mine.Lineage) < 0);
+    }
+
+    // ---- the turn
+
+    public void EndTurn()
+    {
+        if (Change.IsOver || (!_looksAgain && _context.Now < _lookAt)) return;
+        _looksAgain = false;
+        if (_context.Now >= _judgeAt)
+        {
+            _judgeAt = _context.Now + (_context.Settings.Heartbeat / 2);
+            Reachability.Judge(OnSilentStranger);
+        }
+        foreach (Channel newcomer in Reachability.Contend())
+        {
+            Change.SendRecord(newcomer, ControlRecord.NameTaken, writer => writer.Text(_context.Settings.Address));
+        }
+        // Each step may call for the next one; it ends, since every proposal has a higher epoch and freezes this node.
+        for (int round = 0; round < 8 && Step(); round++) { }
+        Tell();
+        Dial();
+        _lookAt = Deadline();
+    }
+
+    private void OnSilentStranger(Channel channel)
+    {
+        _channels.Drop(channel, "silence");
+        Reachability.Forget(channel.Id);
+    }
+
+    private bool Step()
+    {
+        if (Change.IsOver) return false;
+        ImmutableSortedDictionary<NodeId, string> reach = Reachability.Reach();
+        if (Change.Current is { } attempt)
+        {
+            _gathering.WaitsNoMore();
+            if (!MustGiveUp(attempt, reach)) return false;
+            Change.Abandon();
+        }
+        Presence own = Describe(reach);
+        Gathering.Choice choice = _gathering.Choose(own, reach);
+        if (choice.Representative == _context.Self)
+        {
+            _gathering.WaitsNoMore();
+            if (!IsWanted(choice)) return false;
+            Propose(choice);
+            return true;
+        }
+        if (IsHealthy(reach) || SameNodes(choice.Members, Change.BlockedWith))
+        {
+            _gathering.WaitsNoMore();
+            return false;
+        }
+        return _gathering.WaitsTooLong(choice.Representative);
+    }
+
+    /// <summary>Whether the chosen configuration is another one than the present, or the present one needs a change.</summary>
+    private bool IsWanted(Gathering.Choice choice)
+    {
+        if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
+        if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
+        if (Change.IsInterrupted || _context.Configuration is null) return true;
+        return !choice.Leavers.IsEmpty || !SameNodes(choice.Members, _context.Configuration.Members);
+    }
+
+    private bool IsHealthy(ImmutableSortedDictionary<NodeId, string> reach) =>
+        _context.Configuration is { } configuration && !Change.IsInterrupted && Change.BlockedWith.IsEmpty && !IsLeaving
+        && configuration.Members.All(m => m == _context.Self || Reachability.AreAdjacent(_context.Self, m, reach));
+
+    private static bool SameNodes(ImmutableArray<NodeId> a, ImmutableArray<NodeId> b) => a.Length == b.Length && a.All(b.Contains);
+
+    private bool MustGiveUp(Attempt attempt, ImmutableSortedDictionary<NodeId, string> reach)
+    {
+        foreach (PeerIdentity member in attempt.Proposal.Members)
+        {
+            if (member.Id != _context.Self && !reach.ContainsKey(member.Id)) return true;
+        }
+        if (_context.Now < attempt.Deadline) return false;
+        foreach (NodeId silent in attempt.WithoutStatus.ToArray())
+        {
+            // It did not answer in time: it joins the fail set.
+            if (_context.RankOf(silent) >= 0) Reachability.Suspect(silent, "no answer to a proposal");
+            else _gathering.Pass(silent);
+        }
+        return true;
+    }
+
+    private void Propose(Gathering.Choice choice)
+    {
+        long epoch = Change.Promised.Epoch;
+        var members = ImmutableArray.CreateBuilder<PeerIdentity>();
+        foreach (NodeId node in choice.Members)
+        {
+            if (node == _context.Self)
+            {
+                members.Add(_own);
+                continue;
+            }
+            epoch = Math.Max(epoch, Reachability.Of(node)!.Promised);
+            members.Add(_channels.Find(node)!.Identity);
+        }
+        Change.Propose(members.ToImmutable(), choice.Leavers, epoch + 1, HasElectorate, MinimumWeight, _newLineage);
+    }
+
+    public void OnInstalled()
+    {
+        _gathering.OnInstalled(_context.Configuration!.Members);
+        foreach (Channel channel in _channels.All.ToArray())
+        {
+            if (channel.IsConnected || Change.Concerns(channel.Id)) continue;
+            _channels.Drop(channel, null);
+            Reachability.Forget(channel.Id);
+        }
+    }
+
+    // ---- telling and dialling
+
+    private Presence Describe(ImmutableSortedDictionary<NodeId, string> reach) => new(
+        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, IsLeaving, Change.Last, reach);
+
+    private void Tell()
+    {
+        Presence now = Describe(Reachability.Reach());
+        if (_told is { } told && told.Says(now)) return;
+        _told = now;
+        foreach (Channel channel in _channels.All)
+        {
+            if (channel.Link.IsEstablished) Send(channel, now);
+        }
+    }
+
+    private void Send(Channel channel, Presence presence) => Change.SendRecord(channel, ControlRecord.Presence, presence.Write);
+
+    private void DialSoon(string address, TimeSpan after)
+    {
+        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, _redial / 2);
+    }
+
+    private void Dial()
+    {
+        foreach (string seed in _context.Settings.Seeds)
+        {
+            if (!_channels.All.Any(c => c.IsConnected && c.Identity.Address == seed)) DialSoon(seed, TimeSpan.Zero);
+        }
+        foreach ((string address, (TimeSpan at, TimeSpan wait)) in _dials.ToArray())
+        {
+            if (at > _context.Now) continue;
+            if (_channels.All.Any(c => c.IsConnected && c.Identity.Address == address) || !IsOfInterest(address))
+            {
+                _dials.Remove(address);
+                continue;
+            }
+            _dials[address] = (TimeSpan.MaxValue, wait);      // until it fails or connects
+            _context.Effects.Dial(address);
+        }
+    }
+
+    private bool IsOfInterest(string address)
+    {
+        if (_context.Settings.Seeds.Contains(address)) return true;
+        foreach (Channel channel in _channels.All)
+        {
+            if (channel.Identity.Address == address) return true;
+            if (Reachability.Of(channel.Id) is { } presence && presence.Reach.Values.Contains(address)) return true;
+        }
+        return false;
+    }
+
+    public TimeSpan Deadline()
+    {
+        TimeSpan deadline = Change.Current is { } attempt ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
+        deadline = Min(deadline, _gathering.Deadline());
+        foreach ((TimeSpan at, _) in _dials.Values) deadline = Min(deadline, at);
+        return deadline;
+    }
+
+    private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+}

@@ -1,0 +1,52 @@
+// What a node tells every peer about itself: whom it reaches, where it stands. Sent when it changes and on every new link.
+// Follows: protocol.md section 5, Gather. The records tell the reachability graph around a node, from which each computes
+// the same clique in the end.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Primary;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Membership;
+
+/// <param name="Promised">The highest epoch that the node has promised.</param>
+/// <param name="Configuration">The configuration that it is in.</param>
+/// <param name="Rank">Its rank there.</param>
+/// <param name="IsBlocked">Not in a primary configuration.</param>
+/// <param name="IsLeaving">It stops in order: it votes in the change that leaves it out.</param>
+/// <param name="Last">The last primary session that it knows.</param>
+/// <param name="Reach">The nodes that it can talk to, itself included, with their addresses.</param>
+internal sealed record Presence(
+    long Promised, ConfigurationId? Configuration, int Rank, bool IsBlocked, bool IsLeaving, Session? Last, ImmutableSortedDictionary<NodeId, string> Reach)
+{
+    public void Write(WireWriter writer)
+    {
+        writer.Varint(Promised);
+        writer.Flag(Configuration is not null);
+        if (Configuration is { } id) writer.Configuration(id);
+        writer.Varint(Rank);
+        writer.Flag(IsBlocked);
+        writer.Flag(IsLeaving);
+        Session.Write(writer, Last);
+        writer.Varint(Reach.Count);
+        foreach ((NodeId node, string address) in Reach)
+        {
+            writer.Node(node);
+            writer.Text(address);
+        }
+    }
+
+    public static Presence Read(ref WireReader reader)
+    {
+        long promised = reader.Varint();
+        ConfigurationId? id = reader.Flag() ? reader.Configuration() : null;
+        int rank = (int)Math.Min(reader.Varint(), int.MaxValue);
+        bool blocked = reader.Flag(), leaving = reader.Flag();
+        Session? last = Session.Read(ref reader);
+        var reach = ImmutableSortedDictionary.CreateBuilder<NodeId, string>();
+        for (int left = reader.Count(3); left > 0; left--) reach[reader.Node()] = reader.Text();
+        return new Presence(promised, id, rank, blocked, leaving, last, reach.ToImmutable());
+    }
+
+    public bool Says(Presence other) =>
+        Promised == other.Promised && Configuration == other.Configuration && Rank == other.Rank && IsBlocked == other.IsBlocked
+        && IsLeaving == other.IsLeaving && Equals(Last, other.Last) && Reach.SequenceEqual(other.Reach);
+}

@@ -1,0 +1,184 @@
+// The control records of a configuration change.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Primary;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Membership;
+
+internal enum ControlRecord : byte
+{
+    Presence = 1,
+    Proposal = 2,
+    Status = 3,
+    Forward = 4,
+    RecoveryDone = 5,
+    Recovered = 6,
+    NameTaken = 7,
+}
+
+/// <summary>A proposed configuration.</summary>
+/// <param name="Members">The participants, ranked by age.</param>
+/// <param name="Leavers">Those that vote and record, and are left out.</param>
+/// <param name="HasElectorate">Whether seeds are configured; the members that are seeds say so in their identity.</param>
+internal sealed record Proposal(
+    ConfigurationId Id, ImmutableArray<PeerIdentity> Members, ImmutableArray<NodeId> Leavers, bool HasElectorate, int MinimumWeight, LineageId NewLineage)
+{
+    public bool Includes(NodeId node) => Members.Any(m => m.Id == node);
+
+    public void Write(WireWriter writer)
+    {
+        writer.Configuration(Id);
+        writer.Varint(Members.Length);
+        foreach (PeerIdentity member in Members)
+        {
+            writer.Node(member.Id);
+            writer.Text(member.Address);
+            writer.Text(member.Site);
+            writer.Varint(member.Weight);
+            writer.Flag(member.IsElector);
+        }
+        writer.Varint(Leavers.Length);
+        foreach (NodeId leaver in Leavers) writer.Node(leaver);
+        writer.Flag(HasElectorate);
+        writer.Varint(MinimumWeight);
+        writer.Fixed64(NewLineage.High);
+        writer.Fixed64(NewLineage.Low);
+    }
+
+    public static Proposal Read(ref WireReader reader)
+    {
+        ConfigurationId id = reader.Configuration();
+        var members = ImmutableArray.CreateBuilder<PeerIdentity>(reader.Count(6));
+        for (int left = members.Capacity; left > 0; left--)
+        {
+            members.Add(new PeerIdentity(reader.Node(), reader.Text(), reader.Text(), (int)Math.Min(reader.Varint(), 1 << 20), reader.Flag()));
+        }
+        var leavers = ImmutableArray.CreateBuilder<NodeId>(reader.Count(2));
+        for (int left = leavers.Capacity; left > 0; left--) leavers.Add(reader.Node());
+        return new Proposal(id, members.MoveToImmutable(), leavers.MoveToImmutable(), reader.Flag(), (int)Math.Min(reader.Varint(), int.MaxValue),
+            new LineageId(reader.Fixed64(), reader.Fixed64()));
+    }
+}
+
+/// <summary>What a participant holds and knows when it freezes. The arrays go by rank in <see cref="Installed"/>.</summary>
+internal sealed record MemberStatus
+{
+    public ConfigurationId? Installed { get; init; }
+    /// <summary>Per sender the prefix received on its own link.</summary>
+    public long[] Received { get; init; } = [];
+    /// <summary>What is here by forwarding, apart from the prefix (never one "highest").</summary>
+    public ImmutableHashSet<(int Sender, long Sequence)> Forwarded { get; init; } = [];
+    public long[] Floors { get; init; } = [];
+    /// <summary>How much of this node's own messages each member has received.</summary>
+    public long[] ReceivedBy { get; init; } = [];
+    public long[] Stable { get; init; } = [];
+    public long Clock { get; init; }
+    public Session? Last { get; init; }
+    public ImmutableArray<Session> Attempts { get; init; } = [];
+    /// <summary>The newest attempt of which this node has said Recovered, and that is not void.</summary>
+    public ConfigurationId? Recorded { get; init; }
+
+    /// <summary>As if the node had just installed a configuration: it holds nothing there yet.</summary>
+    public MemberStatus After(ConfigurationId installed) =>
+        new() { Installed = installed, Clock = Clock, Last = Last, Attempts = Attempts, Recorded = Recorded };
+
+    public void Write(WireWriter writer)
+    {
+        WriteId(writer, Installed);
+        WriteArray(writer, Received);
+        writer.Varint(Forwarded.Count);
+        foreach ((int sender, long sequence) in Forwarded.Order())
+        {
+            writer.Varint(sender);
+            writer.Varint(sequence);
+        }
+        WriteArray(writer, Floors);
+        WriteArray(writer, ReceivedBy);
+        WriteArray(writer, Stable);
+        writer.Varint(Clock);
+        Session.Write(writer, Last);
+        writer.Varint(Attempts.Length);
+        foreach (Session attempt in Attempts) Session.Write(writer, attempt);
+        WriteId(writer, Recorded);
+    }
+
+    public static MemberStatus Read(ref WireReader reader)
+    {
+        ConfigurationId? installed = ReadId(ref reader);
+        long[] received = ReadArray(ref reader);
+        var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
+        for (int left = reader.Count(2); left > 0; left--) forwarded.Add(((int)Math.Min(reader.Varint(), int.MaxValue), reader.Varint()));
+        long[] floors = ReadArray(ref reader), receivedBy = ReadArray(ref reader), stable = ReadArray(ref reader);
+        long clock = reader.Varint();
+        Session? last = Session.Read(ref reader);
+        var attempts = ImmutableArray.CreateBuilder<Session>();
+        for (int left = reader.Count(); left > 0; left--)
+        {
+            if (Session.Read(ref reader) is { } attempt) attempts.Add(attempt);
+        }
+        return new MemberStatus
+        {
+            Installed = installed, Received = received, Forwarded = forwarded.ToImmutable(), Floors = floors, ReceivedBy = receivedBy,
+            Stable = stable, Clock = clock, Last = last, Attempts = attempts.ToImmutable(), Recorded = ReadId(ref reader),
+        };
+    }
+
+    /// <summary>A value of an array by rank; what is not told is 0.</summary>
+    public static long At(long[] values, int rank) => rank < values.Length ? values[rank] : 0;
+
+    private static void WriteId(WireWriter writer, ConfigurationId? id)
+    {
+        writer.Flag(id is not null);
+        if (id is { } value) writer.Configuration(value);
+    }
+
+    private static ConfigurationId? ReadId(ref WireReader reader) => reader.Flag() ? reader.Configuration() : null;
+
+    private static void WriteArray(WireWriter writer, long[] values)
+    {
+        writer.Varint(values.Length);
+        foreach (long value in values) writer.Varint(value);
+    }
+
+    private static long[] ReadArray(ref WireReader reader)
+    {
+        var values = new long[reader.Count()];
+        for (int i = 0; i < values.Length; i++) values[i] = reader.Varint();
+        return values;
+    }
+}
+
+/// <summary>A group as it is after a participant's plan, told where somebody may not know it: it has members without state.</summary>
+/// <param name="Joined">Who joined with the view.</param>
+/// <param name="HasState">Whether the teller has the group's state.</param>
+/// <param name="Awaiting">The members that the teller does not know to have it.</param>
+internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId> View, long Number, string ViewId, ImmutableArray<NodeId> Joined, bool HasState, ImmutableArray<NodeId> Awaiting)
+{
+    public void Write(WireWriter writer)
+    {
+        writer.Group(Id);
+        writer.Text(Name);
+        WriteNodes(writer, View);
+        writer.Varint(Number);
+        writer.Text(ViewId);
+        WriteNodes(writer, Joined);
+        writer.Flag(HasState);
+        WriteNodes(writer, Awaiting);
+    }
+
+    public static GroupTold Read(ref WireReader reader) =>
+        new(reader.Group(), reader.Text(), ReadNodes(ref reader), reader.Varint(), reader.Text(), ReadNodes(ref reader), reader.Flag(), ReadNodes(ref reader));
+
+    private static void WriteNodes(WireWriter writer, ImmutableArray<NodeId> nodes)
+    {
+        writer.Varint(nodes.Length);
+        foreach (NodeId node in nodes) writer.Node(node);
+    }
+
+    private static ImmutableArray<NodeId> ReadNodes(ref WireReader reader)
+    {
+        var nodes = ImmutableArray.CreateBuilder<NodeId>(reader.Count(2));
+        for (int left = nodes.Capacity; left > 0; left--) nodes.Add(reader.Node());
+        return nodes.MoveToImmutable();
+    }
+}

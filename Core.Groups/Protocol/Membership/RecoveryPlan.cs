@@ -1,0 +1,105 @@
+// What the members that go together from one configuration to the next deliver in between: computed by each alike, from
+// the same Statuses and the same messages, and kept unchanged until the attempt is decided.
+// Keeps: invariants 1, 3, 4, 5 across a configuration change (EVS 3, 4, 6, 7).
+// Follows: protocol.md section 5, steps 4 and 5; EVS section 3. The model's check_done, Coll and Trans.
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Protocol.Primary;
+
+namespace Core.Groups.Protocol.Membership;
+
+/// <summary>One step of a plan: a delivery, or a delivered GBCAST with the group as it was right after it.</summary>
+internal sealed record PlanStep(Message? Delivered, GroupOrder? Group, Message? Announcement, GroupOperation[] Operations, int[] OldView);
+
+internal sealed class RecoveryPlan
+{
+    public required Proposal Proposal { get; init; }
+    public required PrimaryDecision Decision { get; init; }
+    /// <summary>The members that go along from this node's present configuration, by rank there.</summary>
+    public required ImmutableArray<NodeId> Together { get; init; }
+    /// <summary>Delivered in the old regular configuration.</summary>
+    public List<PlanStep> Regular { get; } = [];
+    /// <summary>Delivered in the transitional configuration.</summary>
+    public List<PlanStep> Transitional { get; } = [];
+    /// <summary>The groups as they are after the plan, by rank in the old configuration.</summary>
+    public List<GroupOrder> Groups { get; } = [];
+    /// <summary>An attempt that others may have completed: installed first.</summary>
+    public RecoveryPlan? Chain { get; init; }
+    public long Clock { get; init; }
+
+    public Session Session => new(Decision.Lineage, Proposal.Id,
+        [.. Proposal.Members.Where(m => !Proposal.Leavers.Contains(m.Id)).Select(m => new SessionMember(m.Id, m.Weight))]);
+
+    /// <summary>Computes what this node, with those that go along, delivers before the proposed configuration.</summary>
+    public void Compute(OrderingLayer ordering, int number, CollectiveOracle oracle)
+    {
+        var collector = new Collector(Regular);
+        DeliveryEngine engine = ordering.Fork(oracle, collector, number);
+        engine.Pump();
+        collector.Steps = Transitional;
+        oracle.IsTransitional = true;
+        bool more = true;
+        while (more)
+        {
+            engine.GiveUpLost(blocking: false);
+            int before = Transitional.Count;
+            engine.Pump();
+            more = Transitional.Count > before || engine.GiveUpLost(blocking: true);
+        }
+        Groups.AddRange(engine.Groups.Values);
+    }
+
+    private sealed class Collector(List<PlanStep> steps) : IOrderingSink
+    {
+        public List<PlanStep> Steps { get; set; } = steps;
+        public void OnDelivered(Message message) => Steps.Add(new PlanStep(message, null, null, [], []));
+        public void OnAnnounced(GroupOrder group) { }
+        public void OnFlushed(GroupOrder group) { }
+        public void OnVoided(Message announcement) { }
+        public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView) =>
+            Steps.Add(new PlanStep(null, group.Fork(), announcement, operations, oldView));
+    }
+}
+
+/// <summary>What the members that go along know together: the boundary of the regular configuration, then everything.</summary>
+internal sealed class CollectiveOracle(OrderingLayer ordering, ConfigurationId next, IReadOnlyList<(int Rank, MemberStatus Status)> together) : IOrderingOracle
+{
+    private readonly MemberSet _together = MemberSet.Of([.. together.Select(t => t.Rank)]);
+
+    public bool IsTransitional { get; set; }
+
+    public string Place => IsTransitional ? $"{ordering.Id}>{next}" : ordering.Id.ToString();
+
+    /// <summary>For a sender that does not go along: the highest floor that a member of the group holds that does.</summary>
+    public long Floor(int rank, GroupOrder group)
+    {
+        if (IsTransitional || _together.Contains(rank)) return long.MaxValue;
+        long floor = 0;
+        foreach ((int member, MemberStatus status) in together)
+        {
+            if (group.ViewSet.Contains(member)) floor = Math.Max(floor, MemberStatus.At(status.Floors, rank));
+        }
+        return floor;
+    }
+
+    public bool IsStable(Message message) => IsStable(message.Sender, message.Sequence, message.Destination);
+
+    public bool IsStable(Dependency dependency) =>
+        IsStable(dependency.Sender, dependency.Sequence, ordering.Logs[dependency.Sender].Find(dependency.Sequence)?.Destination);
+
+    private bool IsStable(int sender, long sequence, Destination? destination)
+    {
+        if (IsTransitional) return true;
+        foreach ((_, MemberStatus status) in together)
+        {
+            if (sequence <= MemberStatus.At(status.Stable, sender)) return true;
+        }
+        if (destination is null || !_together.Contains(sender)) return destination is null && sequence <= ordering.StableOf(sender);
+        MemberStatus own = together.First(t => t.Rank == sender).Status;
+        foreach (int rank in destination.Members)
+        {
+            if (rank != sender && !_together.Contains(rank) && MemberStatus.At(own.ReceivedBy, rank) < sequence) return false;
+        }
+        return true;
+    }
+}

@@ -1,0 +1,50 @@
+// What the parts of one node's machine share: who it is, the time of the present input, and the present configuration.
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Tracing;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol;
+
+internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffects effects)
+{
+    public NodeId Self => self;
+    public NodeSettings Settings => settings;
+    public INodeEffects Effects => effects;
+    public TimeSpan Now { get; set; }
+
+    /// <summary>The regular configuration that this node is in; null before the first.</summary>
+    public Configuration? Configuration { get; private set; }
+    public ReadOnlyMemory<byte> ConfigurationBytes { get; private set; }
+    public OrderingLayer? Ordering { get; set; }
+    /// <summary>A configuration change is under way, or the node is blocked: nothing is sent or delivered.</summary>
+    public bool IsFrozen { get; set; }
+    /// <summary>Somebody waits for what is stable: until then changes are told at once.</summary>
+    public TimeSpan EagerUntil { get; set; } = TimeSpan.FromDays(-1);
+    public bool IsEager => Now < EagerUntil;
+    /// <summary>In a primary configuration, and no change is under way.</summary>
+    public bool IsWorking => Configuration is not null && !IsFrozen;
+
+    public void Enter(Configuration configuration)
+    {
+        Configuration = configuration;
+        ConfigurationBytes = Encode(configuration.Id);
+    }
+
+    public static byte[] Encode(ConfigurationId id)
+    {
+        var writer = new WireWriter(64);
+        writer.Configuration(id);
+        return writer.ToArray();
+    }
+
+    public int RankOf(NodeId node) => Configuration?.Members.IndexOf(node) ?? -1;
+
+    public NodeId NodeAt(int rank) => Configuration!.Members[rank];
+
+    public void Trace(TraceKind kind, Func<TraceEvent, TraceEvent>? with = null)
+    {
+        if (!settings.Tracing) return;
+        var line = new TraceEvent { Kind = kind, Node = self, Time = Now };
+        effects.Trace(with is null ? line : with(line));
+    }
+}

@@ -1,0 +1,372 @@
+// Decides what is deliverable: fifo, causal, total, causal-total, safe, GBCAST. The same code runs live and, on a copy of
+// the groups with another oracle, in a recovery plan.
+// Keeps: invariants 3, 4 and 5 of protocol.md within one configuration.
+// Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
+namespace Core.Groups.Protocol.Ordering;
+
+internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, int plan = 0)
+{
+    private readonly SortedDictionary<GroupId, GroupOrder> _groups = [];
+    private readonly List<StreamProgress> _waitingStreams = [];
+    private readonly List<GroupOrder> _withTotals = [];
+    private readonly List<GroupOrder> _changing = [];
+    private readonly List<Message> _orphans = [];
+    private readonly HashSet<Message> _consumedAnnouncements = [];
+
+    public IReadOnlyDictionary<GroupId, GroupOrder> Groups => _groups;
+    public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
+    public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0;
+
+    public void Add(GroupOrder group)
+    {
+        _groups.Add(group.Id, group);
+        if (group.Announcement is not null) _changing.Add(group);
+    }
+
+    public GroupOrder? Find(GroupId id) => _groups.GetValueOrDefault(id);
+
+    /// <summary>A copy with the groups as they are and nothing pending: its owner routes what is not delivered.</summary>
+    public DeliveryEngine Fork(IOrderingOracle otherOracle, IOrderingSink otherSink, int otherPlan)
+    {
+        var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, otherPlan);
+        foreach (GroupOrder group in _groups.Values) fork.Add(group.Fork());
+        fork._consumedAnnouncements.UnionWith(_consumedAnnouncements);
+        return fork;
+    }
+
+    public bool IsDone(Message message) => message.Done || (plan != 0 && message.DoneInPlan == plan);
+
+    /// <summary>Takes a message that is new here, in its sender's order, and delivers it if nothing is missing.</summary>
+    public void Route(Message message)
+    {
+        Destination to = message.Destination;
+        if (to.IsDirect)
+        {
+            AcceptCausal(null, message);
+            return;
+        }
+        if (message.Kind == MessageKind.Announcement && !to.Via.Contains(self))
+        {
+            MarkDone(message);       // a joiner only needs to know it
+            AdoptOrphans(to.Group);
+            return;
+        }
+        if (!_groups.TryGetValue(to.Group, out GroupOrder? group))
+        {
+            _orphans.Add(message);
+            AdoptOrphans(to.Group);
+        }
+        else if (to.Epoch == group.Epoch) Accept(group, message);
+        else if (to.Epoch > group.Epoch) (group.Future ??= []).Add(message);
+        else MarkDone(message);      // of an epoch in which this node had no part
+    }
+
+    /// <summary>Delivers all that has become deliverable.</summary>
+    public void Pump()
+    {
+        bool progress;
+        do
+        {
+            progress = false;
+            for (int i = 0; i < _withTotals.Count; i++) progress |= PumpTotals(_withTotals[i]);
+            _withTotals.RemoveAll(static g => g.Totals!.Count == 0);
+            for (int i = 0; i < _waitingStreams.Count; i++) progress |= PumpWaiting(_waitingStreams[i]);
+            if (_waitingStreams.Count > 0) _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
+            for (int i = 0; i < _changing.Count; i++) progress |= PumpChange(_changing[i]);
+            if (_changing.Count > 0) _changing.RemoveAll(static g => g.Announcement is null);
+        }
+        while (progress);
+    }
+
+    private void Accept(GroupOrder group, Message message)
+    {
+        switch (message.Kind)
+        {
+            case MessageKind.Reliable or MessageKind.Fifo:
+                StreamProgress stream = ProgressOf(message);
+                if (message.StreamIndex == stream.LastDone + 1) Deliver(message, stream);
+                else Park(group, message, stream);      // only in a plan: nobody has its predecessor
+                break;
+            case MessageKind.Causal:
+                AcceptCausal(group, message);
+                break;
+            case MessageKind.Marker:
+                group.Marked = group.Marked.With(message.Sender);
+                (group.OpenMessages ??= []).Add(message);
+                break;
+            case MessageKind.Finished:
+                group.Finished = group.Finished.With(message.Sender);
+                (group.OpenMessages ??= []).Add(message);
+                break;
+            default:
+                group.Totals ??= new PriorityQueue<Message, ulong>();
+                if (group.Totals.Count == 0 && !_withTotals.Contains(group)) _withTotals.Add(group);
+                group.Totals.Enqueue(message, message.TotalKey);
+                group.Pending++;
+                break;
+        }
+    }
+
+    private void AcceptCausal(GroupOrder? group, Message message)
+    {
+        StreamProgress stream = ProgressOf(message);
+        if (stream.Waiting is not { Count: > 0 } && IsCausallyReady(message, stream)) Deliver(message, stream);
+        else Park(group, message, stream);
+    }
+
+    private void Park(GroupOrder? group, Message message, StreamProgress stream)
+    {
+        stream.Waiting ??= new Queue<Message>();
+        if (stream.Waiting.Count == 0 && !_waitingStreams.Contains(stream)) _waitingStreams.Add(stream);
+        stream.Waiting.Enqueue(message);
+        if (group is not null) group.Pending++;
+    }
+
+    private bool IsCausallyReady(Message message, StreamProgress stream)
+    {
+        if (message.StreamIndex != stream.LastDone + 1) return false;
+        foreach (Dependency dependency in message.Dependencies)
+        {
+            if (!IsDone(dependency)) return false;
+        }
+        return true;
+    }
+
+    private bool IsDone(Dependency dependency)
+    {
+        SenderLog log = logs[dependency.Sender];
+        if (log.IsDone(dependency.Sequence)) return true;
+        return plan != 0 && log.Find(dependency.Sequence) is { } message && message.DoneInPlan == plan;
+    }
+
+    private bool PumpWaiting(StreamProgress stream)
+    {
+        bool progress = false;
+        while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream))
+        {
+            stream.Waiting.Dequeue();
+            if (!message.Destination.IsDirect) _groups[message.Destination.Group].Pending--;
+            Deliver(message, stream);
+            progress = true;
+        }
+        return progress;
+    }
+
+    private bool PumpTotals(GroupOrder group)
+    {
+        bool progress = false;
+        long limit = long.MaxValue;
+        foreach (int rank in group.View)
+        {
+            if (rank != self) limit = Math.Min(limit, oracle.Floor(rank, group));
+        }
+        while (group.Totals!.TryPeek(out Message? message, out _) && message.Timestamp <= limit)
+        {
+            StreamProgress? stream = message.Kind == MessageKind.Announcement ? null : ProgressOf(message);
+            if (stream is not null && message.StreamIndex != stream.LastDone + 1) break;
+            if (message.Kind.IsCausal() && !IsCausallyReady(message, stream!)) break;
+            if (message.Kind == MessageKind.Safe && !IsSafe(message)) break;
+            group.Totals.Dequeue();
+            group.Pending--;
+            progress = true;
+            if (stream is null) Announce(group, message);
+            else Deliver(message, stream);
+        }
+        return progress;
+    }
+
+    private bool IsSafe(Message message)
+    {
+        if (!oracle.IsStable(message)) return false;
+        foreach (Dependency dependency in message.Dependencies)
+        {
+            if (!oracle.IsStable(dependency)) return false;
+        }
+        return true;
+    }
+
+    private void Deliver(Message message, StreamProgress stream)
+    {
+        MarkDone(message);
+        stream.LastDone = message.StreamIndex;
+        sink.OnDelivered(message);
+    }
+
+    private void Announce(GroupOrder group, Message message)
+    {
+        MarkDone(message);
+        if (group.Announcement is not null)
+        {
+            sink.OnVoided(message);
+            return;
+        }
+        group.Announcement = message;
+        group.Operations = GroupChangeFormat.ReadOperations(message.Body);
+        if (!_changing.Contains(group)) _changing.Add(group);
+        sink.OnAnnounced(group);
+    }
+
+    private bool PumpChange(GroupOrder group)
+    {
+        if (group.Announcement is not { } announcement || group.Pending > 0) return false;
+        bool progress = false;
+        if (!group.FinishSent && group.ViewSet.Contains(self) && group.ViewSet.IsSubsetOf(group.Marked))
+        {
+            group.FinishSent = true;
+            sink.OnFlushed(group);
+            progress = true;
+        }
+        if (!oracle.IsTransitional && !group.ViewSet.IsSubsetOf(group.Finished)) return progress;
+        Change(group, announcement);
+        return true;
+    }
+
+    private void Change(GroupOrder group, Message announcement)
+    {
+        foreach (Message message in group.OpenMessages ?? []) MarkDone(message);
+        GroupOperation[] operations = group.Operations;
+        int[] oldView = group.View;
+        group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{oracle.Place}:{group.Epoch + 1}");
+        List<Message>? future = group.Future;
+        group.Future = null;
+        if (!group.ViewSet.Contains(self))
+        {
+            _groups.Remove(group.Id);
+            if (group.Totals is { } totals) totals.Clear();
+            sink.OnGroupChanged(group, announcement, operations, oldView);
+            if (future is not null) _orphans.AddRange(future);
+            AdoptOrphans(group.Id);
+            return;
+        }
+        sink.OnGroupChanged(group, announcement, operations, oldView);
+        foreach (Message message in future ?? []) Route(message);
+    }
+
+    /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
+    private void AdoptOrphans(GroupId id)
+    {
+        foreach (Message finish in _orphans)
+        {
+            if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
+            GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
+            if (told.Announcement.Sender >= logs.Length || logs[told.Announcement.Sender].Find(told.Announcement.Sequence) is not { } announcement) continue;
+            GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
+            if (!Array.Exists(operations, o => o.IsJoin && o.Rank == self) || !_consumedAnnouncements.Add(announcement)) continue;
+            var group = new GroupOrder(id, told.GroupName, told.View, told.Number, told.ViewId)
+            {
+                Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,
+            };
+            Add(group);
+            List<Message> mine = _orphans.FindAll(m => m.Destination.Group == id);
+            _orphans.RemoveAll(m => m.Destination.Group == id);
+            foreach (Message message in mine) Route(message);
+            return;
+        }
+    }
+
+    /// <summary>
+    /// In a plan: gives up the messages that can never be delivered, because nobody has a dependency or the predecessor.
+    /// With <paramref name="blocking"/>, also those that keep a GBCAST open. True: something was given up.
+    /// </summary>
+    public bool GiveUpLost(bool blocking)
+    {
+        var alive = new HashSet<Message>();
+        foreach (StreamProgress stream in _waitingStreams) alive.UnionWith(stream.Waiting!);
+        foreach (GroupOrder group in _withTotals)
+        {
+            foreach ((Message message, _) in group.Totals!.UnorderedItems) alive.Add(message);
+        }
+        foreach (GroupOrder group in _groups.Values)
+        {
+            foreach (Message message in group.OpenMessages ?? []) alive.Add(message);
+            foreach (Message message in group.Future ?? []) alive.Add(message);
+        }
+        alive.UnionWith(_orphans);
+        var lost = new HashSet<Message>();
+        int before;
+        do
+        {
+            before = lost.Count;
+            var places = new HashSet<(StreamProgress, long)>();
+            foreach (Message message in alive)
+            {
+                if (message.Kind.IsApplication()) places.Add((ProgressOf(message), message.StreamIndex));
+            }
+            foreach (Message message in alive)
+            {
+                if (message.Kind.IsApplication() && (LacksPredecessor(message, places) || LacksDependency(message, alive))) lost.Add(message);
+            }
+            alive.ExceptWith(lost);
+        }
+        while (lost.Count > before);
+        if (blocking)
+        {
+            foreach (GroupOrder group in _changing)
+            {
+                if (group.Announcement is null) continue;
+                foreach (Message message in alive)
+                {
+                    if (message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch && message.Kind < MessageKind.Marker) lost.Add(message);
+                }
+            }
+        }
+        if (lost.Count > 0) Remove(lost);
+        return lost.Count > 0;
+    }
+
+    private bool LacksPredecessor(Message message, HashSet<(StreamProgress, long)> places)
+    {
+        StreamProgress stream = ProgressOf(message);
+        return message.StreamIndex > stream.LastDone + 1 && !places.Contains((stream, message.StreamIndex - 1));
+    }
+
+    private bool LacksDependency(Message message, HashSet<Message> alive)
+    {
+        if (!message.Kind.IsCausal()) return false;
+        foreach (Dependency dependency in message.Dependencies)
+        {
+            if (!IsDone(dependency) && !(logs[dependency.Sender].Find(dependency.Sequence) is { } found && alive.Contains(found))) return true;
+        }
+        return false;
+    }
+
+    private void Remove(HashSet<Message> lost)
+    {
+        foreach (StreamProgress stream in _waitingStreams)
+        {
+            var kept = new Queue<Message>();
+            foreach (Message message in stream.Waiting!)
+            {
+                if (!lost.Contains(message)) kept.Enqueue(message);
+                else if (!message.Destination.IsDirect) _groups[message.Destination.Group].Pending--;
+            }
+            stream.Waiting = kept;
+        }
+        foreach (GroupOrder group in _withTotals)
+        {
+            var kept = new PriorityQueue<Message, ulong>();
+            foreach ((Message message, ulong key) in group.Totals!.UnorderedItems)
+            {
+                if (!lost.Contains(message)) kept.Enqueue(message, key);
+                else group.Pending--;
+            }
+            group.Totals = kept;
+        }
+        _withTotals.RemoveAll(static g => g.Totals!.Count == 0);
+        _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
+        foreach (GroupOrder group in _groups.Values) group.Future?.RemoveAll(lost.Contains);
+        _orphans.RemoveAll(lost.Contains);
+    }
+
+    private StreamProgress ProgressOf(Message message)
+    {
+        StreamState stream = message.Destination.Stream(message.Sender, message.Kind.Class(), logs.Length);
+        return plan == 0 ? stream.Live : stream.InPlan(plan);
+    }
+
+    private void MarkDone(Message message)
+    {
+        if (plan == 0) message.Done = true;
+        else message.DoneInPlan = plan;
+    }
+}

@@ -1,0 +1,68 @@
+// The bodies of a GBCAST's messages: the operations of an announcement, and what a finish tells a joiner.
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Ordering;
+
+internal static class GroupChangeFormat
+{
+    /// <summary>What a joiner learns from a finish: which announcement it belongs to, and the view before it.</summary>
+    internal sealed record Finish(Dependency Announcement, string GroupName, int[] View, long Number, string ViewId);
+
+    public static byte[] WriteOperations(ReadOnlySpan<GroupOperation> operations)
+    {
+        var writer = new WireWriter(8 + (4 * operations.Length));
+        writer.Varint(operations.Length);
+        foreach (GroupOperation operation in operations)
+        {
+            writer.Flag(operation.IsJoin);
+            writer.Varint(operation.Rank);
+        }
+        return writer.ToArray();
+    }
+
+    public static GroupOperation[] ReadOperations(ReadOnlyMemory<byte> body)
+    {
+        var reader = new WireReader(body);
+        var operations = new GroupOperation[reader.Count(2)];
+        for (int i = 0; i < operations.Length; i++) operations[i] = new GroupOperation(reader.Flag(), Rank(ref reader));
+        return operations;
+    }
+
+    public static byte[] WriteFinish(GroupOrder group)
+    {
+        var writer = new WireWriter();
+        Message announcement = group.Announcement!;
+        writer.Varint(announcement.Sender);
+        writer.Varint(announcement.Sequence);
+        writer.Text(group.Name);
+        WriteView(writer, group.View);
+        writer.Varint(group.Number);
+        writer.Text(group.ViewId);
+        return writer.ToArray();
+    }
+
+    public static Finish ReadFinish(ReadOnlyMemory<byte> body)
+    {
+        var reader = new WireReader(body);
+        return new Finish(new Dependency(Rank(ref reader), reader.Varint()), reader.Text(), ReadView(ref reader), reader.Varint(), reader.Text());
+    }
+
+    public static void WriteView(WireWriter writer, int[] view)
+    {
+        writer.Varint(view.Length);
+        foreach (int rank in view) writer.Varint(rank);
+    }
+
+    public static int[] ReadView(ref WireReader reader)
+    {
+        var view = new int[reader.Count()];
+        for (int i = 0; i < view.Length; i++) view[i] = Rank(ref reader);
+        return view;
+    }
+
+    private static int Rank(ref WireReader reader)
+    {
+        long rank = reader.Varint();
+        return rank <= ushort.MaxValue ? (int)rank : throw new WireFormatException("A rank is out of range.");
+    }
+}

@@ -1,0 +1,78 @@
+// What the ordering layer of one member knows of one group in the present configuration (the model's GS).
+// Keeps: one GBCAST is open at a time; the group is at one epoch, and nothing of a later epoch is delivered in it.
+namespace Core.Groups.Protocol.Ordering;
+
+/// <summary>One change of a group's membership.</summary>
+internal readonly record struct GroupOperation(bool IsJoin, int Rank);
+
+internal sealed class GroupOrder(GroupId id, string name, int[] view, long number, string viewId)
+{
+    public GroupId Id => id;
+    public string Name => name;
+    /// <summary>The members by rank in the configuration, in the order in which they joined.</summary>
+    public int[] View { get; private set; } = view;
+    public MemberSet ViewSet { get; private set; } = MemberSet.Of(view);
+    public long Number { get; private set; } = number;
+    public string ViewId { get; set; } = viewId;
+    /// <summary>How many GBCASTs of this configuration are delivered.</summary>
+    public long Epoch { get; set; }
+
+    /// <summary>The GBCAST that is announced and not yet delivered.</summary>
+    public Message? Announcement { get; set; }
+    public GroupOperation[] Operations { get; set; } = [];
+    public MemberSet Marked { get; set; } = MemberSet.Empty;
+    public MemberSet Finished { get; set; } = MemberSet.Empty;
+    public bool FinishSent { get; set; }
+    /// <summary>Markers and finishes of the open epoch: done when its GBCAST is delivered.</summary>
+    public List<Message>? OpenMessages { get; set; }
+
+    /// <summary>Received, undelivered messages of this epoch (other than markers and finishes).</summary>
+    public int Pending { get; set; }
+    public PriorityQueue<Message, ulong>? Totals { get; set; }
+    /// <summary>Messages of later epochs, in the order in which they came.</summary>
+    public List<Message>? Future { get; set; }
+    /// <summary>The destination of this node's own messages in this epoch.</summary>
+    public Destination? Own { get; set; }
+
+    public int[] ViewAfter()
+    {
+        if (Announcement is null) return View;
+        return Apply(View, Operations);
+    }
+
+    public static int[] Apply(int[] view, ReadOnlySpan<GroupOperation> operations)
+    {
+        var result = new List<int>(view);
+        foreach (GroupOperation operation in operations)
+        {
+            if (!operation.IsJoin) result.Remove(operation.Rank);
+            else if (!result.Contains(operation.Rank)) result.Add(operation.Rank);
+        }
+        return [.. result];
+    }
+
+    /// <summary>The GBCAST is delivered: the next epoch begins.</summary>
+    public void Advance(int[] view, string viewId)
+    {
+        if (!view.AsSpan().SequenceEqual(View))
+        {
+            View = view;
+            ViewSet = MemberSet.Of(view);
+            Number++;
+            ViewId = viewId;
+        }
+        Epoch++;
+        Announcement = null;
+        Operations = [];
+        Marked = Finished = MemberSet.Empty;
+        FinishSent = false;
+        OpenMessages = null;
+        Own = null;
+    }
+
+    /// <summary>A copy for a recovery plan, without what the plan learns again from the messages that are not delivered.</summary>
+    public GroupOrder Fork() => new(Id, Name, View, Number, ViewId)
+    {
+        Epoch = Epoch, Announcement = Announcement, Operations = Operations, FinishSent = FinishSent,
+    };
+}

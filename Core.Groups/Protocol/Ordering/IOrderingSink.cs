@@ -1,0 +1,29 @@
+// What the ordering layer tells the layer above. Calls come in delivery order; none may call back into the ordering.
+namespace Core.Groups.Protocol.Ordering;
+
+internal interface IOrderingSink
+{
+    /// <summary>An application message (or a reply) is delivered.</summary>
+    void OnDelivered(Message message);
+    /// <summary>A GBCAST was announced: this member owes its marker.</summary>
+    void OnAnnounced(GroupOrder group);
+    /// <summary>All markers and the old epoch are here: this member owes its finish.</summary>
+    void OnFlushed(GroupOrder group);
+    /// <summary>An announcement met another one: its sender tries again.</summary>
+    void OnVoided(Message announcement);
+    /// <summary>A GBCAST is delivered; <paramref name="group"/> is already at the new view.</summary>
+    void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView);
+}
+
+/// <summary>What is known of the nodes' promises: live, or computed together in a recovery.</summary>
+internal interface IOrderingOracle
+{
+    /// <summary>Whether nothing more is waited for: the boundary is behind, the rest is delivered in order.</summary>
+    bool IsTransitional { get; }
+    /// <summary>Where what is delivered now stands, for the ids of views: the configuration, or the transition from it.</summary>
+    string Place { get; }
+    /// <summary>The timestamp up to which a node has sent all its total messages to a group with this view.</summary>
+    long Floor(int rank, GroupOrder group);
+    bool IsStable(Message message);
+    bool IsStable(Dependency dependency);
+}

@@ -1,0 +1,147 @@
+// A numbered message, its destination and its stream.
+// Keeps: within a stream (sender, destination, epoch, class) messages are delivered in the sender's order, without a gap.
+// Follows: protocol.md section 3. A message says by StreamIndex, a count, which message is its predecessor.
+using System.Runtime.CompilerServices;
+
+namespace Core.Groups.Protocol.Ordering;
+
+/// <summary>The primitives, and the three internal messages of a GBCAST.</summary>
+internal enum MessageKind : byte
+{
+    Reliable, Fifo, Causal, Total, CausalTotal, Safe,
+    /// <summary>Opens a GBCAST: a total message that carries the operations.</summary>
+    Announcement = 7,
+    /// <summary>Its sender sends nothing more in the old epoch.</summary>
+    Marker = 8,
+    /// <summary>Its sender has all markers and the whole old epoch.</summary>
+    Finished = 9,
+}
+
+internal static class MessageKinds
+{
+    public static bool IsApplication(this MessageKind kind) => kind <= MessageKind.Safe;
+    public static bool IsTotal(this MessageKind kind) => kind is MessageKind.Total or MessageKind.CausalTotal or MessageKind.Safe or MessageKind.Announcement;
+    public static bool IsCausal(this MessageKind kind) => kind is MessageKind.Causal or MessageKind.CausalTotal or MessageKind.Safe;
+    public static Order ToOrder(this MessageKind kind) => (Order)kind;
+    public static MessageKind ToKind(this Order order) => (MessageKind)order;
+
+    /// <summary>The class of the stream: reliable, fifo, causal, total, and one for the messages of GBCASTs.</summary>
+    public static int Class(this MessageKind kind) => kind switch
+    {
+        MessageKind.Reliable => 0,
+        MessageKind.Fifo => 1,
+        MessageKind.Causal => 2,
+        MessageKind.Total or MessageKind.CausalTotal or MessageKind.Safe => 3,
+        _ => 4,
+    };
+}
+
+[Flags]
+internal enum MessageFlags : byte
+{
+    None = 0,
+    /// <summary>An answer is expected; <see cref="Message.RequestId"/> names it at the caller.</summary>
+    Request = 1,
+    /// <summary>An answer to <see cref="Message.RequestId"/>.</summary>
+    Reply = 2,
+    /// <summary>The answer is the text of an error.</summary>
+    Error = 4,
+    /// <summary>A piece of a large message that is not its last.</summary>
+    MorePieces = 8,
+    /// <summary>Sent by a contact for a caller that is not a member.</summary>
+    ForCaller = 16,
+}
+
+/// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>
+internal readonly record struct Dependency(int Sender, long Sequence);
+
+/// <summary>The caller for which a contact sends, and the caller's own number of the message.</summary>
+internal sealed record CallerStamp(NodeId Caller, long Sequence, long ConfirmedUpTo);
+
+internal sealed class Message
+{
+    public required int Sender { get; init; }
+    public required long Sequence { get; init; }
+    public required MessageKind Kind { get; init; }
+    public required Destination Destination { get; init; }
+    /// <summary>The number of this message in its stream, from 1; 0 for the messages of GBCASTs.</summary>
+    public long StreamIndex { get; init; }
+    /// <summary>The place in the total order, with the sender's rank; 0 for other kinds.</summary>
+    public long Timestamp { get; init; }
+    public Dependency[] Dependencies { get; init; } = [];
+    public ReadOnlyMemory<byte> Body { get; init; }
+    public MessageFlags Flags { get; init; }
+    public long RequestId { get; init; }
+    public CallerStamp? Caller { get; init; }
+
+    /// <summary>Delivered here (or nothing to deliver here).</summary>
+    public bool Done { get; set; }
+    /// <summary>Delivered by the recovery plan with this number; never looked at once that plan is void.</summary>
+    public int DoneInPlan { get; set; }
+
+    public ulong TotalKey => ((ulong)Timestamp << 16) | (uint)Sender;
+
+    public override string ToString() => $"{Kind} {Sender}:{Sequence}";
+}
+
+/// <summary>To whom a message goes: the members of a group in one epoch, or single processes. One object per content.</summary>
+internal sealed class Destination(GroupId group, long epoch, MemberSet members, MemberSet via)
+{
+    private readonly StreamState[]?[] _streams = new StreamState[]?[5];
+
+    /// <summary>The group, or <see cref="GroupId.None"/> for a message to single processes.</summary>
+    public GroupId Group => group;
+    public long Epoch => epoch;
+    /// <summary>D(m): everybody that gets the message.</summary>
+    public MemberSet Members => members;
+    /// <summary>The view in which it is sent: a joiner gets an announcement without being in it.</summary>
+    public MemberSet Via => via;
+
+    public bool IsDirect => group == GroupId.None;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public StreamState Stream(int sender, int messageClass, int members)
+    {
+        StreamState[] row = _streams[messageClass] ??= new StreamState[members];
+        return row[sender] ??= new StreamState(this, sender);
+    }
+}
+
+/// <summary>What a node knows of one stream.</summary>
+internal sealed class StreamState(Destination destination, int sender)
+{
+    private StreamProgress? _planned;
+    private int _plan;
+
+    public Destination Destination => destination;
+    public int Sender => sender;
+    /// <summary>The index of the last message received from the link (or, for own streams, sent).</summary>
+    public long LastIndex { get; set; }
+    /// <summary>The sequence of the last message in this node's causal past.</summary>
+    public long PastSequence { get; set; }
+    public bool InPast { get; set; }
+    /// <summary>Own streams: up to where the messages of this stream have named other streams as dependencies.</summary>
+    public Dictionary<StreamState, long>? Named { get; set; }
+    /// <summary>What is delivered here.</summary>
+    public StreamProgress Live { get; } = new();
+
+    /// <summary>What a recovery plan would have delivered: begins as what is delivered.</summary>
+    public StreamProgress InPlan(int plan)
+    {
+        if (_planned is null || _plan != plan)
+        {
+            _plan = plan;
+            _planned = new StreamProgress { LastDone = Live.LastDone };
+        }
+        return _planned;
+    }
+}
+
+/// <summary>How far the delivery of a stream has come.</summary>
+internal sealed class StreamProgress
+{
+    /// <summary>The index of the last message delivered.</summary>
+    public long LastDone { get; set; }
+    /// <summary>Messages that wait for their past, in order.</summary>
+    public Queue<Message>? Waiting { get; set; }
+}

@@ -1,0 +1,159 @@
+// Messages on the wire. A run of messages to one destination names it once; sequence and timestamp are differences.
+// Keeps: what is read back equals what was written; a rank from outside is below the size of the configuration.
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Ordering;
+
+/// <summary>What writer and reader of one frame remember from message to message.</summary>
+internal struct MessageRun
+{
+    public Destination? Destination;
+    public long Sequence;
+    public long Timestamp;
+}
+
+internal static class MessageFormat
+{
+    /// <summary>The first byte of a record that names the destination of the messages that follow.</summary>
+    public const byte DestinationRecord = 0x80;
+
+    private const byte HasDependencies = 0x10, HasFlags = 0x20, HasSequence = 0x40;
+
+    public static void Write(WireWriter writer, Message message, ref MessageRun run)
+    {
+        if (!ReferenceEquals(run.Destination, message.Destination))
+        {
+            writer.Byte(DestinationRecord);
+            WriteDestination(writer, message.Destination);
+            run.Destination = message.Destination;
+        }
+        bool next = message.Sequence == run.Sequence + 1;
+        bool flags = message.Flags != 0 || message.RequestId != 0;
+        writer.Byte((byte)((int)message.Kind | (message.Dependencies.Length > 0 ? HasDependencies : 0) | (flags ? HasFlags : 0) | (next ? 0 : HasSequence)));
+        if (!next) writer.Varint(message.Sequence);
+        run.Sequence = message.Sequence;
+        if (message.Kind.IsTotal())
+        {
+            writer.Varint(message.Timestamp - run.Timestamp);
+            run.Timestamp = message.Timestamp;
+        }
+        if (message.Dependencies.Length > 0)
+        {
+            writer.Varint(message.Dependencies.Length);
+            foreach (Dependency dependency in message.Dependencies)
+            {
+                writer.Varint(dependency.Sender);
+                writer.Varint(dependency.Sequence);
+            }
+        }
+        if (flags)
+        {
+            writer.Byte((byte)message.Flags);
+            writer.Varint(message.RequestId);
+            if (message.Caller is { } caller)
+            {
+                writer.Node(caller.Caller);
+                writer.Varint(caller.Sequence);
+                writer.Varint(caller.ConfirmedUpTo);
+            }
+        }
+        writer.Blob(message.Body.Span);
+    }
+
+    /// <param name="streamIndex">The explicit index of a forwarded message, or 0: it is the next one of its stream.</param>
+    public static Message Read(ref WireReader reader, byte first, int sender, int members, ref MessageRun run, long streamIndex = 0)
+    {
+        var kind = (MessageKind)(first & 0x0F);
+        if (kind is > MessageKind.Finished or > MessageKind.Safe and < MessageKind.Announcement) throw new WireFormatException("A message has no known kind.");
+        Destination to = run.Destination ?? throw new WireFormatException("A message has no destination.");
+        long sequence = (first & HasSequence) != 0 ? reader.Varint() : run.Sequence + 1;
+        run.Sequence = sequence;
+        long timestamp = 0;
+        if (kind.IsTotal())
+        {
+            timestamp = run.Timestamp + reader.Varint();
+            if (timestamp is <= 0 or >= 1L << 47) throw new WireFormatException("A timestamp is out of range.");
+            run.Timestamp = timestamp;
+        }
+        Dependency[] dependencies = (first & HasDependencies) != 0 ? ReadDependencies(ref reader, members) : [];
+        MessageFlags flags = 0;
+        long requestId = 0;
+        CallerStamp? caller = null;
+        if ((first & HasFlags) != 0)
+        {
+            flags = (MessageFlags)reader.Byte();
+            requestId = reader.Varint();
+            if ((flags & MessageFlags.ForCaller) != 0) caller = new CallerStamp(reader.Node(), reader.Varint(), reader.Varint());
+        }
+        if (kind.IsApplication() && streamIndex == 0) streamIndex = ++to.Stream(sender, kind.Class(), members).LastIndex;
+        return new Message
+        {
+            Sender = sender, Sequence = sequence, Kind = kind, Destination = to, StreamIndex = streamIndex, Timestamp = timestamp,
+            Dependencies = dependencies, Flags = flags, RequestId = requestId, Caller = caller, Body = reader.Blob(),
+        };
+    }
+
+    public static void WriteDestination(WireWriter writer, Destination to)
+    {
+        bool same = to.Via.Equals(to.Members);
+        writer.Byte((byte)((to.IsDirect ? 1 : 0) | (same ? 2 : 0)));
+        if (!to.IsDirect)
+        {
+            writer.Group(to.Group);
+            writer.Varint(to.Epoch);
+        }
+        writer.Members(to.Members);
+        if (!same) writer.Members(to.Via);
+    }
+
+    public static Destination ReadDestination(ref WireReader reader, DestinationTable table, int members)
+    {
+        byte flags = reader.Byte();
+        bool direct = (flags & 1) != 0;
+        GroupId group = direct ? GroupId.None : reader.Group();
+        long epoch = direct ? 0 : reader.Varint();
+        MemberSet all = reader.Members();
+        MemberSet via = (flags & 2) != 0 ? all : reader.Members();
+        if (all.Limit > members || via.Limit > members) throw new WireFormatException("A destination is outside the configuration.");
+        if (direct != (group == GroupId.None)) throw new WireFormatException("A destination has no group.");
+        return table.Intern(group, epoch, all, via);
+    }
+
+    private static Dependency[] ReadDependencies(ref WireReader reader, int members)
+    {
+        var dependencies = new Dependency[reader.Count(2)];
+        for (int i = 0; i < dependencies.Length; i++)
+        {
+            long sender = reader.Varint();
+            if (sender >= members) throw new WireFormatException("A dependency is outside the configuration.");
+            dependencies[i] = new Dependency((int)sender, reader.Varint());
+        }
+        return dependencies;
+    }
+}
+
+/// <summary>The destinations of one configuration, one object per content: streams hang on them.</summary>
+internal sealed class DestinationTable
+{
+    private readonly Dictionary<GroupId, List<Destination>> _byGroup = [];
+
+    public Destination Intern(GroupId group, long epoch, MemberSet members, MemberSet via)
+    {
+        if (!_byGroup.TryGetValue(group, out List<Destination>? list)) _byGroup.Add(group, list = new List<Destination>(1));
+        foreach (Destination known in list)
+        {
+            if (known.Epoch == epoch && known.Members.Equals(members) && known.Via.Equals(via)) return known;
+        }
+        var destination = new Destination(group, epoch, members, via);
+        list.Add(destination);
+        return destination;
+    }
+
+    /// <summary>Nothing more comes of a group's epochs before this one.</summary>
+    public void Forget(GroupId group, long before)
+    {
+        if (!_byGroup.TryGetValue(group, out List<Destination>? list)) return;
+        list.RemoveAll(d => d.Epoch < before);
+        if (list.Count == 0) _byGroup.Remove(group);
+    }
+}

@@ -1,0 +1,113 @@
+// Decides whether a proposed membership may be a primary component, and from which session it goes on.
+// Keeps: invariant 2 (primary configurations are unique and continuous). A pure function of what the members say.
+// Follows: protocol.md section 6; dynamic voting with pending attempts (Yeger Lotem, Keidar, Dolev), the electorate,
+// and votes that belong to incarnations, since there is no stable storage yet.
+using System.Collections.Immutable;
+
+namespace Core.Groups.Protocol.Primary;
+
+/// <summary>What one participant of a configuration change brings to the vote.</summary>
+/// <param name="Stays">False: it votes and records, and is not in the configuration that follows.</param>
+/// <param name="Last">The last primary session that it knows of.</param>
+/// <param name="Attempts">Attempts that it recorded and whose outcome it does not know.</param>
+/// <param name="Installed">The configuration that it is in.</param>
+internal sealed record Voter(NodeId Id, int Weight, bool IsElector, bool Stays, Session? Last, ImmutableArray<Session> Attempts, ConfigurationId? Installed);
+
+/// <summary>The rule's answer.</summary>
+/// <param name="IsPrimary">Whether the proposed configuration is primary.</param>
+/// <param name="Lineage">Its lineage.</param>
+/// <param name="Base">The session that it goes on from; null for a new lineage.</param>
+/// <param name="BaseIsAttempt">Whether <paramref name="Base"/> is an attempt that may have formed.</param>
+/// <param name="Reason">For people: why not.</param>
+/// <param name="Ended">A lineage of which everybody that knew its last state is proven dead: who remembers it is a stranger now.</param>
+internal sealed record PrimaryDecision(bool IsPrimary, LineageId Lineage, Session? Base, bool BaseIsAttempt, string Reason, LineageId? Ended = null)
+{
+    public static PrimaryDecision No(string reason) => new(false, default, null, false, reason);
+}
+
+internal static class PrimaryRule
+{
+    /// <param name="voters">All participants.</param>
+    /// <param name="hasElectorate">Whether seeds are configured.</param>
+    /// <param name="minimumWeight">The electorate weight that a primary needs.</param>
+    /// <param name="newLineage">The id of the lineage that begins if all participants are strangers.</param>
+    public static PrimaryDecision Decide(IReadOnlyList<Voter> voters, bool hasElectorate, int minimumWeight, LineageId newLineage)
+    {
+        int electorate = voters.Where(v => v.Stays && v.IsElector).Sum(v => v.Weight);
+        if (hasElectorate && electorate < minimumWeight)
+        {
+            return PrimaryDecision.No($"electorate weight {electorate} is below the minimum of {minimumWeight}");
+        }
+        LineageId[] lineages = [.. voters.SelectMany(KnownSessions).Select(s => s.Lineage).Distinct().Order()];
+        if (lineages.Length == 0) return new PrimaryDecision(true, newLineage, null, false, "a new lineage of strangers");
+
+        PrimaryDecision? best = null;
+        int bestWeight = -1;
+        string reason = "";
+        LineageId? ended = null;
+        bool begun = false;
+        foreach (LineageId lineage in lineages)
+        {
+            PrimaryDecision? decision = Continue(voters, lineage, hasElectorate);
+            begun |= decision is not null;
+            if (decision is null) continue;
+            if (!decision.IsPrimary)
+            {
+                reason = decision.Reason;
+                ended ??= decision.Ended;
+                continue;
+            }
+            int weight = voters.Where(v => decision.Base!.Contains(v.Id)).Sum(v => v.Weight);
+            if (weight > bestWeight) (best, bestWeight) = (decision, weight);
+        }
+        if (best is not null) return best;
+        // Nothing but attempts to begin that are known to have failed: all are strangers still.
+        return begun ? PrimaryDecision.No(reason) with { Ended = ended } : new PrimaryDecision(true, newLineage, null, false, "");
+    }
+
+    private static IEnumerable<Session> KnownSessions(Voter voter) =>
+        voter.Last is null ? voter.Attempts : voter.Attempts.Append(voter.Last);
+
+    /// <summary>Null: the lineage never began.</summary>
+    private static PrimaryDecision? Continue(IReadOnlyList<Voter> voters, LineageId lineage, bool hasElectorate)
+    {
+        Session? last = voters.Select(v => v.Last).Where(s => s is not null && s.Lineage == lineage).MaxBy(s => s!.Number);
+        Session[] pending = [.. voters.SelectMany(v => v.Attempts)
+            .Where(a => a.Lineage == lineage && (last is null || a.Number > last.Number))
+            .Distinct()
+            .Where(a => !HasFailed(a, voters))
+            .OrderBy(a => a.Number)];
+        if (last is null && pending.Length == 0) return null;
+        foreach (Session session in last is null ? pending : pending.Append(last))
+        {
+            if (!HasMajority(session, voters) && !(hasElectorate && MissingAreDead(session, voters)))
+            {
+                return PrimaryDecision.No($"no majority of session {session}");
+            }
+        }
+        Session newest = pending.Length > 0 ? pending[^1] : last!;
+        if (!voters.Any(v => newest.Contains(v.Id)))
+        {
+            return PrimaryDecision.No($"nobody here was in session {newest}") with { Ended = lineage };
+        }
+        return new PrimaryDecision(true, lineage, newest, pending.Length > 0, "");
+    }
+
+    /// <summary>A member of the attempt that never recorded it says so: then nobody can have installed it.</summary>
+    private static bool HasFailed(Session attempt, IReadOnlyList<Voter> voters) =>
+        voters.Any(v => attempt.Contains(v.Id) && !v.Attempts.Contains(attempt) && !(v.Last is { } last && last.Number >= attempt.Number));
+
+    private static bool HasMajority(Session session, IReadOnlyList<Voter> voters)
+    {
+        int present = session.Members.Where(m => voters.Any(v => v.Id == m.Id)).Sum(m => m.Weight);
+        int total = session.Weight;
+        return 2 * present > total || (2 * present == total && voters.Any(v => v.Id == session.Members[0].Id));
+    }
+
+    /// <summary>
+    /// Every missing member is proven dead: its name is here under a newer incarnation, and without stable storage
+    /// nothing of the old one can come back. It is not enough that the living outweigh the missing.
+    /// </summary>
+    private static bool MissingAreDead(Session session, IReadOnlyList<Voter> voters) =>
+        session.Members.All(m => voters.Any(v => v.Id.Name == m.Id.Name && v.Id.Incarnation >= m.Id.Incarnation));
+}

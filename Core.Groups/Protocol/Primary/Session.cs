@@ -1,0 +1,57 @@
+// Primary sessions and attempts: what the primary component rule remembers. Follows protocol.md section 6.
+using System.Collections.Immutable;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Primary;
+
+/// <summary>A lineage of primary configurations: a random id, made when a cluster starts.</summary>
+internal readonly record struct LineageId(ulong High, ulong Low) : IComparable<LineageId>
+{
+    public int CompareTo(LineageId other) => High != other.High ? High.CompareTo(other.High) : Low.CompareTo(other.Low);
+}
+
+/// <summary>A member as it was when its session was attempted.</summary>
+internal readonly record struct SessionMember(NodeId Id, int Weight);
+
+/// <summary>A primary configuration, formed or attempted. Two sessions of one number are the same.</summary>
+internal sealed class Session(LineageId lineage, ConfigurationId number, ImmutableArray<SessionMember> members) : IEquatable<Session>
+{
+    public LineageId Lineage => lineage;
+    public ConfigurationId Number => number;
+    /// <summary>The members in rank order.</summary>
+    public ImmutableArray<SessionMember> Members => members;
+
+    public int Weight => members.Sum(static m => m.Weight);
+
+    public bool Contains(NodeId id) => members.Any(m => m.Id == id);
+
+    public bool Equals(Session? other) => other is not null && other.Number == Number;
+    public override bool Equals(object? obj) => Equals(obj as Session);
+    public override int GetHashCode() => Number.GetHashCode();
+    public override string ToString() => $"{Number} [{string.Join(' ', members.Select(m => m.Id.ToString()))}]";
+
+    public static void Write(WireWriter writer, Session? session)
+    {
+        writer.Flag(session is not null);
+        if (session is null) return;
+        writer.Fixed64(session.Lineage.High);
+        writer.Fixed64(session.Lineage.Low);
+        writer.Configuration(session.Number);
+        writer.Varint(session.Members.Length);
+        foreach (SessionMember member in session.Members)
+        {
+            writer.Node(member.Id);
+            writer.Varint(member.Weight);
+        }
+    }
+
+    public static Session? Read(ref WireReader reader)
+    {
+        if (!reader.Flag()) return null;
+        var lineage = new LineageId(reader.Fixed64(), reader.Fixed64());
+        ConfigurationId number = reader.Configuration();
+        var members = ImmutableArray.CreateBuilder<SessionMember>(reader.Count(3));
+        for (int left = members.Capacity; left > 0; left--) members.Add(new SessionMember(reader.Node(), (int)Math.Min(reader.Varint(), int.MaxValue / 4096)));
+        return new Session(lineage, number, members.MoveToImmutable());
+    }
+}

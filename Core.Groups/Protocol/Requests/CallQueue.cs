@@ -1,0 +1,248 @@
+// The multicasts that the application asks for: sent at once, or held while something stands in the way.
+// Keeps: calls to one group leave in their order; a causal call waits for every earlier call of its node, and its past is
+// fixed when it is made; a large message leaves in pieces, all in one epoch, or begins again.
+// Follows: protocol.md sections 2 (pieces) and 3 (sending rule).
+using System.Collections.Immutable;
+using Core.Groups.Protocol.Groups;
+using Core.Groups.Protocol.Links;
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Tracing;
+
+namespace Core.Groups.Protocol.Requests;
+
+/// <summary>One multicast as the application asked for it.</summary>
+internal readonly record struct Cast(
+    long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null);
+
+internal sealed class CallQueue(NodeContext context, ChannelTable channels, GroupService groups)
+{
+    /// <summary>How many bytes of pieces may be on a link before the next piece waits.</summary>
+    private const long PieceWindow = 256 << 10;
+
+    private readonly LinkedList<Waiting> _waiting = [];
+    private readonly Dictionary<GroupId, int> _waitingIn = [];
+    private readonly HashSet<GroupId> _stopped = [];
+    private (Cast Cast, long Number)? _emitting;
+    private long _calls;
+
+    private sealed class Waiting(Cast cast, PastEntry[]? past, long number)
+    {
+        public Cast Cast => cast;
+        public PastEntry[]? Past { get; set; } = past;
+        /// <summary>The number of the call in the trace.</summary>
+        public long Number => number;
+        /// <summary>How much of a large message has left.</summary>
+        public int Sent { get; set; }
+        public Destination? SentTo { get; set; }
+    }
+
+    public int Count => _waiting.Count;
+    public long Sent { get; private set; }
+    /// <summary>A causal call waits until something of its past is settled.</summary>
+    public bool WaitsForPast { get; private set; }
+    /// <summary>Told of each cast that was numbered, with its message.</summary>
+    public Action<Cast, Message> OnSent { get; set; } = static (_, _) => { };
+
+    public bool Has(GroupId group) => _waitingIn.ContainsKey(group);
+
+    public void Submit(in Cast cast)
+    {
+        bool mayGo = (cast.To is not null || !_waitingIn.ContainsKey(cast.Group)) && (_waiting.Count == 0 || !cast.Kind.IsCausal())
+            && cast.Body.Length <= context.Settings.PieceSize;
+        if (mayGo && TrySend(cast, null, 0)) return;
+        Wait(cast);
+    }
+
+    private void Wait(in Cast cast)
+    {
+        PastEntry[]? past = cast.Kind.IsCausal() && context.Ordering is { } ordering ? ordering.CapturePast() : null;
+        long number = 0;
+        if (cast.To is null)
+        {
+            number = ++_calls;
+            context.Trace(TraceKind.Call, line => line with { Call = number });
+        }
+        _waiting.AddLast(new Waiting(cast, past, number));
+        if (cast.To is null) _waitingIn[cast.Group] = _waitingIn.GetValueOrDefault(cast.Group) + 1;
+    }
+
+    /// <summary>Sends every waiting call that may go now. True: some did.</summary>
+    public bool Pump()
+    {
+        WaitsForPast = false;
+        if (_waiting.Count == 0 || !context.IsWorking) return false;
+        bool any = false, causalWaits = false;
+        _stopped.Clear();
+        for (LinkedListNode<Waiting>? node = _waiting.First, next; node is not null; node = next)
+        {
+            next = node.Next;
+            Waiting waiting = node.Value;
+            Cast cast = waiting.Cast;
+            if (cast.To is null && _stopped.Contains(cast.Group)) continue;
+            bool sent = !(cast.Kind.IsCausal() && causalWaits)
+                && (cast.Body.Length > context.Settings.PieceSize ? TrySendPieces(waiting) : TrySend(cast, waiting.Past, waiting.Number));
+            if (sent)
+            {
+                Remove(node);
+                any = true;
+                continue;
+            }
+            causalWaits = true;
+            if (cast.To is null) _stopped.Add(cast.Group);
+        }
+        return any;
+    }
+
+    private void Remove(LinkedListNode<Waiting> node)
+    {
+        _waiting.Remove(node);
+        Cast cast = node.Value.Cast;
+        if (cast.To is not null) return;
+        int left = _waitingIn[cast.Group] - 1;
+        if (left > 0) _waitingIn[cast.Group] = left;
+        else _waitingIn.Remove(cast.Group);
+    }
+
+    /// <summary>False: it has to wait. A cast that has lost its destination ends here with its error.</summary>
+    private bool TrySend(in Cast cast, PastEntry[]? past, long number)
+    {
+        if (!TryFindDestination(cast, out Destination? to, out bool isOver)) return isOver;
+        OrderingLayer ordering = context.Ordering!;
+        if (!ordering.TryGetDependencies(to!, cast.Kind, past, out Dependency[] dependencies))
+        {
+            WaitsForPast = true;
+            return false;
+        }
+        _emitting = (cast, number);
+        ordering.Emit(cast.Kind, to!, cast.Body, dependencies, cast.Flags, cast.RequestId, cast.Caller);
+        return true;
+    }
+
+    /// <summary>The next pieces of a large message, as far as the links take them. True: it is sent whole.</summary>
+    private bool TrySendPieces(Waiting waiting)
+    {
+        Cast cast = waiting.Cast;
+        if (!TryFindDestination(cast, out Destination? to, out bool isOver)) return isOver;
+        if (waiting.SentTo != to) waiting.Sent = 0;      // another epoch: it begins again, and its first pieces are void
+        waiting.SentTo = to;
+        OrderingLayer ordering = context.Ordering!;
+        while (HasRoom(to!))
+        {
+            if (!ordering.TryGetDependencies(to!, cast.Kind, waiting.Past, out Dependency[] dependencies))
+            {
+                WaitsForPast = true;
+                return false;
+            }
+            ReadOnlyMemory<byte> piece = cast.Body[waiting.Sent..Math.Min(cast.Body.Length, waiting.Sent + context.Settings.PieceSize)];
+            waiting.Sent += piece.Length;
+            bool isLast = waiting.Sent == cast.Body.Length;
+            if (isLast) _emitting = (cast, waiting.Number);
+            ordering.Emit(cast.Kind, to!, piece, dependencies, isLast ? cast.Flags : MessageFlags.MorePieces, isLast ? cast.RequestId : 0, isLast ? cast.Caller : null);
+            if (isLast) return true;
+        }
+        return false;
+    }
+
+    private bool HasRoom(Destination to)
+    {
+        foreach (int rank in to.Members)
+        {
+            if (rank != context.Ordering!.Self && channels.Find(context.NodeAt(rank)) is { } channel && channel.Link.UnacknowledgedBytes + channel.OpenLength > PieceWindow) return false;
+        }
+        return true;
+    }
+
+    private bool TryFindDestination(in Cast cast, out Destination? to, out bool isOver)
+    {
+        to = null;
+        isOver = false;
+        if (!context.IsWorking) return false;
+        OrderingLayer ordering = context.Ordering!;
+        if (cast.To is { } node)
+        {
+            int rank = context.RankOf(node);
+            if (rank < 0) return !(isOver = true);
+            MemberSet one = MemberSet.Empty.With(rank);
+            to = ordering.Destinations.Intern(GroupId.None, 0, one, one);
+            return true;
+        }
+        if (groups.Find(cast.Group) is not { } group || ordering.Engine.Find(cast.Group) is not { } order)
+        {
+            if (cast.Call != 0) Fail(cast, Outcome.NotMember);
+            isOver = true;
+            return false;
+        }
+        if (order.Announcement is not null) return false;      // a GBCAST is open: nothing is sent in the group
+        to = order.Own ??= ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
+        _ = group;
+        return true;
+    }
+
+    /// <summary>A message has its number. Of a large one its last piece stands for the whole.</summary>
+    public void OnNumbered(Message message)
+    {
+        if (_emitting is not var (cast, number)) return;      // a message of a GBCAST, or a piece
+        _emitting = null;
+        Sent++;
+        if (cast.To is null) groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead);
+        if (context.Settings.Tracing) TraceSend(cast, message, number);
+        OnSent(cast, message);
+    }
+
+    private void TraceSend(Cast cast, Message message, long number)
+    {
+        ImmutableArray<string> to = cast.To is null ? [] : groups.Deliveries.NamesOf(message.Destination.Members);
+        string? name = cast.To is null ? groups.Find(cast.Group)!.Name : null;
+        context.Trace(TraceKind.Send, line => line with
+        {
+            Message = groups.Deliveries.IdOf(message).ToString(), Order = cast.Kind.ToOrder(), Group = name, To = to, Call = number, For = cast.Caller?.Caller.Name,
+        });
+    }
+
+    // ---- ends
+
+    /// <summary>What the outside hears of a call that ends without being sent.</summary>
+    public Action<Cast, Outcome> Fail { get; set; } = static (_, _) => { };
+
+    public bool Cancel(long call)
+    {
+        for (LinkedListNode<Waiting>? node = _waiting.First; node is not null; node = node.Next)
+        {
+            if (node.Value.Cast.Call != call || node.Value.Sent > 0) continue;
+            Remove(node);
+            GiveBack(node.Value.Cast);
+            return true;
+        }
+        return false;
+    }
+
+    /// <summary>A message that is never sent uses no credit.</summary>
+    private void GiveBack(in Cast cast)
+    {
+        if (cast.To is null && groups.Find(cast.Group) is not null) context.Effects.CreditReleased(cast.Group, cast.Body.Length + CreditAccount.MessageOverhead);
+    }
+
+    /// <summary>The node left a group, or everything (null) ends.</summary>
+    public void End(GroupId? group, Outcome outcome)
+    {
+        for (LinkedListNode<Waiting>? node = _waiting.First, next; node is not null; node = next)
+        {
+            next = node.Next;
+            Cast cast = node.Value.Cast;
+            if (group is { } id && (cast.To is not null || cast.Group != id)) continue;
+            Remove(node);
+            if (cast.Call != 0) Fail(cast, outcome);
+        }
+    }
+
+    /// <summary>A new configuration: everything of the past is settled, and pieces begin again.</summary>
+    public void OnInstalled()
+    {
+        foreach (Waiting waiting in _waiting)
+        {
+            if (waiting.Past is not null) waiting.Past = [];
+            waiting.Sent = 0;
+            waiting.SentTo = null;
+        }
+    }
+}

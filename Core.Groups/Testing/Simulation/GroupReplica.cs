@@ -1,0 +1,125 @@
+// The scripted application's copy of one group: what a member made of the deliveries, one after the other.
+// Keeps: the state is a function of what was delivered; for messages in total order, of their order too. So members
+// whose states are equal saw the same, message for message, whether they were there or got it transferred.
+using System.Runtime.InteropServices;
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>One membership of one incarnation: from the join to the leave.</summary>
+internal sealed class GroupReplica(GroupId id, string name)
+{
+    private readonly List<MessageId> ordered = [];
+    private readonly List<MessageId> unordered = [];
+    private readonly HashSet<ulong> handled = [];
+
+    public GroupId Id => id;
+    public string Name => name;
+
+    /// <summary>The last view that was handed over.</summary>
+    public View? View { get; set; }
+
+    /// <summary>Whether the state is there: initialised by the first member, or transferred.</summary>
+    public bool IsLoaded { get; set; }
+
+    /// <summary>Whether the machine has handed over the state, and deliveries may follow.</summary>
+    public bool WasGivenState { get; set; }
+
+    public bool IsLeaving { get; set; }
+
+    /// <summary>What was handed over and is not handled yet.</summary>
+    public Queue<Action> Inbox { get; } = [];
+
+    /// <summary>Whether a handler runs.</summary>
+    public bool IsBusy { get; set; }
+
+    /// <summary>The bytes sent that not all members have consumed.</summary>
+    public long CreditUsed { get; set; }
+
+    /// <summary>Sends that wait for credit.</summary>
+    public Queue<(int Size, Action Send)> Waiting { get; } = [];
+
+    /// <summary>The markers of own multicasts that the machine has taken.</summary>
+    public List<ulong> Sent { get; } = [];
+
+    /// <summary>All messages in the state, transferred or handled here.</summary>
+    public IEnumerable<MessageId> Messages => ordered.Concat(unordered);
+
+    /// <summary>The markers of what was handled in this membership, in no order.</summary>
+    public IEnumerable<ulong> HandledMarkers => handled;
+
+    /// <summary>Whether a message was handled in this membership (not: was in the transferred state).</summary>
+    public bool Handled(ulong marker) => handled.Contains(marker);
+
+    /// <summary>False: it was handled before.</summary>
+    public bool Apply(in Delivery delivery, ulong marker)
+    {
+        bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group;
+        (isOrdered ? ordered : unordered).Add(delivery.Message);
+        return handled.Add(marker);
+    }
+
+    public byte[] Save(int ballast)
+    {
+        using MemoryStream stream = new();
+        using BinaryWriter writer = new(stream);
+        foreach (List<MessageId> list in new[] { ordered, unordered })
+        {
+            writer.Write(list.Count);
+            foreach (MessageId message in CollectionsMarshal.AsSpan(list))
+            {
+                writer.Write(message.Sender.Name);
+                writer.Write(message.Sender.Incarnation);
+                writer.Write(message.Epoch);
+                writer.Write(message.Sequence);
+            }
+        }
+        writer.Write(ballast);
+        for (int i = 0; i < ballast; i++) writer.Write((byte)i);
+        return stream.ToArray();
+    }
+
+    /// <summary>False: these are not the bytes that a donor saved.</summary>
+    public bool TryLoad(ReadOnlyMemory<byte> state)
+    {
+        try
+        {
+            using BinaryReader reader = new(new MemoryStream(state.ToArray()));
+            foreach (List<MessageId> list in new[] { ordered, unordered })
+            {
+                for (int count = reader.ReadInt32(); count > 0; count--)
+                {
+                    NodeId sender = new(reader.ReadString(), reader.ReadInt64());
+                    list.Add(new MessageId(sender, reader.ReadInt64(), reader.ReadInt64()));
+                }
+            }
+            int ballast = reader.ReadInt32();
+            byte[] rest = reader.ReadBytes(ballast + 1);
+            for (int i = 0; i < rest.Length; i++)
+                if (rest[i] != (byte)i) return false;
+            return rest.Length == ballast;
+        }
+        catch (Exception exception) when (exception is IOException or ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>How two states differ, as an English phrase; null if they are equal.</summary>
+    public string? DifferenceTo(GroupReplica other)
+    {
+        for (int i = 0; i < Math.Max(ordered.Count, other.ordered.Count); i++)
+        {
+            if (i >= ordered.Count) return $"lacks {other.ordered[i]} at the end of the total order";
+            if (i >= other.ordered.Count) return $"has {ordered[i]} too much at the end of the total order";
+            if (ordered[i] != other.ordered[i]) return $"has {ordered[i]} in place {i} of the total order instead of {other.ordered[i]}";
+        }
+        string[] mine = Texts(unordered.Except(other.unordered)), theirs = Texts(other.unordered.Except(unordered));
+        if (mine.Length > 0) return $"has {string.Join(", ", mine)} too much";
+        if (theirs.Length > 0) return $"lacks {string.Join(", ", theirs)}";
+        return unordered.Count == other.unordered.Count ? null : "has a message twice";
+    }
+
+    private static string[] Texts(IEnumerable<MessageId> messages) =>
+        [.. messages.Select(m => m.ToString()).Order(StringComparer.Ordinal).Take(10)];
+}

@@ -1,0 +1,106 @@
+// The named kinds of trouble that a cluster is put through. A row says what happens in it and how often.
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>What can happen in a random schedule.</summary>
+internal enum Act : byte
+{
+    Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop,
+}
+
+/// <summary>One kind of random schedule.</summary>
+internal sealed record Scenario(string Name, string Promise)
+{
+    /// <summary>How many acts the safety phase has.</summary>
+    public int Acts { get; init; } = 80;
+    /// <summary>The fewest nodes.</summary>
+    public int MinimumNodes { get; init; } = 3;
+    /// <summary>The most nodes.</summary>
+    public int MaximumNodes { get; init; } = 5;
+    /// <summary>The most groups.</summary>
+    public int MaximumGroups { get; init; } = 3;
+    /// <summary>The largest message.</summary>
+    public int MaximumSize { get; init; } = 200;
+    /// <summary>Whether the first acts come before the cluster has formed.</summary>
+    public bool StartsAnyOrder { get; init; }
+    /// <summary>Whether nothing fails in it but connections, so that nobody may be excluded or blocked.</summary>
+    public bool IsFaultless { get; init; }
+    /// <summary>Whether the nodes outside a majority are crashed at the end, and the others must go on.</summary>
+    public bool LosesMinority { get; init; } = true;
+    /// <summary>The application; its speed varies with the seed.</summary>
+    public ApplicationProfile Application { get; init; } = new();
+    /// <summary>How often each act is drawn, relative to the others.</summary>
+    public required IReadOnlyList<(Act Act, int Weight)> Weights { get; init; }
+}
+
+/// <summary>The table of scenarios.</summary>
+internal static class Scenarios
+{
+    private static readonly (Act, int)[] Traffic = [(Act.Send, 50), (Act.Burst, 10), (Act.Flush, 3)];
+
+    public static IReadOnlyList<Scenario> All { get; } =
+    [
+        new("steady", "No fault at all: every order at every member, joins and leaves between.")
+        {
+            Weights = [.. Traffic, (Act.Join, 4), (Act.Leave, 3), (Act.Request, 5)], Acts = 60, IsFaultless = true,
+        },
+        new("mix", "Everything that can happen, at once.")
+        {
+            MaximumNodes = 7, MaximumGroups = 4,
+            Weights =
+            [
+                .. Traffic, (Act.Request, 5), (Act.Join, 4), (Act.Leave, 3), (Act.Crash, 2), (Act.Restart, 4), (Act.Partition, 2), (Act.Cut, 2),
+                (Act.CutOneWay, 2), (Act.Heal, 5), (Act.Break, 4), (Act.Freeze, 2), (Act.Stop, 1),
+            ],
+        },
+        new("crashes", "Nodes die and come back without a memory.")
+        {
+            Weights = [.. Traffic, (Act.Crash, 8), (Act.Restart, 8), (Act.Join, 3)],
+        },
+        new("partitions", "The network falls into components and is healed.")
+        {
+            Weights = [.. Traffic, (Act.Partition, 5), (Act.Heal, 5), (Act.Cut, 2), (Act.Join, 2), (Act.Leave, 2)],
+        },
+        new("one-way", "Reachability is neither symmetric nor transitive.")
+        {
+            Weights = [.. Traffic, (Act.CutOneWay, 6), (Act.Cut, 6), (Act.Heal, 4), (Act.Crash, 1), (Act.Restart, 2)],
+        },
+        new("flapping", "Connections break all the time, and a link resumes where it was.")
+        {
+            Weights = [.. Traffic, (Act.Break, 40), (Act.Join, 2), (Act.Leave, 2)], Acts = 120, IsFaultless = true,
+        },
+        new("freeze", "Processes stand still and go on with the clock far ahead.")
+        {
+            Weights = [.. Traffic, (Act.Freeze, 10), (Act.Request, 5)],
+        },
+        new("join-leave-storm", "Memberships change faster than views.")
+        {
+            MaximumGroups = 4, Acts = 120,
+            Weights = [(Act.Send, 30), (Act.Join, 30), (Act.Leave, 25), (Act.Crash, 1), (Act.Restart, 2), (Act.Break, 2)],
+        },
+        new("start-any-order", "Nodes start at any time, with the work already waiting.")
+        {
+            StartsAnyOrder = true, MaximumNodes = 7, Acts = 50,
+            Weights = [.. Traffic, (Act.Restart, 12), (Act.Crash, 3), (Act.Join, 8), (Act.Cut, 2), (Act.Heal, 3)],
+        },
+        new("state-transfer", "Large states, slow and failing donors and joiners.")
+        {
+            Application = new() { StateBallast = 200_000, StateTime = TimeSpan.FromMilliseconds(400), StateFailureChance = 0.1 },
+            Weights = [.. Traffic, (Act.Join, 15), (Act.Leave, 12), (Act.Crash, 3), (Act.Restart, 5), (Act.Partition, 1), (Act.Break, 3), (Act.Heal, 3)],
+        },
+        new("large-messages", "Messages of many pieces, and consumers that are slower than the senders.")
+        {
+            MaximumSize = 400_000, MaximumNodes = 4, Acts = 40,
+            Weights = [.. Traffic, (Act.Break, 8), (Act.Crash, 2), (Act.Restart, 3), (Act.Cut, 1), (Act.Heal, 2)],
+        },
+        new("requests", "Questions to groups, asked by members and others, while members fail.")
+        {
+            Weights = [(Act.Send, 15), (Act.Request, 50), (Act.Join, 3), (Act.Leave, 3), (Act.Crash, 3), (Act.Restart, 4), (Act.Freeze, 2), (Act.Break, 5)],
+        },
+        new("stop", "Nodes stop in an orderly way, alone and together, and come back.")
+        {
+            Weights = [.. Traffic, (Act.Stop, 8), (Act.Restart, 8), (Act.Join, 4), (Act.Break, 2), (Act.Crash, 1)],
+        },
+    ];
+
+    public static Scenario? Find(string name) => All.FirstOrDefault(scenario => scenario.Name == name);
+}

@@ -1,0 +1,218 @@
+// Drives one cluster through one scenario: a safety phase of random acts, then the liveness phase on a healed network.
+// Keeps: all choices come from the seed. In the liveness phase nothing fails, so everything must come to an end.
+using System.Collections.Immutable;
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>One run of one scenario.</summary>
+internal sealed class ScenarioDriver
+{
+    private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(60);
+    private static readonly string[] NodeNames = ["a", "b", "c", "d", "e", "f", "g"];
+
+    private readonly Scenario scenario;
+    private readonly IReadOnlySet<int>? only;
+    private SimulationRandom random;
+    private readonly string[] groups;
+    private readonly int totalWeight;
+
+    /// <param name="only">The numbers of the acts that are done; default: all. The others are left out, and no choice shifts.</param>
+    public ScenarioDriver(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null)
+    {
+        this.scenario = scenario;
+        this.only = only;
+        random = new SimulationRandom(seed);
+        ImmutableArray<string> names = [.. NodeNames.Take(random.Between(scenario.MinimumNodes, scenario.MaximumNodes))];
+        // Some nodes may be outside the electorate, never the third that a majority can be had of.
+        int seeds = random.Chance(0.7) ? names.Length : random.Between(3, names.Length);
+        groups = [.. Enumerable.Range(1, random.Between(1, scenario.MaximumGroups)).Select(i => $"/g{i}")];
+        totalWeight = scenario.Weights.Sum(weight => weight.Weight);
+        Cluster = new SimulatedCluster(random.NextULong(), names, Vary() with { Seeds = [.. names.Take(seeds)] });
+    }
+
+    public SimulatedCluster Cluster { get; }
+
+    /// <summary>How many acts were begun.</summary>
+    public int ActsDone { get; private set; }
+
+    public void Run()
+    {
+        Begin();
+        SimulationRandom whole = random;
+        for (int i = 0; i < scenario.Acts && Cluster.Violations.Count == 0; i++)
+        {
+            // Each act draws from a generator of its own, so that an act can be left out without a change to the others.
+            random = whole.Fork();
+            if (only?.Contains(i) == false) continue;
+            ActsDone++;
+            Do(Draw());
+            Cluster.RunFor(Pause());
+        }
+        random = whole;
+        foreach (SimulatedNode node in Cluster.Nodes) Bring(node);
+        if (!Settle()) return;
+        if (scenario.IsFaultless && Cluster.Coverage.Exclusions + Cluster.Coverage.Blocks > 0)
+            Cluster.Violate("Nothing failed, but a node was blocked or excluded.");
+        if (scenario.LosesMinority && random.Chance(0.3)) LoseMinority();
+    }
+
+    /// <summary>The speed of the network and of the handlers, the credit and the size of pieces differ from seed to seed.</summary>
+    private SimulationOptions Vary()
+    {
+        bool lateFrames = random.Chance(0.25), smallCredit = random.Chance(0.25), smallPieces = random.Chance(0.5);
+        TimeSpan handling = random.Pick([TimeSpan.Zero, TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(30)]);
+        return new SimulationOptions
+        {
+            Application = scenario.Application with { HandlingTime = handling },
+            Network = lateFrames ? new() { LateChance = 0.05, LateDelay = TimeSpan.FromMilliseconds(400) } : new(),
+            Settings = settings => settings with
+            {
+                CreditWindow = smallCredit ? 4 << 10 : settings.CreditWindow,
+                PieceSize = smallPieces ? 1 << 10 : settings.PieceSize,
+            },
+        };
+    }
+
+    private void Begin()
+    {
+        foreach (SimulatedNode node in Cluster.Nodes)
+        {
+            foreach (string group in groups)
+                if (random.Chance(0.7)) Cluster.Join(node.Name, group);
+        }
+        if (scenario.StartsAnyOrder) return;
+        foreach (string name in Cluster.Names) Cluster.Start(name);
+        if (random.Chance(0.8)) Cluster.RunUntil(() => !Quiescence.Obstacles(Cluster).Any(), TimeSpan.FromSeconds(20));
+    }
+
+    private Act Draw()
+    {
+        int drawn = random.Below(totalWeight);
+        foreach ((Act act, int weight) in scenario.Weights)
+        {
+            if (drawn < weight) return act;
+            drawn -= weight;
+        }
+        throw new InvalidOperationException("The weights of a scenario do not add up.");
+    }
+
+    /// <summary>Mostly shorter than a round trip, sometimes long enough for suspicion.</summary>
+    private TimeSpan Pause() => random.Below(100) switch
+    {
+        < 50 => random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(2)),
+        < 85 => random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(60)),
+        < 96 => random.Between(TimeSpan.Zero, TimeSpan.FromSeconds(1)),
+        _ => random.Between(TimeSpan.Zero, TimeSpan.FromSeconds(5)),
+    };
+
+    private void Do(Act act)
+    {
+        string name = random.Pick(Cluster.Names), group = random.Pick(groups);
+        switch (act)
+        {
+            case Act.Send: Send(name, group); break;
+            case Act.Burst:
+                for (int count = random.Between(2, 20); count > 0; count--) Send(name, group);
+                break;
+            case Act.Request: Request(name, group); break;
+            case Act.Flush: Cluster.Flush(name); break;
+            case Act.Join: Cluster.Join(name, group); break;
+            case Act.Leave: Cluster.Leave(name, group); break;
+            case Act.Crash: Cluster.Crash(name); break;
+            case Act.Restart:
+                if (Down() is { Length: > 0 } down) Cluster.Start(random.Pick(down));
+                break;
+            case Act.Freeze: Freeze(name); break;
+            case Act.Stop: Cluster.Stop(name); break;
+            case Act.Heal: Cluster.Heal(); break;
+            case Act.Partition: Partition(); break;
+            default: DoBetween(act, name, Other(name)); break;
+        }
+    }
+
+    private void DoBetween(Act act, string first, string second)
+    {
+        switch (act)
+        {
+            case Act.Cut: Cluster.Cut(first, second); break;
+            case Act.CutOneWay: Cluster.CutOneWay(first, second); break;
+            case Act.Break: Cluster.Break(first, second); break;
+        }
+    }
+
+    private string Other(string name) => random.Pick([.. Cluster.Names.Where(other => other != name)]);
+
+    private string[] Down() => [.. Cluster.Nodes.Where(node => !node.IsUp).Select(node => node.Name)];
+
+    private void Send(string name, string group)
+    {
+        int size = random.Chance(0.1) ? random.Below(scenario.MaximumSize) : random.Below(Math.Min(100, scenario.MaximumSize));
+        Cluster.Send(name, random.Pick(scenario.Application.Orders), group, size);
+    }
+
+    private void Request(string name, string group)
+    {
+        ReplyMode mode = random.Pick([ReplyMode.None, ReplyMode.First, ReplyMode.Count, ReplyMode.Majority, ReplyMode.All]);
+        // A question by name to a group that nobody is in may wait for its creation: it needs a limit.
+        bool isMember = Cluster[name].Process?.Application.Find(group) is not null;
+        TimeSpan? timeout = !isMember || random.Chance(0.5) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null;
+        Cluster.Request(name, random.Pick(scenario.Application.Orders), group, mode, random.Between(1, 3), timeout);
+    }
+
+    private void Freeze(string name)
+    {
+        if (Cluster[name].Process is not { IsFrozen: false } process) return;
+        Cluster.Freeze(name);
+        Cluster.Time.After(random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(6)), process.Thaw);
+    }
+
+    private void Partition()
+    {
+        List<string>[] components = [[], [], []];
+        int count = random.Between(2, 3);
+        foreach (string name in Cluster.Names) components[random.Below(count)].Add(name);
+        Cluster.Partition(components);
+    }
+
+    private void Bring(SimulatedNode node)
+    {
+        if (node.Process is { Application.IsStopping: true }) Cluster.RunUntil(() => !node.IsUp, SettleLimit);
+        if (!node.IsUp) Cluster.Start(node.Name);
+    }
+
+    /// <summary>Rest, one more round of everything, and rest again with the whole round delivered.</summary>
+    private bool Settle()
+    {
+        if (!Cluster.Quiesce(SettleLimit)) return false;
+        List<SentMessage> round = [];
+        foreach (SimulatedNode node in Cluster.Nodes)
+        {
+            foreach (GroupReplica replica in node.Process?.Application.Replicas.ToArray() ?? [])
+            {
+                foreach (Order order in scenario.Application.Orders)
+                    if (Cluster.Send(node.Name, order, replica.Name) is { } sent) round.Add(sent);
+            }
+        }
+        if (!Cluster.Quiesce(SettleLimit)) return false;
+        foreach (string missing in EndState.Missing(Cluster, round)) Cluster.Violate(missing);
+        return Cluster.Violations.Count == 0;
+    }
+
+    /// <summary>A minority, of the nodes and of the electorate, dies for good: the others must go on without it.</summary>
+    private void LoseMinority()
+    {
+        List<string> victims = [.. Cluster.Names];
+        random.Shuffle(victims);
+        int electors = Cluster.Seeds.Length, lostElectors = 0, lost = 0;
+        foreach (string victim in victims)
+        {
+            bool elector = Cluster.Seeds.Contains(victim);
+            if ((lost + 1) * 2 >= Cluster.Names.Length || (elector && (lostElectors + 1) * 2 >= electors)) continue;
+            lost++;
+            if (elector) lostElectors++;
+            Cluster.Crash(victim);
+        }
+        Settle();
+    }
+}

@@ -1,0 +1,272 @@
+// The scripted application of one incarnation: joins, sends, answers, and handles what is delivered in its own time.
+// Keeps: what a host keeps. One handler of a group at a time, in delivery order; sends only within the credit.
+using Core.Groups.Protocol.Groups;
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>The application above one machine.</summary>
+internal sealed class SimulatedApplication(
+    SimulatedCluster cluster, SimulatedProcess process, SortedSet<string> wanted, SimulationRandom random, long creditWindow)
+{
+    private const int MaximumHops = 3;
+
+    private readonly Dictionary<GroupId, GroupReplica> replicas = [];
+    private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
+    private readonly ApplicationProfile profile = cluster.Options.Application;
+
+    public CallTracker Calls { get; } = new(cluster, process.Id);
+
+    public bool IsStopping { get; private set; }
+
+    /// <summary>The memberships, by name of the group.</summary>
+    public IEnumerable<GroupReplica> Replicas => replicas.Values.OrderBy(replica => replica.Name, StringComparer.Ordinal);
+
+    public GroupReplica? Find(string group) => replicas.Values.FirstOrDefault(replica => replica.Name == group);
+
+    /// <summary>What this application still waits for; empty when it is idle and has all it wants.</summary>
+    public IEnumerable<string> Unfinished()
+    {
+        foreach (string waiting in Calls.Waiting) yield return waiting;
+        foreach (string group in wanted.Where(group => Find(group) is not { IsLoaded: true })) yield return $"no state of {group}";
+        foreach (GroupReplica replica in Replicas)
+        {
+            if (replica.IsBusy || replica.Inbox.Count > 0) yield return $"{replica.Name} is handling messages";
+            if (replica.Waiting.Count > 0) yield return $"{replica.Waiting.Count} sends in {replica.Name} wait for credit";
+            if (replica.CreditUsed != 0) yield return $"{replica.CreditUsed} bytes of credit in {replica.Name} were not given back";
+        }
+    }
+
+    public void Join(string group)
+    {
+        if (IsStopping || Find(group) is not null || !joining.Add(group)) return;
+        long call = Calls.Begin($"join {group}", outcome => JoinFailed(group, outcome));
+        GroupId candidate = new(random.NextULong(), random.NextULong());
+        process.Call(now => process.Machine.Join(now, call, group, candidate));
+    }
+
+    public void Leave(string group)
+    {
+        if (Find(group) is not { IsLeaving: false } replica) return;
+        replica.IsLeaving = true;
+        long call = Calls.Begin($"leave {group}");
+        process.Call(now => process.Machine.Leave(now, call, replica.Id));
+    }
+
+    /// <summary>Multicasts; null if this node is no member that has the state.</summary>
+    public SentMessage? Send(string group, Order order, int size, int hops = 0)
+    {
+        if (IsStopping || Find(group) is not { IsLeaving: false, IsLoaded: true } replica) return null;
+        SentMessage message = cluster.Announce(process.Id, group, order, size);
+        byte[] body = MessageBody.Make(message.Marker, hops, mayIgnore: false, size);
+        WithCredit(replica, body.Length + CreditAccount.MessageOverhead, () =>
+        {
+            long call = Calls.Begin($"multicast {order} in {group}", outcome =>
+            {
+                if (outcome == Outcome.Done) replica.Sent.Add(message.Marker);
+            });
+            process.Call(now => process.Machine.Multicast(now, call, replica.Id, order, body));
+        });
+        return message;
+    }
+
+    /// <summary>Asks the group as a member of it, or by its name; null if this node is a member that has no state yet.</summary>
+    public SentMessage? Request(string group, Order order, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (IsStopping || Find(group) is { IsLoaded: false }) return null;
+        SentMessage message = cluster.Announce(process.Id, group, order, MessageBody.MinimumSize);
+        byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: timeout is not null, 0);
+        GroupReplica? replica = Find(group);
+        if (replica is not null) WithCredit(replica, body.Length + CreditAccount.MessageOverhead, Ask);
+        else Ask();
+        return message;
+
+        void Ask()
+        {
+            long call = Calls.Begin($"request {order} {mode} in {group}", requestMarker: message.Marker);
+            process.Call(now =>
+            {
+                if (replica is null) process.Machine.RequestByName(now, call, group, order, body, mode, count, timeout);
+                else process.Machine.Request(now, call, replica.Id, order, body, mode, count, timeout);
+            });
+        }
+    }
+
+    public void Flush()
+    {
+        // What was sent and handled before the call must outlive everything that leaves a member alive, once the call is done.
+        (GroupId Group, ulong[] Markers)[] before =
+            [.. Replicas.Select(replica => (replica.Id, replica.HandledMarkers.Concat(replica.Sent).ToArray()))];
+        long call = Calls.Begin("flush", outcome =>
+        {
+            if (outcome != Outcome.Done) return;
+            foreach ((GroupId group, ulong[] markers) in before) cluster.Durable.Promise(group, markers);
+        });
+        process.Call(now => process.Machine.Flush(now, call));
+    }
+
+    public void Stop()
+    {
+        if (IsStopping) return;
+        IsStopping = true;
+        process.Call(process.Machine.Stop);
+    }
+
+    public void OnJoined(long call, GroupId group, string name)
+    {
+        Calls.OnJoined(call);
+        if (!joining.Remove(name)) cluster.Violate($"{process.Id} joined {name}, which it did not ask for.");
+        if (!replicas.TryAdd(group, new GroupReplica(group, name))) cluster.Violate($"{process.Id} joined {name} twice.");
+        if (!wanted.Contains(name)) Leave(name);
+    }
+
+    public void OnView(View view)
+    {
+        if (Expect(view.Group, "a view") is not { } replica) return;
+        if (!view.Contains(process.Id)) cluster.Violate($"{process.Id} got view {view.Number} of {view.GroupName}, of which it is no member.");
+        replica.View = view;
+    }
+
+    public void OnLoadState(GroupId group, ReadOnlyMemory<byte>? state)
+    {
+        if (Expect(group, "a state") is not { } replica) return;
+        if (replica.WasGivenState) cluster.Violate($"{process.Id} was given the state of {replica.Name} twice.");
+        if (replica.View is null) cluster.Violate($"{process.Id} was given the state of {replica.Name} before a view.");
+        replica.WasGivenState = true;
+        if (state is null) cluster.Durable.BeginGroup(group);
+        HandOver(replica, () => Hold(replica, profile.StateTime, () =>
+        {
+            bool fails = state is not null && random.Chance(profile.StateFailureChance);
+            if (state is { } bytes && !fails && !replica.TryLoad(bytes)) cluster.Violate($"{process.Id} got a damaged state of {replica.Name}.");
+            replica.IsLoaded = !fails;
+            process.Call(now => process.Machine.StateLoaded(now, group, !fails));
+        }));
+    }
+
+    public void OnSaveState(GroupId group, long token)
+    {
+        if (Expect(group, "a call for its state") is not { } replica) return;
+        HandOver(replica, () =>
+        {
+            // Not a byte[]?: a null array converts to an empty state, not to none.
+            ReadOnlyMemory<byte>? state = null;
+            if (!random.Chance(profile.StateFailureChance)) state = replica.Save(profile.StateBallast);
+            Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.StateSaved(now, token, state)));
+        });
+    }
+
+    public void OnDelivery(Delivery delivery)
+    {
+        if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
+        if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
+        if (!MessageBody.TryRead(delivery.Body.Span, out ulong marker, out int hops, out bool mayIgnore)
+            || cluster.Identify(delivery.Message, marker) is not { } sent || sent.Group != replica.Name || sent.Order != delivery.Order
+            || sent.Sender != delivery.From || Math.Max(sent.Size, MessageBody.MinimumSize) != delivery.Body.Length)
+        {
+            cluster.Violate($"{process.Id} got {delivery.Message} from {delivery.From} in {replica.Name}, which is not what was sent.");
+            return;
+        }
+        HandOver(replica, () => Hold(replica, profile.HandlingTime, () => Handle(replica, delivery, marker, hops, mayIgnore)));
+    }
+
+    public void OnGroupLeft(GroupId group)
+    {
+        if (!replicas.Remove(group, out GroupReplica? replica)) return;
+        replica.Inbox.Clear();
+        replica.Waiting.Clear();
+        if (wanted.Contains(replica.Name)) JoinLater(replica.Name);
+    }
+
+    public void OnCreditReleased(GroupId group, long bytes)
+    {
+        if (!replicas.TryGetValue(group, out GroupReplica? replica)) return;
+        replica.CreditUsed -= bytes;
+        if (replica.CreditUsed < 0) cluster.Violate($"{process.Id} got back more credit in {replica.Name} than it had used.");
+        while (replica.Waiting.TryPeek(out var next) && HasCredit(replica, next.Size))
+        {
+            replica.Waiting.Dequeue();
+            replica.CreditUsed += next.Size;
+            next.Send();
+        }
+    }
+
+    private void Handle(GroupReplica replica, in Delivery delivery, ulong marker, int hops, bool mayIgnore)
+    {
+        if (!replica.Apply(delivery, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
+        process.Call(now => process.Machine.Consumed(now, replica.Id, 1));
+        if (delivery.ReplyToken != 0) Answer(delivery.ReplyToken, marker, mayIgnore);
+        if (hops < MaximumHops && random.Chance(profile.EchoChance))
+            Send(replica.Name, random.Pick(profile.Orders), MessageBody.MinimumSize, hops + 1);
+    }
+
+    private void Answer(long token, ulong marker, bool mayIgnore)
+    {
+        if (mayIgnore && random.Chance(profile.NoReplyChance)) return;
+        bool isError = random.Chance(profile.ErrorReplyChance);
+        byte[] body = isError ? "refused"u8.ToArray() : MessageBody.MakeReply(marker, process.Id);
+        process.After(random.Between(TimeSpan.Zero, profile.HandlingTime), () =>
+            process.Call(now => process.Machine.Reply(now, token, body, isError)));
+    }
+
+    private GroupReplica? Expect(GroupId group, string what)
+    {
+        if (replicas.TryGetValue(group, out GroupReplica? replica)) return replica;
+        cluster.Violate($"{process.Id} was given {what} of group {group}, of which it is no member.");
+        return null;
+    }
+
+    /// <summary>Puts an act at its place in the delivery order of the group.</summary>
+    private void HandOver(GroupReplica replica, Action act)
+    {
+        replica.Inbox.Enqueue(act);
+        HandleNext(replica);
+    }
+
+    private static void HandleNext(GroupReplica replica)
+    {
+        while (!replica.IsBusy && replica.Inbox.TryDequeue(out Action? act)) act();
+    }
+
+    /// <summary>Does the act after a random time, and nothing else of the group in between.</summary>
+    private void Hold(GroupReplica replica, TimeSpan atMost, Action act)
+    {
+        if (atMost == TimeSpan.Zero)
+        {
+            act();
+            return;
+        }
+        replica.IsBusy = true;
+        process.After(random.Between(TimeSpan.Zero, atMost), () =>
+        {
+            replica.IsBusy = false;
+            if (!replicas.TryGetValue(replica.Id, out GroupReplica? now) || now != replica) return;
+            act();
+            HandleNext(replica);
+        });
+    }
+
+    private void WithCredit(GroupReplica replica, int size, Action send)
+    {
+        if (replica.Waiting.Count > 0 || !HasCredit(replica, size))
+        {
+            replica.Waiting.Enqueue((size, send));
+            return;
+        }
+        replica.CreditUsed += size;
+        send();
+    }
+
+    private bool HasCredit(GroupReplica replica, int size) => replica.CreditUsed == 0 || replica.CreditUsed + size <= creditWindow;
+
+    private void JoinFailed(string group, Outcome outcome)
+    {
+        joining.Remove(group);
+        cluster.Log(process.Id, $"join of {group} failed: {outcome}");
+        if (outcome is not (Outcome.Excluded or Outcome.Stopped) && wanted.Contains(group)) JoinLater(group);
+    }
+
+    private void JoinLater(string group) => process.After(random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(100)), () =>
+    {
+        if (wanted.Contains(group)) Join(group);
+    });
+}

@@ -1,0 +1,252 @@
+// A whole cluster in one thread on virtual time, driven by one seed: protocol machines, a network, an application.
+// Keeps: the same seed and the same operations give the same run, byte for byte. Nothing here iterates over a hash.
+using System.Collections.Immutable;
+using Core.Groups.Protocol;
+using Core.Groups.Tracing;
+
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>
+/// A simulated cluster. Operations take effect at the present virtual time; <see cref="RunFor"/> and
+/// <see cref="RunUntil"/> let time pass. What the world itself sees go wrong is in <see cref="Violations"/>.
+/// </summary>
+internal sealed class SimulatedCluster
+{
+    private readonly Dictionary<string, SimulatedNode> nodes = [];
+    private readonly Dictionary<ulong, SentMessage> announced = [];
+    private readonly Dictionary<MessageId, SentMessage> delivered = [];
+    private readonly List<TraceEvent> history = [];
+    private readonly List<string> violations = [];
+    private readonly List<string> log = [];
+
+    public SimulatedCluster(ulong seed, ImmutableArray<string> names, SimulationOptions? options = null)
+    {
+        Options = options ?? new();
+        Names = names;
+        SimulationRandom random = new(seed);
+        Network = new SimulatedNetwork(Time, random.Fork(), Options.Network, names);
+        Seeds = Options.Seeds.IsDefault ? names : Options.Seeds;
+        foreach (string name in names)
+        {
+            NodeSettings settings = Options.Settings(new NodeSettings
+            {
+                Address = SimulatedNetwork.AddressOf(name),
+                Seeds = [.. Seeds.Select(SimulatedNetwork.AddressOf)],
+                Tracing = true,
+            });
+            nodes.Add(name, new SimulatedNode(this, name, settings, random.Fork()));
+        }
+    }
+
+    public SimulationOptions Options { get; }
+    public ImmutableArray<string> Names { get; }
+
+    /// <summary>The names of the electorate.</summary>
+    public ImmutableArray<string> Seeds { get; }
+
+    public VirtualTime Time { get; } = new();
+    public SimulatedNetwork Network { get; }
+    public Coverage Coverage { get; } = new();
+    public Fingerprint Fingerprint { get; } = new();
+    public DurableMessages Durable { get; } = new();
+
+    /// <summary>All traces, in the order of virtual time; the lines bear the world's time.</summary>
+    public IReadOnlyList<TraceEvent> History => history;
+
+    /// <summary>What went wrong so far, as English sentences.</summary>
+    public IReadOnlyList<string> Violations => violations;
+
+    /// <summary>What the machines logged, and what was done to the cluster.</summary>
+    public IReadOnlyList<string> LogLines => log;
+
+    /// <summary>What was delivered anywhere, by the ids that the machines gave.</summary>
+    public IReadOnlyDictionary<MessageId, SentMessage> DeliveredMessages => delivered;
+
+    public IEnumerable<SimulatedNode> Nodes => Names.Select(name => nodes[name]);
+
+    public SimulatedNode this[string name] => nodes[name];
+
+    public void Start(params ReadOnlySpan<string> names)
+    {
+        foreach (string name in names)
+        {
+            Act($"start {name}");
+            nodes[name].Start();
+        }
+    }
+
+    public void Crash(string name)
+    {
+        Act($"crash {name}");
+        nodes[name].Crash();
+    }
+
+    public void Freeze(string name)
+    {
+        Act($"freeze {name}");
+        nodes[name].Process?.Freeze();
+    }
+
+    public void Thaw(string name)
+    {
+        Act($"thaw {name}");
+        nodes[name].Process?.Thaw();
+    }
+
+    public void Stop(string name)
+    {
+        Act($"stop {name}");
+        nodes[name].Process?.Application.Stop();
+    }
+
+    /// <summary>Stops what goes from the first node to the second; the way back stays open.</summary>
+    public void CutOneWay(string from, string to)
+    {
+        Act($"oneway {from}>{to}");
+        Network.Cut(from, to);
+    }
+
+    public void Cut(string first, string second)
+    {
+        Act($"cut {first}|{second}");
+        Network.Cut(first, second);
+        Network.Cut(second, first);
+    }
+
+    /// <summary>Heals all cuts within the components and cuts everything between them. A node that is in none is alone.</summary>
+    public void Partition(params IReadOnlyList<IReadOnlyCollection<string>> components)
+    {
+        Act("cut " + string.Join('|', components.Select(component => string.Join(' ', component))));
+        foreach (string from in Names)
+        {
+            foreach (string to in Names)
+            {
+                if (components.Any(component => component.Contains(from) && component.Contains(to))) Network.Heal(from, to);
+                else if (from != to) Network.Cut(from, to);
+            }
+        }
+    }
+
+    public void Heal()
+    {
+        Act("heal");
+        Network.Heal();
+    }
+
+    public void Break(string first, string second)
+    {
+        Act($"break {first} {second}");
+        if (Network.Break(first, second)) Coverage.Resumes++;
+    }
+
+    public void Join(string name, string group)
+    {
+        Act($"join {name} {group}");
+        if (nodes[name].Wanted.Add(group)) nodes[name].Process?.Application.Join(group);
+    }
+
+    public void Leave(string name, string group)
+    {
+        Act($"leave {name} {group}");
+        if (nodes[name].Wanted.Remove(group)) nodes[name].Process?.Application.Leave(group);
+    }
+
+    public SentMessage? Send(string name, Order order, string group, int size = 0)
+    {
+        Act($"send {name} {order} {group} {size}");
+        return nodes[name].Process?.Application.Send(group, order, size);
+    }
+
+    public SentMessage? Request(string name, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null)
+    {
+        Act($"request {name} {order} {group} {mode} {timeout}");
+        return nodes[name].Process?.Application.Request(group, order, mode, count, timeout);
+    }
+
+    public void Flush(string name)
+    {
+        Act($"flush {name}");
+        nodes[name].Process?.Application.Flush();
+    }
+
+    /// <summary>Lets virtual time pass; ends early at the first violation.</summary>
+    public void RunFor(TimeSpan time)
+    {
+        TimeSpan limit = Time.Now + time;
+        while (violations.Count == 0 && Time.RunNext(limit)) CheckBudget();
+    }
+
+    /// <summary>Lets time pass until the condition holds; false when it does not hold at the limit.</summary>
+    public bool RunUntil(Func<bool> condition, TimeSpan limit)
+    {
+        TimeSpan end = Time.Now + limit;
+        while (violations.Count == 0 && !condition())
+        {
+            if (Time.Now >= end) return false;
+            RunFor(TimeSpan.FromMilliseconds(20));
+        }
+        return violations.Count == 0;
+    }
+
+    /// <summary>
+    /// Heals and thaws everything, and holds the cluster to its liveness: within the limit all living nodes are in one
+    /// primary configuration, and nothing is queued, unstable or pending. Otherwise a violation names what is stuck.
+    /// </summary>
+    public bool Quiesce(TimeSpan limit)
+    {
+        Act("settle");
+        Network.Heal();
+        foreach (SimulatedNode node in Nodes) node.Process?.Thaw();
+        if (RunUntil(() => !Quiescence.Obstacles(this).Any(), limit))
+        {
+            foreach (string difference in EndState.Differences(this)) Violate(difference);
+        }
+        else if (violations.Count == 0)
+            Violate($"Not settled {limit.TotalSeconds} s after the network was healed: {string.Join("; ", Quiescence.Obstacles(this).Take(12))}.");
+        return violations.Count == 0;
+    }
+
+    /// <summary>Something went wrong. Never throws: it is called from inside machines.</summary>
+    public void Violate(string sentence) => violations.Add($"{Seconds(Time.Now)} {sentence}");
+
+    public void Log(NodeId node, string message) => log.Add($"{Seconds(Time.Now)} {node}: {message}");
+
+    public void Record(TraceEvent line)
+    {
+        history.Add(line with { Time = Time.Now });
+        Fingerprint.Add(Time.Now.Ticks);
+        Coverage.Count(line);
+    }
+
+    public void RecordCrash(NodeId node) =>
+        Record(new TraceEvent { Kind = TraceKind.Fail, Node = node, Time = Time.Now });
+
+    /// <summary>Gives a message of the application its marker.</summary>
+    public SentMessage Announce(NodeId sender, string group, Order order, int size)
+    {
+        SentMessage message = new((ulong)announced.Count + 1, sender, group, order, size);
+        announced.Add(message.Marker, message);
+        return message;
+    }
+
+    public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
+
+    /// <summary>What the message of this marker is; null if it was never sent. An id names one message, for ever.</summary>
+    public SentMessage? Identify(MessageId id, ulong marker)
+    {
+        if (!announced.TryGetValue(marker, out SentMessage? message)) return null;
+        if (!delivered.TryAdd(id, message) && delivered[id] != message)
+            Violate($"{id} names two messages: {message} and {delivered[id]}.");
+        return message;
+    }
+
+    private void Act(string what) => log.Add($"{Seconds(Time.Now)} > {what}");
+
+    private void CheckBudget()
+    {
+        if (Time.Executed > Options.EventBudget)
+            Violate($"An endless loop: {Time.Executed} events in {Time.Now.TotalSeconds:0.0} virtual seconds.");
+    }
+
+    private static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("000.000000", System.Globalization.CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,59 @@
+// A named node through all its incarnations: started, crashed, restarted without a memory, excluded and back again.
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>A node of a simulated cluster. What it wants (its groups) outlives its incarnations.</summary>
+internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeSettings settings, SimulationRandom random)
+{
+    private int incarnation;
+
+    public string Name => name;
+
+    /// <summary>The living incarnation.</summary>
+    public SimulatedProcess? Process { get; private set; }
+
+    /// <summary>Whether the next incarnation is about to start after an exclusion.</summary>
+    public bool IsComingBack { get; private set; }
+
+    /// <summary>The groups that this node shall be a member of.</summary>
+    public SortedSet<string> Wanted { get; } = new(StringComparer.Ordinal);
+
+    public bool IsUp => Process is not null || IsComingBack;
+
+    public void Start()
+    {
+        if (Process is not null) return;
+        IsComingBack = false;
+        Process = new SimulatedProcess(cluster, this, new NodeId(name, ++incarnation), settings, random.Fork());
+        cluster.Network.Attach(name, Process);
+        Process.Call(Process.Machine.Start);
+        foreach (string group in Wanted) Process.Application.Join(group);
+    }
+
+    public void Crash()
+    {
+        IsComingBack = false;
+        if (Process is not { } process) return;
+        cluster.RecordCrash(process.Id);
+        process.Kill();
+        Process = null;
+        cluster.Network.Detach(name, abrupt: true);
+    }
+
+    /// <summary>The incarnation ended by the protocol's word.</summary>
+    public void ProcessEnded(ProcessEnd how)
+    {
+        Process = null;
+        cluster.Network.Detach(name, abrupt: false);
+        if (how == ProcessEnd.Excluded)
+        {
+            cluster.Coverage.Exclusions++;
+            IsComingBack = true;
+            cluster.Time.After(random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(200)), () =>
+            {
+                if (IsComingBack) Start();
+            });
+        }
+    }
+}

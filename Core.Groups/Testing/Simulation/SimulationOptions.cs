@@ -1,0 +1,40 @@
+using System.Collections.Immutable;
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>How the scripted application behaves.</summary>
+internal sealed record ApplicationProfile
+{
+    /// <summary>How long handling one message takes at most; zero: it is handled when it is delivered.</summary>
+    public TimeSpan HandlingTime { get; init; } = TimeSpan.FromMilliseconds(1);
+    /// <summary>The primitives that are used.</summary>
+    public ImmutableArray<Order> Orders { get; init; } = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal];
+    /// <summary>How often a handler sends a message of its own.</summary>
+    public double EchoChance { get; init; } = 0.1;
+    /// <summary>How many bytes of ballast a group's state has.</summary>
+    public int StateBallast { get; init; }
+    /// <summary>How long saving and loading a state takes at most.</summary>
+    public TimeSpan StateTime { get; init; } = TimeSpan.FromMilliseconds(5);
+    /// <summary>How often saving or loading a state fails.</summary>
+    public double StateFailureChance { get; init; }
+    /// <summary>How often a request is answered with an error.</summary>
+    public double ErrorReplyChance { get; init; } = 0.1;
+    /// <summary>How often a request that has a timeout is never answered.</summary>
+    public double NoReplyChance { get; init; } = 0.1;
+}
+
+/// <summary>The settings of one simulated cluster.</summary>
+internal sealed record SimulationOptions
+{
+    /// <summary>The names of the nodes that are seeds; default: all nodes.</summary>
+    public ImmutableArray<string> Seeds { get; init; }
+    /// <summary>Changes the settings of each node.</summary>
+    public Func<NodeSettings, NodeSettings> Settings { get; init; } = settings => settings;
+    /// <summary>The network.</summary>
+    public NetworkProfile Network { get; init; } = new();
+    /// <summary>The application.</summary>
+    public ApplicationProfile Application { get; init; } = new();
+    /// <summary>More events than this are taken for an endless loop.</summary>
+    public long EventBudget { get; init; } = 3_000_000;
+}

@@ -1,0 +1,56 @@
+using System.Collections.Immutable;
+using Core.Groups.Testing.Checkers;
+using Core.Groups.Tracing;
+
+namespace Core.Groups.Testing.Simulation;
+
+/// <summary>What came of one seed in one scenario.</summary>
+/// <param name="Violations">English sentences; none: all is well.</param>
+/// <param name="Witnesses">The trace lines that show the first violation that a checker found.</param>
+/// <param name="History">All traces, in the order of virtual time.</param>
+/// <param name="Log">What was done to the cluster, and what the machines logged.</param>
+internal sealed record SimulationResult(
+    string Scenario, ulong Seed, IReadOnlyList<string> Violations, ImmutableArray<TraceEvent> Witnesses,
+    IReadOnlyList<TraceEvent> History, IReadOnlyList<string> Log, Coverage Coverage, ulong Fingerprint, int ActsDone);
+
+/// <summary>Runs a seed and judges it.</summary>
+internal static class SimulationRun
+{
+    /// <summary>Runs the scenario with the seed to its end. Never throws: an exception is a violation.</summary>
+    /// <param name="only">The numbers of the acts that are done; default: all.</param>
+    public static SimulationResult Run(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null)
+    {
+        ScenarioDriver driver = new(scenario, seed, only);
+        SimulatedCluster cluster = driver.Cluster;
+        ImmutableArray<TraceEvent> witnesses = [];
+        try
+        {
+            driver.Run();
+            witnesses = Judge(cluster, isQuiet: true);
+        }
+        catch (Exception exception)
+        {
+            cluster.Violate($"The run ended with {exception}");
+        }
+        cluster.Coverage.Events = cluster.Time.Executed;
+        return new SimulationResult(
+            scenario.Name, seed, cluster.Violations, witnesses, cluster.History, cluster.LogLines, cluster.Coverage,
+            cluster.Fingerprint.Value, driver.ActsDone);
+    }
+
+    /// <summary>Adds what the checkers find in the history to the cluster's violations.</summary>
+    /// <param name="isQuiet">Whether the cluster is at rest, so that everything must have been delivered.</param>
+    /// <returns>The trace lines that show the first violation that was found.</returns>
+    public static ImmutableArray<TraceEvent> Judge(SimulatedCluster cluster, bool isQuiet)
+    {
+        CheckOptions options = new()
+        {
+            Electorate = [.. cluster.Seeds],
+            Survivors = isQuiet && cluster.Violations.Count == 0
+                ? [.. cluster.Nodes.Where(node => node.Process is not null).Select(node => node.Process!.Id)] : null,
+        };
+        IReadOnlyList<Violation> found = AllCheckers.Run(Checkers.History.From(cluster.History), options);
+        foreach (Violation violation in found) cluster.Violate(violation.ToString());
+        return found.Count > 0 ? found[0].Events : [];
+    }
+}
