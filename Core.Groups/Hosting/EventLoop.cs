@@ -31,14 +31,12 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
     // A borrowed thread goes back to its own work after so many turns; the thread pool goes on.
     private const int TurnsOnBorrowedThread = 8;
     private const int TurnsOnPoolThread = 64;
-    private const int OrdinaryCapacity = 256;
 
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Lock _gate = new();
     private readonly AutoResetEvent _clockSignal = new(false);
-    private TInput[] _queue = new TInput[OrdinaryCapacity];
-    private TInput[]? _spare; // only the running thread touches it
-    private int _count;
+    private PooledList<TInput> _queue = new();
+    private PooledList<TInput> _batch = new(); // only the running thread touches it
     private bool _running = true; // until Start
     private bool _scheduled;
     private bool _due;
@@ -68,8 +66,7 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
         lock (_gate)
         {
             _stopped = true;
-            _count = 0;
-            _queue = [];
+            _queue.Clear();
         }
 
         _clockSignal.Set();
@@ -106,7 +103,7 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
     {
         lock (_gate)
         {
-            if (_count > 0)
+            if (_queue.Count > 0)
             {
                 ScheduleIfIdle();
             }
@@ -128,17 +125,10 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
 
     private void Append(in TInput input)
     {
-        if (_stopped)
+        if (!_stopped)
         {
-            return;
+            _queue.Add(input);
         }
-
-        if (_count == _queue.Length)
-        {
-            Array.Resize(ref _queue, _count * 2);
-        }
-
-        _queue[_count++] = input;
     }
 
     private void ScheduleIfIdle()
@@ -163,30 +153,24 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
         }
 
         TimeSpan? next = null;
-        for (int turns = 0; TryTake(turns < most, next, out TInput[] batch, out int count); turns++)
+        for (int turns = 0; TryTake(turns < most, next); turns++)
         {
-            next = turn.Run(batch.AsSpan(0, count));
-            Array.Clear(batch, 0, count);
-            if (batch.Length <= OrdinaryCapacity * 16)
-            {
-                _spare = batch;
-            }
+            next = turn.Run(_batch.Items);
+            _batch.Clear();
         }
     }
 
     // Takes the next turn's inputs, or gives up the role of the running thread: one step, or a wake-up could be lost.
-    private bool TryTake(bool mayGoOn, TimeSpan? deadline, out TInput[] batch, out int count)
+    private bool TryTake(bool mayGoOn, TimeSpan? deadline)
     {
         lock (_gate)
         {
-            batch = _queue;
-            count = _count;
             if (deadline is { } time)
             {
                 SetDeadline(time);
             }
 
-            bool idle = _count == 0 && !_due;
+            bool idle = _queue.Count == 0 && !_due;
             if (_stopped || idle || !mayGoOn)
             {
                 _running = false;
@@ -199,9 +183,7 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
             }
 
             _due = false;
-            _count = 0;
-            _queue = _spare ?? new TInput[OrdinaryCapacity];
-            _spare = null;
+            (_queue, _batch) = (_batch, _queue);
             return true;
         }
     }

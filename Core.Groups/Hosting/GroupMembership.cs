@@ -59,7 +59,7 @@ internal sealed class GroupMembership
         _host.Check(order, packed);
         if (_present is not { } present)
         {
-            return ValueTask.FromException(_endError());
+            return ValueTask.FromException(EndError());
         }
 
         _host.Counters.Sent();
@@ -135,7 +135,8 @@ internal sealed class GroupMembership
         HasLeft = true;
         _present = null;
         PassOverHeld();
-        _credit.Close(() => new NotMemberException(Name));
+        _endError = () => new NotMemberException(Name);
+        _credit.Close(EndError);
         return Mailbox.Stage(new Mail { Kind = MailKind.End });
     }
 
@@ -148,7 +149,7 @@ internal sealed class GroupMembership
         _endError = error;
         _present = null;
         Mailbox.Drop();
-        _credit.Close(error);
+        _credit.Close(EndError);
         _ = _ended.CancelAsync(); // what is registered there is the application's code
         if (forGood)
         {
@@ -176,7 +177,7 @@ internal sealed class GroupMembership
 
     private async ValueTask<CallResult> CallAsync(Func<Present, long, NodeInput> input, TimeSpan creditTimeout, CancellationToken ct)
     {
-        Present present = _present ?? throw _endError();
+        Present present = _present ?? throw EndError();
         PendingCall call = _host.Calls.Add(present.Generation, Name);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         limit.CancelAfter(creditTimeout);
@@ -199,6 +200,8 @@ internal sealed class GroupMembership
         _host.Loop.RunHere();
         return await _host.WaitAsync(call, ct).ConfigureAwait(false);
     }
+
+    private Exception EndError() => _host.IsOver ? new NodeStoppedException(outcomeUnknown: false) : _endError();
 
     private ValueTask PassAsync(in NodeInput input, bool schedule, CancellationToken ct) =>
         _credit.PassAsync(input, input.Body.Length, HandlerScope.Group == _group, ct, schedule);

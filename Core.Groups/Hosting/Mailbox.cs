@@ -41,12 +41,11 @@ internal sealed class Mailbox(IMailHandler handler, ProcessGroup? group) : IThre
     private const int MessagesPerReport = 64;
     private const long BytesPerReport = 256 << 10;
     private const int NoMembership = -1;
-    private const int OrdinaryCapacity = 1024;
 
     private readonly Lock _gate = new();
-    private List<Mail> _staged = [];
-    private List<Mail> _queue = [];
-    private List<Mail> _batch = [];
+    private PooledList<Mail> _staged = new();
+    private PooledList<Mail> _queue = new();
+    private PooledList<Mail> _batch = new();
     private int _position;
     private int _batchGeneration = NoMembership;
     private int _generation = NoMembership;
@@ -109,7 +108,6 @@ internal sealed class Mailbox(IMailHandler handler, ProcessGroup? group) : IThre
         }
 
         _staged.Clear();
-        _staged = Shrunk(_staged);
     }
 
     /// <summary>Starts the pump if there is something for it: after a publication, or when a handler was registered.</summary>
@@ -205,16 +203,12 @@ internal sealed class Mailbox(IMailHandler handler, ProcessGroup? group) : IThre
                 return true;
             }
 
-            _batch = Shrunk(_batch);
             _pumping = false;
             _idle?.TrySetResult();
             _idle = null;
             return false;
         }
     }
-
-    // What a burst needed is not kept for ever.
-    private static List<Mail> Shrunk(List<Mail> list) => list.Count == 0 && list.Capacity > OrdinaryCapacity ? [] : list;
 
     private bool TryTakeItem(out Mail mail)
     {

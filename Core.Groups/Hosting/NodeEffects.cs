@@ -180,6 +180,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         if (pending.IsJoin && _joining.Remove(call, out GroupMembership? refused))
         {
             incarnations.Forget(refused);
+            refused.Finish();
         }
 
         if (pending.Message == default)

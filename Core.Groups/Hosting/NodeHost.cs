@@ -17,7 +17,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
     private readonly ITransport _transport;
     private readonly NodeIncarnations _incarnations;
     private volatile Incarnation _present;
-    private bool _over;
+    private volatile bool _over;
 
     public NodeHost(GroupNodeOptions options, ILogger logger, NodeId self, ITransport transport, Func<NodeId, TraceFile?> openTrace)
     {
@@ -45,6 +45,9 @@ internal sealed class NodeHost : ITurn<NodeInput>
 
     /// <summary>Ends when the node has; with the error that ended it.</summary>
     public Task Completion => _completion.Task;
+
+    /// <summary>Whether the node has ended, however it did.</summary>
+    public bool IsOver => _over;
 
     /// <summary>Ends when the machine's orderly stop is complete.</summary>
     public Task MachineStopped => _machineStopped.Task;

@@ -81,12 +81,13 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
 
         _trace?.Dispose();
         _effects?.PublishCalls(); // the machine had ended them
-        foreach (GroupMembership group in _groups)
+        foreach (GroupMembership group in _groups.Concat(_left))
         {
             group.CutOff(() => new NodeStoppedException(outcomeUnknown: false, cause), forGood: true);
         }
 
         _groups.Clear();
+        _left.Clear();
     }
 
     private void StartMachine(NodeId self)

@@ -1,0 +1,137 @@
+// Real nodes over loopback TCP for tests: started together, found by fixed ports, stopped at the end whatever happened.
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Threading.Channels;
+
+namespace Core.Groups.Tests.Hosting;
+
+internal sealed class RealCluster : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly string[] _seeds;
+
+    private RealCluster(string[] seeds) => _seeds = seeds;
+
+    public List<GroupNode> Nodes { get; } = [];
+
+    public static async Task<RealCluster> StartAsync(int nodes, Action<GroupNodeOptions>? configure = null)
+    {
+        var cluster = new RealCluster(FreeAddresses(nodes));
+        for (int i = 0; i < nodes; i++)
+        {
+            cluster.Nodes.Add(await GroupNode.StartAsync(cluster.OptionsOf(i, configure)));
+        }
+
+        await Task.WhenAll(cluster.Nodes.Select(n => n.WaitForPrimaryAsync().AsTask())).WaitAsync(Patience);
+        return cluster;
+    }
+
+    /// <summary>The node is started again under its name and address.</summary>
+    public async Task<GroupNode> RestartAsync(int index)
+    {
+        Nodes[index] = await GroupNode.StartAsync(OptionsOf(index, null));
+        return Nodes[index];
+    }
+
+    public GroupNodeOptions OptionsOf(int index, Action<GroupNodeOptions>? configure)
+    {
+        var options = new GroupNodeOptions
+        {
+            Name = ((char)('a' + index)).ToString(), Listen = _seeds[index], Seeds = _seeds,
+            Heartbeat = TimeSpan.FromMilliseconds(50), SuspectAfter = TimeSpan.FromSeconds(1),
+        };
+        configure?.Invoke(options);
+        return options;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (GroupNode node in Nodes)
+        {
+            node.Crash(); // at once: an orderly stop is a test of its own
+            await node.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private static string[] FreeAddresses(int count)
+    {
+        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
+        foreach (TcpListener listener in listeners)
+        {
+            listener.Start();
+        }
+
+        string[] addresses = [.. listeners.Select(l => l.LocalEndpoint.ToString()!)];
+        foreach (TcpListener listener in listeners)
+        {
+            listener.Stop();
+        }
+
+        return addresses;
+    }
+}
+
+/// <summary>A member that writes down what it is told. Its state is the list of texts that it was given.</summary>
+internal sealed class Member
+{
+    private readonly Channel<string> _deliveries = Channel.CreateUnbounded<string>();
+
+    public List<string> Texts { get; private set; } = [];
+    public List<MessageId> Ids { get; } = [];
+    public ProcessGroup Group { get; private set; } = null!;
+
+    public static async Task<Member> JoinAsync(GroupNode node, string name)
+    {
+        var member = new Member();
+        member.Group = await node.JoinAsync(name, member.Options()).AsTask().WaitAsync(RealCluster.Patience);
+        return member;
+    }
+
+    public GroupOptions Options() => new()
+    {
+        State = StateTransfer.Json(() => Texts, state => Texts = state),
+        Configure = group =>
+        {
+            group.OnMessage(m =>
+            {
+                string text = Encoding.UTF8.GetString(m.Body.Span);
+                Texts.Add(text);
+                Ids.Add(m.Id);
+                _deliveries.Writer.TryWrite(text);
+                return text == "throw" ? throw new InvalidOperationException("as asked") : default;
+            });
+        },
+    };
+
+    public ValueTask SendAsync(string text, Order order = Order.Total) => Group.SendAsync(order, Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Waits for so many more deliveries.</summary>
+    public async Task<List<string>> ReadAsync(int count)
+    {
+        using var patience = new CancellationTokenSource(RealCluster.Patience);
+        var texts = new List<string>();
+        while (texts.Count < count)
+        {
+            texts.Add(await _deliveries.Reader.ReadAsync(patience.Token));
+        }
+
+        return texts;
+    }
+
+    /// <summary>Waits for a view with these members.</summary>
+    public async Task<View> ViewOfAsync(params string[] names)
+    {
+        using var patience = new CancellationTokenSource(RealCluster.Patience);
+        await foreach (View view in Group.Views(patience.Token))
+        {
+            if (view.Members.Select(m => m.Name).SequenceEqual(names))
+            {
+                return view;
+            }
+        }
+
+        throw new InvalidOperationException("The views ended.");
+    }
+}
