@@ -7,10 +7,14 @@ namespace Ticker;
 
 /// <summary>The division of the stocks that one view of the ticker group means.</summary>
 /// <param name="View">The view's number.</param>
-/// <param name="Members">The view's members by rank.</param>
+/// <param name="Members">The view's tickers by rank.</param>
 internal sealed record Assignment(long View, ImmutableArray<NodeId> Members)
 {
     private const int Letters = 26;
+    private const string TickerPrefix = "ticker";
+
+    /// <summary>The assignment of a view: its tickers. Other members have no part.</summary>
+    public static Assignment Of(View view) => new(view.Number, [.. view.Members.Where(m => m.Name.StartsWith(TickerPrefix, StringComparison.Ordinal))]);
 
     public NodeId PrimaryOf(string symbol) => Members[PartOf(symbol)];
 

@@ -20,14 +20,13 @@ internal sealed class ClientRole(GroupNode node, ParentLink parent, string[] sym
     public async Task RunAsync(CancellationToken ended)
     {
         await Task.WhenAll(symbols.Select(symbol => node.JoinAsync(
-            Quote.GroupOf(symbol), new GroupOptions { Configure = group => group.OnMessage(OnQuote) }, ended).AsTask()));
+            Quote.GroupOf(symbol), new GroupOptions { Configure = group => group.On<Quote>((quote, _) => OnQuote(quote)) }, ended).AsTask()));
         parent.Report(new JsonObject { ["kind"] = "joined" });
         await Task.WhenAll(AnswerAsync(ended), ReportAsync(ended));
     }
 
-    private ValueTask OnQuote(GroupMessage message)
+    private ValueTask OnQuote(Quote quote)
     {
-        Quote quote = Quote.Read(message.Body);
         lock (_gate)
             _tally.Add(quote, Stopwatch.GetElapsedTime(_start));
         return default;

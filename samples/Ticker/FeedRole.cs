@@ -1,5 +1,6 @@
-// The feed: reads quotes and gives every one of them to every ticker process, at an even speed. It is no member of the group.
-// Keeps: a quote counts as sent when it is with all tickers of the view; until then it is sent again after a failure.
+// The feed: reads quotes and gives every one of them to every ticker process, at an even speed. It is a member of the
+// ticker group without a part of the alphabet, so that it sees in the ledger what has come through.
+// Keeps: it ends only when every quote is in the ledger; what an exclusion of this node swallowed is sent again.
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Core.Groups;
@@ -8,31 +9,31 @@ using Samples.Shared;
 namespace Ticker;
 
 /// <summary>The feed process.</summary>
-internal sealed class FeedRole(GroupNode node, ParentLink parent, IReadOnlyList<Quote> quotes, double speed)
+internal sealed class FeedRole(TickerMember member, ParentLink parent, IReadOnlyList<Quote> quotes, double speed)
 {
-    private const int MostUnderWay = 256;
-    private static readonly TimeSpan SendPatience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(250);
 
-    private readonly SemaphoreSlim _room = new(MostUnderWay);
     private int _sent;
 
     /// <summary>Waits for the parent's word, then sends everything.</summary>
     public async Task RunAsync(CancellationToken ended)
     {
+        ProcessGroup group = await member.JoinAsync(ended);
         parent.Report(new JsonObject { ["kind"] = "joined" });
         await parent.Said.ReadAsync(ended);
+
         using var all = CancellationTokenSource.CreateLinkedTokenSource(ended);
         Task reports = ReportAsync(all.Token);
-        await SendAllAsync(ended);
+        await SendAllAsync(group, ended);
+        await SendMissingAsync(group, ended);
         await all.CancelAsync();
         await reports.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         Report(isDone: true);
-        await Task.Delay(Timeout.Infinite, ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(Timeout.Infinite, ended);
     }
 
-    private async Task SendAllAsync(CancellationToken ended)
+    private async Task SendAllAsync(ProcessGroup group, CancellationToken ended)
     {
         long start = Stopwatch.GetTimestamp();
         for (int i = 0; i < quotes.Count; i++)
@@ -40,35 +41,39 @@ internal sealed class FeedRole(GroupNode node, ParentLink parent, IReadOnlyList<
             TimeSpan early = TimeSpan.FromSeconds(i / speed) - Stopwatch.GetElapsedTime(start);
             if (early > TimeSpan.FromMilliseconds(1))
                 await Task.Delay(early, ended);
-            await _room.WaitAsync(ended);
-            _ = SendAsync(quotes[i], ended);
+            await SendAsync(group, quotes[i], ended);
+            Volatile.Write(ref _sent, i + 1);
         }
-
-        for (int i = 0; i < MostUnderWay; i++)
-            await _room.WaitAsync(ended);
     }
 
-    private async Task SendAsync(Quote quote, CancellationToken ended)
+    // A quote that is on its way and not handled here yet is sent twice: its number tells.
+    private async Task SendMissingAsync(ProcessGroup group, CancellationToken ended)
     {
-        byte[] body = quote.ToBytes();
-        while (!ended.IsCancellationRequested)
+        List<Quote> missing = [.. quotes];
+        while (missing.Count > 0)
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(ended);
-            limit.CancelAfter(SendPatience);
+            await Task.Delay(RetryAfter, ended);
+            await group.FlushAsync(ended);
+            missing.RemoveAll(member.Knows);
+            foreach (Quote quote in missing)
+                await SendAsync(group, quote, ended);
+        }
+    }
+
+    private static async Task SendAsync(ProcessGroup group, Quote quote, CancellationToken ended)
+    {
+        while (true)
+        {
             try
             {
-                await node.SendAsync(TickerRole.GroupName, Order.Fifo, body, limit.Token);
-                Interlocked.Increment(ref _sent);
-                break;
+                await group.FifoAsync(quote, ended);
+                return;
             }
-            catch (Exception e) when (e is GroupException or TimeoutException or OperationCanceledException)
+            catch (ExcludedException)
             {
-                // Perhaps it came through all the same: then the tickers know its number.
-                await Task.Delay(RetryAfter, ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await Task.Delay(RetryAfter, ended); // the group is being joined again
             }
         }
-
-        _room.Release();
     }
 
     private async Task ReportAsync(CancellationToken ended)

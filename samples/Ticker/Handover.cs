@@ -19,9 +19,9 @@ internal sealed class Handover
     /// <summary>A new view: its assignment counts from now on, and the present one goes on.</summary>
     public void OnView(View view)
     {
-        if (Present is not null)
+        if (Present is { Members.IsEmpty: false })
             _old.Add(Present);
-        Present = new Assignment(view.Number, view.Members);
+        Present = Assignment.Of(view);
     }
 
     /// <summary>
@@ -45,7 +45,7 @@ internal sealed class Handover
     /// Whether a member publishes the quotes of a symbol: as primary now, as primary before, or as secondary of a primary
     /// that is gone.
     /// </summary>
-    public bool IsResponsible(NodeId member, string symbol) => Present is { } present
+    public bool IsResponsible(NodeId member, string symbol) => Present is { Members.IsEmpty: false } present
         && (present.PrimaryOf(symbol) == member || _old.Any(old => IsResponsibleUnder(old, present, member, symbol)));
 
     private static bool IsResponsibleUnder(Assignment old, Assignment present, NodeId member, string symbol) =>

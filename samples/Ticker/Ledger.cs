@@ -20,11 +20,12 @@ internal sealed class Ledger
     /// <summary>A quote came from the feed. False: it is known already.</summary>
     public bool Add(Quote quote)
     {
-        if (Published.TryGetValue(quote.Symbol, out NumberSet? published) && published.Contains(quote.Number))
+        if (Knows(quote))
             return false;
         if (!Waiting.TryGetValue(quote.Symbol, out SortedDictionary<int, Quote>? waiting))
             Waiting.Add(quote.Symbol, waiting = []);
-        return waiting.TryAdd(quote.Number, quote);
+        waiting.Add(quote.Number, quote);
+        return true;
     }
 
     /// <summary>A member has published a quote.</summary>
@@ -36,7 +37,17 @@ internal sealed class Ledger
         Waiting.GetValueOrDefault(symbol)?.Remove(number);
     }
 
+    /// <summary>Whether a quote has come, published or not.</summary>
+    public bool Knows(Quote quote) => IsWaiting(quote) || Published.GetValueOrDefault(quote.Symbol)?.Contains(quote.Number) == true;
+
     public bool IsWaiting(Quote quote) => Waiting.GetValueOrDefault(quote.Symbol)?.ContainsKey(quote.Number) == true;
+
+    /// <summary>A copy that later changes do not touch.</summary>
+    public Ledger Copy() => new()
+    {
+        Published = Published.ToDictionary(p => p.Key, p => new NumberSet { UpTo = p.Value.UpTo, Beyond = [.. p.Value.Beyond] }),
+        Waiting = Waiting.ToDictionary(w => w.Key, w => new SortedDictionary<int, Quote>(w.Value)),
+    };
 
     /// <summary>The backlog of the symbols that a test admits.</summary>
     public IEnumerable<Quote> WaitingOf(Func<string, bool> symbols) =>

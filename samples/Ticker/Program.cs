@@ -70,7 +70,7 @@ internal static class Program
         Option<FileInfo?> file = new("--quotes");
         Option<double> speed = new("--speed") { Required = true };
         Command command = Child("feed", given => (node, parent, _, ended) =>
-            new FeedRole(node, parent, Quotes(given.GetValue(file)), given.GetValue(speed)).RunAsync(ended));
+            new FeedRole(new TickerMember(node), parent, Quotes(given.GetValue(file)), given.GetValue(speed)).RunAsync(ended));
         command.Add(file);
         command.Add(speed);
         return command;

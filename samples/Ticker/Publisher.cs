@@ -1,111 +1,76 @@
-// Publishes quotes to their symbols' groups and tells the ticker group when they have arrived.
-// Keeps: a quote is called published only when it is stable, that is, with every client of its symbol; what fails is tried
-// again for as long as it is wanted of this process.
+// Publishes quotes to their symbols' groups, and tells the ticker group which it has published.
+// Keeps: the notice is a causal message, sent after the quotes; so if it is delivered anywhere, no failure can undo the
+// quotes (RFC 992: a failure leaves no gap in a chain of causal messages, even when their destinations differ).
 using System.Threading.Channels;
 using Core.Groups;
 
 namespace Ticker;
 
-/// <summary>The sending side of a ticker process. Safe for any thread.</summary>
+/// <summary>The sending side of a ticker process.</summary>
+/// <param name="groupOf">The group of a symbol.</param>
 /// <param name="isWanted">Whether a quote is still to be published by this process.</param>
 /// <param name="notify">Tells the ticker group.</param>
-internal sealed class Publisher(GroupNode node, Func<Quote, bool> isWanted, Func<PublishedNotice, CancellationToken, ValueTask> notify)
+internal sealed class Publisher(
+    Func<string, ProcessGroup> groupOf, Func<Quote, bool> isWanted, Func<PublishedNotice, CancellationToken, ValueTask> notify)
 {
-    private const int MostUnderWay = 256;
-    private const int MostPerNotice = 512;
-    private static readonly TimeSpan SendPatience = TimeSpan.FromSeconds(10);
+    private const int MostPerNotice = 256;
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(100);
 
-    private readonly Channel<Quote> _queue = Channel.CreateUnbounded<Quote>(); // holds no more than the ledger does
-    private readonly Channel<QuoteNumber> _notices = Channel.CreateUnbounded<QuoteNumber>();
-    private readonly SemaphoreSlim _room = new(MostUnderWay);
-    private readonly HashSet<(string Symbol, int Number)> _taken = [];
+    private readonly Channel<Quote> _queue = Channel.CreateUnbounded<Quote>(); // what waits is in the ledger anyway
     private long _published;
 
     /// <summary>How many quotes this process has published.</summary>
     public long Published => Interlocked.Read(ref _published);
 
-    /// <summary>Takes a quote. One that is under way is not taken again.</summary>
-    public void Publish(Quote quote)
-    {
-        lock (_taken)
-        {
-            if (!_taken.Add((quote.Symbol, quote.Number)))
-                return;
-        }
-
-        _queue.Writer.TryWrite(quote);
-    }
+    /// <summary>Takes a quote; one that is no longer wanted when its turn comes is passed over.</summary>
+    public void Publish(Quote quote) => _queue.Writer.TryWrite(quote);
 
     /// <summary>Works until it is over.</summary>
-    public Task RunAsync(CancellationToken ended) => Task.WhenAll(PublishAllAsync(ended), NotifyAllAsync(ended));
-
-    private async Task PublishAllAsync(CancellationToken ended)
+    public async Task RunAsync(CancellationToken ended)
     {
-        await foreach (Quote quote in _queue.Reader.ReadAllAsync(ended))
-        {
-            await _room.WaitAsync(ended);
-            _ = PublishAsync(quote, ended);
-        }
-    }
-
-    private async Task PublishAsync(Quote quote, CancellationToken ended)
-    {
-        byte[] body = quote.ToBytes();
-        bool isSent = false;
-        while (!ended.IsCancellationRequested && isWanted(quote) && !isSent)
-        {
-            isSent = await TrySendAsync(quote, body, ended);
-            if (!isSent)
-                await Task.Delay(RetryAfter, ended).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        _room.Release();
-        lock (_taken)
-            _taken.Remove((quote.Symbol, quote.Number));
-
-        // Given up as another's, and perhaps ours again since: then whoever said so was told that it is under way.
-        if (!isSent && isWanted(quote))
-            Publish(quote);
-    }
-
-    private async Task<bool> TrySendAsync(Quote quote, byte[] body, CancellationToken ended)
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(ended);
-        limit.CancelAfter(SendPatience);
-        try
-        {
-            await node.SendAsync(Quote.GroupOf(quote.Symbol), Order.Fifo, body, limit.Token);
-            Interlocked.Increment(ref _published);
-        }
-        catch (GroupNotFoundException)
-        {
-            // Nobody wants quotes of this symbol.
-        }
-        catch (Exception e) when (e is GroupException or TimeoutException or OperationCanceledException)
-        {
-            return false;
-        }
-
-        _notices.Writer.TryWrite(new QuoteNumber(quote.Symbol, quote.Number));
-        return true;
-    }
-
-    private async Task NotifyAllAsync(CancellationToken ended)
-    {
-        while (await _notices.Reader.WaitToReadAsync(ended))
+        while (await _queue.Reader.WaitToReadAsync(ended))
         {
             var notice = new PublishedNotice([]);
-            while (notice.Quotes.Count < MostPerNotice && _notices.Reader.TryRead(out QuoteNumber? quote))
-                notice.Quotes.Add(quote);
+            while (notice.Quotes.Count < MostPerNotice && _queue.Reader.TryRead(out Quote? quote))
+            {
+                if (await SendAsync(quote, ended))
+                    notice.Quotes.Add(new QuoteNumber(quote.Symbol, quote.Number));
+            }
+
+            await NotifyAsync(notice, ended);
+        }
+    }
+
+    private async Task<bool> SendAsync(Quote quote, CancellationToken ended)
+    {
+        while (isWanted(quote))
+        {
             try
             {
-                await notify(notice, ended);
+                await groupOf(quote.Symbol).CausalAsync(quote, ended);
+                Interlocked.Increment(ref _published);
+                return true;
             }
-            catch (GroupException)
+            catch (ExcludedException)
             {
-                // Excluded: whoever took over publishes these quotes again, and the clients drop them.
+                await Task.Delay(RetryAfter, ended); // the group is being joined again
             }
+        }
+
+        return false;
+    }
+
+    private async Task NotifyAsync(PublishedNotice notice, CancellationToken ended)
+    {
+        if (notice.Quotes.Count == 0)
+            return;
+        try
+        {
+            await notify(notice, ended);
+        }
+        catch (ExcludedException)
+        {
+            // Whoever took over publishes these quotes again, and the clients drop them.
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Ticker;
 
 /// <summary>A quote, as the feed sends it and the clients get it.</summary>
@@ -12,10 +10,4 @@ internal sealed record Quote(string Symbol, int Number, DateOnly Date, decimal V
 {
     /// <summary>Where the clients of a symbol are found.</summary>
     public static string GroupOf(string symbol) => $"/quotes/{symbol}";
-
-    public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this);
-
-    /// <exception cref="JsonException">The bytes are not a quote's.</exception>
-    public static Quote Read(ReadOnlyMemory<byte> body) =>
-        JsonSerializer.Deserialize<Quote>(body.Span) ?? throw new JsonException("null is not a quote.");
 }

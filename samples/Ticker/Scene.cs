@@ -19,7 +19,6 @@ internal sealed record Actor(string Name, string Role)
     public long Quotes { get; init; }
     public double Rate { get; init; }
     public TimeSpan ReportedAt { get; init; }
-    public long Waiting { get; init; }
     public bool HasJoined { get; init; }
     public bool IsDone { get; init; }
     public ClientReport? Report { get; init; }
@@ -138,7 +137,6 @@ internal sealed class Scene
         _actors[actor.Name] = Counted(actor, (long)line["published"]!) with
         {
             HasJoined = true, View = view, Members = members, Primary = Names(line["primary"]), Secondary = Names(line["secondary"]),
-            Waiting = (long)line["waiting"]!,
             State = (bool)line["blocked"]! ? "blocked" : (bool)line["handover"]! ? "hands over" : "works",
         };
     }

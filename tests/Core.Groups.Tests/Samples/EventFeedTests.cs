@@ -120,7 +120,7 @@ public sealed class EventFeedTests
     private void Trace(TraceKind kind) => _feed.OnTraced(new TraceEvent { Kind = kind, Node = Node, Time = default });
 
     private void Handle(string group, MessageId message, Payload payload) =>
-        Assert.True(_feed.OnHandled(group, message, payload).IsCompletedSuccessfully);
+        Assert.True(_feed.OnHandled(group, message, payload).AsTask().IsCompletedSuccessfully);
 
     private sealed class Lines : ILineOutput
     {

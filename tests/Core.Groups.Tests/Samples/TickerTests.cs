@@ -7,7 +7,7 @@ namespace Core.Groups.Tests.Samples;
 public sealed class TickerTests
 {
     private static readonly string[] Symbols = [.. Enumerable.Range('A', 26).Select(c => $"{(char)c}X"), "zz", "3M", "€"];
-    private static readonly ImmutableArray<NodeId> Nodes = [.. "abcdef".Select(c => new NodeId(c.ToString(), 1))];
+    private static readonly ImmutableArray<NodeId> Nodes = [.. "abcdef".Select(c => new NodeId($"ticker-{c}", 1))];
 
     [Theory]
     [InlineData(1)]
@@ -31,8 +31,20 @@ public sealed class TickerTests
     public void The_alphabet_is_divided_by_rank_as_in_figure_3()
     {
         var four = new Assignment(1, Nodes[..4]);
-        Assert.Equal(["a", "a", "b", "b", "c", "c", "d", "d"], "AFGMNSTZ".Select(c => four.PrimaryOf(c.ToString()).Name));
-        Assert.Equal(["b", "b", "c", "c", "d", "d", "a", "a"], "AFGMNSTZ".Select(c => four.SecondaryOf(c.ToString()).Name));
+        Assert.Equal("aabbccdd", string.Concat("AFGMNSTZ".Select(c => four.PrimaryOf(c.ToString()).Name[^1])));
+        Assert.Equal("bbccddaa", string.Concat("AFGMNSTZ".Select(c => four.SecondaryOf(c.ToString()).Name[^1])));
+    }
+
+    [Fact]
+    public void A_member_that_is_no_ticker_has_no_part()
+    {
+        var feed = new NodeId("feed", 1);
+        var handover = new Handover();
+        handover.OnView(ViewOf(1) with { Members = [feed] });
+        Assert.False(handover.IsResponsible(feed, "AX"));
+        handover.OnView(ViewOf(2) with { Members = [feed, Nodes[0]] });
+        Assert.True(handover.IsResponsible(Nodes[0], "AX"));
+        Assert.False(handover.IsResponsible(feed, "AX"));
     }
 
     // All have acted by view `confirmed`; since then each has come as far as it happens to be.
@@ -163,7 +175,6 @@ public sealed class TickerTests
             ["\"\",\"Date\",\"stock\",\"value\",\"change\"", "\"1\",2007-01-03,\"AA\",23.95,-0.16", "\"2\",2007-01-03,\"BB\",80.5,1e-2", "", "\"3\",2007-01-04,\"AA\",24,0"]);
         Assert.Equal([("AA", 1), ("BB", 1), ("AA", 2)], quotes.Select(q => (q.Symbol, q.Number)));
         Assert.Equal((23.95m, new DateOnly(2007, 1, 3)), (quotes[0].Value, quotes[0].Date));
-        Assert.Equal(quotes[1], Quote.Read(quotes[1].ToBytes()));
         Assert.Contains("Line 2", Assert.Throws<FormatException>(() => QuoteSource.Read(["header", "1,x,AA,1,1"])).Message);
     }
 
