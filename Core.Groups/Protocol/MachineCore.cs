@@ -278,7 +278,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
     {
-        Groups.OnGroupChanged(group, announcement, operations, oldView, isLive: true);
+        Groups.OnGroupChanged(group, announcement, oldView);
         Context.Ordering!.FloorsWanted[group] = Context.Ordering.Clock;
     }
 
@@ -286,15 +286,25 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnFrozen() => _owed.Clear();
 
-    public void Carry(IReadOnlyList<PlanStep> steps)
+    public void BeginPlan()
     {
         _isCarryingPlan = true;
+        Groups.BeginPlan();
+    }
+
+    public void EndPlan()
+    {
+        _isCarryingPlan = false;
+        Groups.EndPlan();
+    }
+
+    public void Carry(IReadOnlyList<PlanStep> steps)
+    {
         foreach (PlanStep step in steps)
         {
             if (step.Delivered is { } message) OnDelivered(message);
-            else Groups.OnGroupChanged(step.Group!, step.Announcement!, step.Operations, step.OldView, isLive: false);
+            else Groups.OnGroupChanged(step.Group!, step.Announcement!, step.OldView);
         }
-        _isCarryingPlan = false;
     }
 
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Tell(plan, Change.NodesOf);

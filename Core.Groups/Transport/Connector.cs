@@ -37,15 +37,20 @@ internal static class Connector
 
     private static async ValueTask<Socket> ConnectAsync(HostPort target, CancellationToken ct)
     {
+        IPAddress[] addresses = await ResolveAsync(target, ct).ConfigureAwait(false);
         string failure = "the name has no address";
-        bool areAllRefused = true;
-        foreach (IPAddress address in await ResolveAsync(target, ct).ConfigureAwait(false))
+        bool areAllRefused = addresses.Length > 0;
+        foreach (IPAddress address in addresses)
         {
             var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             try
             {
                 await socket.ConnectAsync(new IPEndPoint(address, target.Port), ct).ConfigureAwait(false);
-                return socket;
+                if (!IsJoinedToItself(socket))
+                {
+                    return socket;
+                }
+                throw new SocketException((int)SocketError.ConnectionRefused);
             }
             catch (Exception e)
             {
@@ -72,4 +77,8 @@ internal static class Connector
             throw new ConnectException($"the name '{target.Host}' is not known: {e.Message}");
         }
     }
+
+    // When nobody listens at a port of this machine, and the system happens to choose the same port for the dialling socket, TCP
+    // connects that socket to itself; it would keep the port from the node that is to come back there.
+    private static bool IsJoinedToItself(Socket socket) => Equals(socket.LocalEndPoint, socket.RemoteEndPoint);
 }

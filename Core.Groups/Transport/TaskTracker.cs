@@ -3,7 +3,8 @@
 namespace Core.Groups.Transport;
 
 /// <summary>Thread-safe.</summary>
-internal sealed class TaskTracker
+/// <param name="onDefect">Told what a piece of work threw: each handles what it expects, so this is a defect.</param>
+internal sealed class TaskTracker(Action<Exception> onDefect)
 {
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -27,6 +28,10 @@ internal sealed class TaskTracker
             try
             {
                 await work().ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                onDefect(e);
             }
             finally
             {

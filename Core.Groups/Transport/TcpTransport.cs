@@ -15,7 +15,7 @@ internal sealed class TcpTransport : ITransport
     private readonly TcpTransportOptions _options;
     private readonly TransportLog _log;
     private readonly DialTable _dials = new();
-    private readonly TaskTracker _tasks = new();
+    private readonly TaskTracker _tasks;
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<TcpConnection> _dirty = [];
     private PeerTable? _peers;
@@ -30,6 +30,7 @@ internal sealed class TcpTransport : ITransport
         options.Validate();
         _options = options;
         _log = new TransportLog(logger, options.TimeProvider);
+        _tasks = new TaskTracker(_log.Defect);
     }
 
     private PeerTable Peers => _peers ?? throw new InvalidOperationException("The transport was not started.");

@@ -43,6 +43,9 @@ internal sealed partial class TransportLog(ILogger logger, TimeProvider time)
     [LoggerMessage(Level = LogLevel.Error, Message = "The host failed on an event of the transport.")]
     private static partial void LogHostFailed(ILogger logger, Exception exception);
 
+    [LoggerMessage(Level = LogLevel.Error, Message = "A connection ended by a defect of the transport.")]
+    private static partial void LogDefect(ILogger logger, Exception exception);
+
     public void Listening(NodeId node, string address) => LogListening(logger, node, address);
 
     public void Connected(TcpConnection connection) => LogConnected(logger, connection.Peer.Id, connection.Peer.Address, connection.Number);
@@ -50,6 +53,8 @@ internal sealed partial class TransportLog(ILogger logger, TimeProvider time)
     public void Ended(TcpConnection connection, string reason) => LogEnded(logger, connection.Number, connection.Peer.Id, reason);
 
     public void HostFailed(Exception exception) => LogHostFailed(logger, exception);
+
+    public void Defect(Exception exception) => LogDefect(logger, exception);
 
     public void AcceptFailed(Exception exception)
     {

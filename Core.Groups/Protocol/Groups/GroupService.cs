@@ -12,7 +12,7 @@ namespace Core.Groups.Protocol.Groups;
 internal sealed class GroupService
 {
     private readonly NodeContext _context;
-    private readonly Services _services;
+    private bool _isCarryingPlan;
     private readonly SortedDictionary<GroupId, GroupMember> _groups = [];
     private readonly Directory _directory;
     private readonly StateTransfers _states;
@@ -22,7 +22,6 @@ internal sealed class GroupService
     public GroupService(NodeContext context, Services services)
     {
         _context = context;
-        _services = services;
         _directory = new Directory(context, services, this);
         _states = new StateTransfers(context, services, this);
         _deliveries = new Deliveries(context);
@@ -97,7 +96,7 @@ internal sealed class GroupService
                 continue;
             }
             if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            if (group.IsLeaving && HasCalls(group.Id)) continue;
+            if (group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group))) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving) continue;
             _toAnnounce.Remove(group);
             Announce(group, order);
@@ -155,13 +154,13 @@ internal sealed class GroupService
         _toAnnounce.Add(group);
     }
 
-    /// <param name="isLive">False: in a recovery plan; donors are chosen when the configuration is installed.</param>
-    public void OnGroupChanged(GroupOrder order, Message announcement, GroupOperation[] operations, int[] oldView, bool isLive)
+    /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
+    public void OnGroupChanged(GroupOrder order, Message announcement, int[] oldView)
     {
         ImmutableArray<NodeId> before = [.. oldView.Select(_context.NodeAt)], after = [.. order.View.Select(_context.NodeAt)];
         if (!after.Contains(_context.Self))
         {
-            End(order, after, isLive);
+            End(order, after);
             return;
         }
         ImmutableArray<NodeId> joined = [.. after.Where(n => !before.Contains(n))];
@@ -170,7 +169,7 @@ internal sealed class GroupService
             group = Enter(order, _directory.TakeJoin(order.Name, out bool unwanted), hasState: false);
             if (unwanted) Leave(group, 0);      // the application gave the join up meanwhile
         }
-        else if (isLive && group.OwnFinish is { } finish) _context.Ordering!.Remember(finish);
+        else if (!_isCarryingPlan && group.OwnFinish is { } finish) _context.Ordering!.Remember(finish);
         group.OwnFinish = null;
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
@@ -180,7 +179,7 @@ internal sealed class GroupService
         if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         Show(group, joined, group.View.Left);
-        if (!isLive) return;
+        if (_isCarryingPlan) return;
         _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
         if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
         _states.TryInstall(group);
@@ -192,7 +191,7 @@ internal sealed class GroupService
     {
         if (joined.IsEmpty && left.IsEmpty) return;
         group.Credit.SetMembers(group.View);
-        if (!group.HasState && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
+        if (!group.HasState && !_isCarryingPlan && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
         else _deliveries.View(group.View);
         OnViewChanged(group);
     }
@@ -200,7 +199,7 @@ internal sealed class GroupService
     private View ViewOf(GroupOrder order, ImmutableArray<NodeId> members, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left) =>
         new(order.Id, order.Name, order.Number, order.ViewId, members, joined, left, IsPrimary: true);
 
-    private void End(GroupOrder order, ImmutableArray<NodeId> after, bool isLive)
+    private void End(GroupOrder order, ImmutableArray<NodeId> after)
     {
         if (!_groups.Remove(order.Id, out GroupMember? group)) return;
         _toAnnounce.Remove(group);
@@ -209,7 +208,7 @@ internal sealed class GroupService
         _context.Effects.GroupLeft(group.Id);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         OnEnded(group);
-        if (isLive && after.IsEmpty) _directory.TellGone(group);
+        if (!_isCarryingPlan && after.IsEmpty) _directory.TellGone(group);
         _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
     }
 
@@ -220,7 +219,8 @@ internal sealed class GroupService
     {
         if (!group.HasState)
         {
-            group.Held.Add(new HeldEvent(message, null));
+            if (_isCarryingPlan) Drop(group, message);
+            else group.Held.Add(new HeldEvent(message, null));
             return;
         }
         (int, int) key = (message.Sender, message.Kind.Class());
@@ -315,7 +315,6 @@ internal sealed class GroupService
         group.CutEpoch = 0;
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
         if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
-        if (!group.HasState) DropHeld(group);
         group.Pieces = null;
         if (isNew)
         {
@@ -343,16 +342,28 @@ internal sealed class GroupService
         return told.Exists(t => t.Told.Awaiting.Contains(node));
     }
 
-    /// <summary>A new snapshot covers what was held: views are shown, messages dropped.</summary>
-    private void DropHeld(GroupMember group)
+    /// <summary>
+    /// A plan is carried out: a joiner without state gets a snapshot that is cut at the new configuration and covers what
+    /// was held. Views are shown where they stand, messages dropped.
+    /// </summary>
+    public void BeginPlan()
     {
-        foreach (HeldEvent held in group.Held)
+        _isCarryingPlan = true;
+        foreach (GroupMember group in _groups.Values)
         {
-            if (held.View is not null) _deliveries.View(held.View);
-            else group.Credit.OnDropped(_deliveries.SenderOf(held.Message!), held.Message!.Body.Length + CreditAccount.MessageOverhead);
+            foreach (HeldEvent held in group.Held)
+            {
+                if (held.View is not null) _deliveries.View(held.View);
+                else Drop(group, held.Message!);
+            }
+            group.Held.Clear();
         }
-        group.Held.Clear();
     }
+
+    public void EndPlan() => _isCarryingPlan = false;
+
+    private void Drop(GroupMember group, Message message) =>
+        group.Credit.OnDropped(_context.NodeAt(message.Sender), message.Body.Length + ((message.Flags & MessageFlags.MorePieces) != 0 ? 0 : CreditAccount.MessageOverhead));
 
     private void Lose(GroupMember group)
     {

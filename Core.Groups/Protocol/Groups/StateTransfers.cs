@@ -40,6 +40,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     // ---- donor
 
+    public bool IsDonor(GroupMember group) => _outgoing.Count > 0 && _outgoing.Values.Any(o => o.Group == group);
+
     public void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch)
     {
         var outgoing = new Outgoing(group, epoch, context.Ordering!.CapturePast());

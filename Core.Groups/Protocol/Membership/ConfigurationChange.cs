@@ -32,7 +32,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public Session? Last { get; private set; }
     public ImmutableArray<Session> Attempts { get; private set; } = [];
     /// <summary>Not in a primary configuration.</summary>
-    public bool IsBlocked { get; private set; } = true;
+    public bool IsBlocked => context.IsBlocked;
     /// <summary>Blocked after a change that was not primary, with these members: nothing is gained by another one of them.</summary>
     public ImmutableArray<NodeId> BlockedWith { get; private set; } = [];
     /// <summary>A change began and did not end: another one must follow.</summary>
@@ -61,6 +61,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
         }
+        // While this node works, only its own configuration's members may change it: others ask to be let in.
+        if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
         channels.SealAll();
         Promised = proposal.Id;
         BlockedWith = [];
@@ -194,19 +196,29 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         _stash.Clear();
         for (int sender = 0; sender < ordering.Members; sender++)
         {
-            if (System.Array.Exists(together, t => t.Rank == sender)) continue;      // it finishes its own links
+            bool isOwn = sender == ordering.Self;
+            if (!isOwn && System.Array.Exists(together, t => t.Rank == sender)) continue;      // it finishes its own links
             foreach (Message message in ordering.Logs[sender].Messages)
             {
+                if (isOwn)
+                {
+                    foreach (var (node, rank, status) in together)
+                    {
+                        // What was on a link that was lost is not on its way any more.
+                        if (reachability.IsLinkLost(node) && message.Destination.Members.Contains(rank) && !Holds(status, message)) Forward(attempt, node, message);
+                    }
+                    continue;
+                }
                 var concerned = together.Where(t => message.Destination.Members.Contains(t.Rank)).ToArray();
                 var holder = concerned.FirstOrDefault(t => Holds(t.Status, message));
                 if (holder.Node != context.Self) continue;
-                foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message)))
-                {
-                    Send(node, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
-                }
+                foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message))) Forward(attempt, node, message);
             }
         }
     }
+
+    private void Forward(Attempt attempt, NodeId to, Message message) =>
+        Send(to, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
 
     private static bool Holds(MemberStatus status, Message message) =>
         MemberStatus.At(status.Received, message.Sender) >= message.Sequence || status.Forwarded.Contains((message.Sender, message.Sequence));
@@ -271,13 +283,14 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         List<(GroupOrder, ImmutableArray<NodeId>)> groups = DescribeGroups(plan);
         if (_traceBlocked) Unblock();
         InstallChain(plan);
-        CarryOut(plan);
         if (plan.Proposal.Leavers.Contains(context.Self))
         {
+            // It has left its groups: nothing of the old configuration concerns it any more.
             IsOver = true;
             user.OnLeft();
             return;
         }
+        CarryOut(plan);
         Enter(plan);
         Last = plan.Session;
         Attempts = [];
@@ -289,7 +302,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Current = null;
             context.IsFrozen = false;
             if (IsBlocked) context.Effects.Unblocked();
-            IsBlocked = false;
+            context.IsBlocked = false;
             _stash.Clear();
             reachability.OnInstalled();
         }
@@ -316,9 +329,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void CarryOut(RecoveryPlan plan)
     {
         if (context.Configuration is null) return;
+        user.BeginPlan();
         user.Carry(plan.Regular);
-        TraceConfiguration(new Configuration(plan.Proposal.Id, true, plan.Together, IsPrimary: false));
+        TraceConfiguration(new Configuration(plan.Proposal.Id, true, [.. plan.Together.Where(n => !plan.Proposal.Leavers.Contains(n))], IsPrimary: false));
         user.Carry(plan.Transitional);
+        user.EndPlan();
     }
 
     private void Enter(RecoveryPlan plan)
@@ -346,7 +361,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         BlockedWith = [.. attempt.Proposal.Members.Select(m => m.Id)];
         if (!IsBlocked || !_traceBlocked)
         {
-            IsBlocked = true;
+            context.IsBlocked = true;
             if (context.Configuration is not null && !_traceBlocked)
             {
                 _traceBlocked = true;

@@ -7,6 +7,9 @@ internal interface IMembershipUser
 {
     /// <summary>From now on nothing is sent or delivered until a configuration is installed.</summary>
     void OnFrozen();
+    /// <summary>A plan is carried out from here on: its steps, and the transitional configuration between them.</summary>
+    void BeginPlan();
+    void EndPlan();
     /// <summary>Deliver the steps of a plan, in order.</summary>
     void Carry(IReadOnlyList<PlanStep> steps);
     /// <summary>The groups that others may not know as they are after the plan: those with members without state.</summary>

@@ -69,7 +69,7 @@ internal sealed class MembershipService
     {
         if (_context.RankOf(channel.Id) >= 0)
         {
-            Reachability.Suspect(channel.Id, reason);
+            Reachability.OnLinkLost(channel.Id, reason);
             channel.Rank = -1;
         }
     }
@@ -122,8 +122,7 @@ internal sealed class MembershipService
     private bool Propose(Channel from, Proposal proposal)
     {
         if (Change.OnProposal(proposal)) return Change.Current?.Id == proposal.Id;
-        if (_told is { } told && proposal.Id > Change.Promised) Send(from, told);     // tells it why not
-        else if (_told is not null && proposal.Id < Change.Promised) Send(from, Describe(Reachability.Reach()));
+        Send(from, Describe(Reachability.Reach()));      // tells it why not
         return false;
     }
 
@@ -191,14 +190,15 @@ internal sealed class MembershipService
     {
         if (Change.IsOver) return false;
         ImmutableSortedDictionary<NodeId, string> reach = Reachability.Reach();
+        Presence own = Describe(reach);
+        Gathering.Choice choice = _gathering.Choose(own, reach);
         if (Change.Current is { } attempt)
         {
             _gathering.WaitsNoMore();
-            if (!MustGiveUp(attempt, reach)) return false;
+            if (!MustGiveUp(attempt, reach) && !IsOutdated(attempt, choice)) return false;
             Change.Abandon();
+            return true;
         }
-        Presence own = Describe(reach);
-        Gathering.Choice choice = _gathering.Choose(own, reach);
         if (choice.Representative == _context.Self)
         {
             _gathering.WaitsNoMore();
@@ -228,6 +228,11 @@ internal sealed class MembershipService
         && configuration.Members.All(m => m == _context.Self || Reachability.AreAdjacent(_context.Self, m, reach));
 
     private static bool SameNodes(ImmutableArray<NodeId> a, ImmutableArray<NodeId> b) => a.Length == b.Length && a.All(b.Contains);
+
+    /// <summary>This node's own proposal, to nodes that meanwhile say that they belong elsewhere.</summary>
+    private bool IsOutdated(Attempt attempt, Gathering.Choice choice) =>
+        attempt.Id.Representative == _context.Self && !attempt.IsExchanging
+        && (choice.Representative != _context.Self || attempt.WithoutStatus.Any(m => !choice.Members.Contains(m)));
 
     private bool MustGiveUp(Attempt attempt, ImmutableSortedDictionary<NodeId, string> reach)
     {

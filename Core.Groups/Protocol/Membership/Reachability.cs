@@ -1,5 +1,5 @@
 // Who can be reached: connections, silence, suspicion, and what the peers say of their own reach.
-// Keeps: a member that was suspected stays suspected until a configuration without it (or after it) is installed; a pair
+// Keeps: a member that was suspected stays suspected until a configuration is installed, or this node is blocked; a pair
 // is adjacent only when each says that it reaches the other. Suspicion may be false: the membership protocol makes it true.
 // Follows: protocol.md section 5, Gather.
 using System.Collections.Immutable;
@@ -11,12 +11,15 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
 {
     private readonly SortedDictionary<NodeId, Presence> _presences = [];
     private readonly HashSet<NodeId> _suspects = [];
+    private readonly HashSet<NodeId> _lostLinks = [];
     private readonly SortedDictionary<NodeId, TimeSpan> _contenders = [];
     private TimeSpan _judged;
 
     public bool HasSuspects => _suspects.Count > 0;
     public Presence? Of(NodeId node) => _presences.GetValueOrDefault(node);
     public bool IsSuspected(NodeId node) => _suspects.Contains(node);
+    /// <summary>Frames of the present configuration to or from this member were lost with its link.</summary>
+    public bool IsLinkLost(NodeId node) => _lostLinks.Contains(node);
 
     /// <summary>Nodes that this one reaches, itself included, with their addresses.</summary>
     public ImmutableSortedDictionary<NodeId, string> Reach()
@@ -25,8 +28,10 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
         reach[context.Self] = context.Settings.Address;
         foreach (Channel channel in channels.All)
         {
+            // A blocked node goes on with whom it can reach again.
+            if (context.IsBlocked && channel.Link.IsEstablished && context.Now - channel.LastHeard < context.Settings.Suspect) _suspects.Remove(channel.Id);
             if (_suspects.Contains(channel.Id) || _contenders.ContainsKey(channel.Id) || !_presences.ContainsKey(channel.Id)) continue;
-            if (channel.Link.IsEstablished || context.RankOf(channel.Id) >= 0) reach[channel.Id] = channel.Identity.Address;
+            if (channel.Link.IsEstablished || (!context.IsBlocked && context.RankOf(channel.Id) >= 0)) reach[channel.Id] = channel.Identity.Address;
         }
         return reach.ToImmutable();
     }
@@ -42,7 +47,17 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
     }
 
     /// <summary>A configuration was installed: suspicions of those that are not in it are carried out.</summary>
-    public void OnInstalled() => _suspects.Clear();
+    public void OnInstalled()
+    {
+        _suspects.Clear();
+        _lostLinks.Clear();
+    }
+
+    public void OnLinkLost(NodeId node, string reason)
+    {
+        _lostLinks.Add(node);
+        Suspect(node, reason);
+    }
 
     public void Forget(NodeId node)
     {

@@ -11,7 +11,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     private readonly List<GroupOrder> _withTotals = [];
     private readonly List<GroupOrder> _changing = [];
     private readonly List<Message> _orphans = [];
-    private readonly HashSet<Message> _consumedAnnouncements = [];
+    /// <summary>Announcements that let this node into a group, until their GBCAST takes it in: they may leave the log before.</summary>
+    private readonly Dictionary<Dependency, Message> _invitations = [];
 
     public IReadOnlyDictionary<GroupId, GroupOrder> Groups => _groups;
     public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
@@ -30,7 +31,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     {
         var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, otherPlan);
         foreach (GroupOrder group in _groups.Values) fork.Add(group.Fork());
-        fork._consumedAnnouncements.UnionWith(_consumedAnnouncements);
+        foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
         return fork;
     }
 
@@ -48,6 +49,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         if (message.Kind == MessageKind.Announcement && !to.Via.Contains(self))
         {
             MarkDone(message);       // a joiner only needs to know it
+            _invitations[new Dependency(message.Sender, message.Sequence)] = message;
             AdoptOrphans(to.Group);
             return;
         }
@@ -249,9 +251,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
-            if (told.Announcement.Sender >= logs.Length || logs[told.Announcement.Sender].Find(told.Announcement.Sequence) is not { } announcement) continue;
+            if (!_invitations.Remove(told.Announcement, out Message? announcement)) continue;
             GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
-            if (!Array.Exists(operations, o => o.IsJoin && o.Rank == self) || !_consumedAnnouncements.Add(announcement)) continue;
             var group = new GroupOrder(id, told.GroupName, told.View, told.Number, told.ViewId)
             {
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,

@@ -93,9 +93,13 @@ internal static class PrimaryRule
         return new PrimaryDecision(true, lineage, newest, pending.Length > 0, "");
     }
 
-    /// <summary>A member of the attempt that never recorded it says so: then nobody can have installed it.</summary>
+    /// <summary>
+    /// A member of the attempt that never recorded it says so: then nobody can have installed it. So does a member that has
+    /// gone on in another lineage, where an attempt that might have formed would have been completed first.
+    /// </summary>
     private static bool HasFailed(Session attempt, IReadOnlyList<Voter> voters) =>
-        voters.Any(v => attempt.Contains(v.Id) && !v.Attempts.Contains(attempt) && !(v.Last is { } last && last.Number >= attempt.Number));
+        voters.Any(v => attempt.Contains(v.Id) && !v.Attempts.Contains(attempt)
+            && !(v.Last is { } last && last.Lineage == attempt.Lineage && last.Number >= attempt.Number));
 
     private static bool HasMajority(Session session, IReadOnlyList<Voter> voters)
     {

@@ -56,12 +56,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     private void Wait(in Cast cast)
     {
         PastEntry[]? past = cast.Kind.IsCausal() && context.Ordering is { } ordering ? ordering.CapturePast() : null;
-        long number = 0;
-        if (cast.To is null)
-        {
-            number = ++_calls;
-            context.Trace(TraceKind.Call, line => line with { Call = number });
-        }
+        long number = ++_calls;
+        context.Trace(TraceKind.Call, line => line with { Call = number });
         _waiting.AddLast(new Waiting(cast, past, number));
         if (cast.To is null) _waitingIn[cast.Group] = _waitingIn.GetValueOrDefault(cast.Group) + 1;
     }

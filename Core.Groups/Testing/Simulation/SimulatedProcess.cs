@@ -117,13 +117,14 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
         TimeSpan now = LocalNow;
         try
         {
-            if (Machine.NextDeadline <= now) TickLate(now);
+            if (Machine.NextDeadline <= now) Machine.Tick(now);
             for (int batch = random.Between(1, 16); batch > 0 && end is null && inputs.TryDequeue(out Input input); batch--)
             {
                 if (input.Call is { } call) call(now);
                 else Machine.FrameReceived(now, input.Connection, input.Frame);
             }
             Machine.EndTurn(now);
+            lateTicks = Machine.NextDeadline <= now ? lateTicks + 1 : 0;
         }
         catch (Exception exception)
         {
@@ -135,16 +136,10 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
             node.ProcessEnded(how);
             return;
         }
-        if (inputs.Count > 0) ArmTurn();
-        ArmTick();
-    }
-
-    private void TickLate(TimeSpan now)
-    {
-        Machine.Tick(now);
-        lateTicks = Machine.NextDeadline <= now ? lateTicks + 1 : 0;
         if (lateTicks > MaximumLateTicks)
             cluster.Violate($"{Id}: the deadline {Machine.NextDeadline} stays in the past at {now}, however often Tick is called.");
+        if (inputs.Count > 0) ArmTurn();
+        ArmTick();
     }
 
     void INetworkEndpoint.Connected(int connection, PeerIdentity peer)

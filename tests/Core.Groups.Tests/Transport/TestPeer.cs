@@ -24,7 +24,10 @@ internal sealed class TestPeer : ITransportEvents, ILogger, IAsyncDisposable
     public Channel<(string Address, bool Refused, string Reason)> FailedDials { get; } = Channel.CreateUnbounded<(string, bool, string)>();
     public Channel<(string Address, HandshakeError Error, string Reason)> Refusals { get; } = Channel.CreateUnbounded<(string, HandshakeError, string)>();
     public Channel<(int Connection, ReadOnlyMemory<byte> Frame)> Frames { get; } = Channel.CreateUnbounded<(int, ReadOnlyMemory<byte>)>();
+    /// <summary>All lines of the log.</summary>
     public ConcurrentQueue<string> Log { get; } = [];
+    /// <summary>The same, to be awaited.</summary>
+    public Channel<string> Lines { get; } = Channel.CreateUnbounded<string>();
     /// <summary>How often all frames of a read had been given.</summary>
     public int Flushes => Volatile.Read(ref _flushes);
     /// <summary>Called for each frame, before it is recorded.</summary>
@@ -99,8 +102,12 @@ internal sealed class TestPeer : ITransportEvents, ILogger, IAsyncDisposable
 
     bool ILogger.IsEnabled(LogLevel logLevel) => true;
 
-    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-        Log.Enqueue($"{logLevel}: {formatter(state, exception)}");
+    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        string line = $"{logLevel}: {formatter(state, exception)}";
+        Log.Enqueue(line);
+        Lines.Writer.TryWrite(line);
+    }
 
     public ValueTask DisposeAsync() => Transport.DisposeAsync();
 }
