@@ -19,6 +19,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
     private readonly EntryPoints _entries;
     private readonly Dispatcher _dispatcher;
     private long _unreportedBytes;
+    private int _withoutState = NodeInput.AnyGeneration;
 
     public GroupMailHandler(NodeHost host, GroupMembership membership, ProcessGroup group, GroupOptions options, EntryPoints entries)
     {
@@ -38,6 +39,12 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     public ValueTask HandleAsync(in Mail mail, int generation)
     {
+        if (generation == _withoutState && mail.Kind != MailKind.End)
+        {
+            PassOver(mail, generation);
+            return default;
+        }
+
         switch (mail.Kind)
         {
             case MailKind.Message:
@@ -89,6 +96,19 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         Kind = InputKind.Reply, Token = token, Body = body, Flag = isError, Generation = generation,
     });
 
+    // The state could not be loaded, and the node leaves again: what still comes must not meet a state that is not there.
+    private void PassOver(in Mail mail, int generation)
+    {
+        if (mail.Kind == MailKind.SaveState)
+        {
+            Post(new NodeInput { Kind = InputKind.StateSaved, Token = mail.Token, Generation = generation });
+        }
+        else if (mail.Kind == MailKind.Message && mail.Delivery.ReplyToken != 0)
+        {
+            Reply(mail.Delivery.ReplyToken, "this member could not load the group's state"u8.ToArray(), isError: true, generation);
+        }
+    }
+
     private async ValueTask OnViewAsync(View view)
     {
         if (_options.OnView is { } onView)
@@ -120,6 +140,11 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
     private async ValueTask LoadAsync(ReadOnlyMemory<byte>? state, int generation)
     {
         Exception? error = await GuardAsync("Load", () => LoadAsync(state)).ConfigureAwait(false);
+        if (error is not null)
+        {
+            _withoutState = generation;
+        }
+
         Post(new NodeInput { Kind = InputKind.StateLoaded, Group = _membership.Id, Flag = error is null, Generation = generation });
         if (_host.Calls.Take(_membership.JoinCall, generation) is not { } join)
         {

@@ -69,7 +69,6 @@ internal sealed class GroupMembership
     public async ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> packed, CancellationToken ct)
     {
         _host.Check(order, packed);
-        _host.RequireTracing();
         CallResult result = await CallAsync((present, call) => Multicast(present, order, packed, call), Timeout.InfiniteTimeSpan, ct).ConfigureAwait(false);
         return result.Message;
     }

@@ -2,7 +2,6 @@
 // Keeps: trace lines reach the operating system before any frame leaves and before the application sees anything
 // (trace contract); nothing here calls back into the machine.
 using System.Collections.Immutable;
-using System.Globalization;
 using Core.Groups.Protocol;
 using Core.Groups.Tracing;
 using Core.Groups.Transport;
@@ -19,7 +18,6 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     private readonly List<(Configuration Configuration, ImmutableArray<NodeInfo> Members)> _configurations = [];
     private readonly List<TraceEvent> _traced = [];
     private bool _traceWaits;
-    private MessageId _lastSent;
 
     /// <summary>Why this incarnation is over; null while it lives.</summary>
     public string? Exclusion { get; private set; }
@@ -108,15 +106,6 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         {
             _traced.Add(line);
         }
-
-        if (line.Kind == TraceKind.Send && TryParse(line.Message, line.Node, out MessageId id))
-        {
-            _lastSent = id;
-            if (line.Call != 0 && host.Calls.Find(line.Call) is { } call)
-            {
-                call.Message = id;
-            }
-        }
     }
 
     public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) =>
@@ -158,6 +147,14 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         }
     }
 
+    public void Sent(long call, MessageId message)
+    {
+        if (host.Calls.Take(call) is { } pending)
+        {
+            _ended.Add((pending, new CallResult(Outcome.Done, [], [], message)));
+        }
+    }
+
     public void Completed(long call, Outcome outcome) => RequestCompleted(call, outcome, [], []);
 
     public void Joined(long call, GroupId group, string name)
@@ -177,15 +174,11 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         }
 
         host.Calls.Take(call);
-        if (pending.IsJoin && _joining.Remove(call, out GroupMembership? refused))
+        bool isRefused = pending.IsJoin && outcome is not (Outcome.Excluded or Outcome.Stopped); // those end all groups alike
+        if (isRefused && _joining.Remove(call, out GroupMembership? refused))
         {
             incarnations.Forget(refused);
             refused.Finish();
-        }
-
-        if (pending.Message == default)
-        {
-            pending.Message = _lastSent;
         }
 
         _ended.Add((pending, new CallResult(outcome, replies, failed)));
@@ -201,16 +194,5 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         {
             _touched.Add(member.Mailbox);
         }
-    }
-
-    // The boundary tells a message's id in the trace alone: name.incarnation/epoch/sequence.
-    private static bool TryParse(string? text, NodeId sender, out MessageId id)
-    {
-        string[] parts = (text ?? "").Split('/');
-        bool read = long.TryParse(parts[^1], NumberStyles.None, CultureInfo.InvariantCulture, out long sequence);
-        long epoch = 0;
-        read &= parts.Length >= 3 && long.TryParse(parts[^2], NumberStyles.None, CultureInfo.InvariantCulture, out epoch);
-        id = new MessageId(sender, epoch, sequence);
-        return read;
     }
 }

@@ -134,6 +134,11 @@ internal sealed class NodeHost : ITurn<NodeInput>
         {
             await call.Task.WaitAsync(ct).ConfigureAwait(false);
         }
+        catch (StateTransferException)
+        {
+            await membership.Over.WaitAsync(ct).ConfigureAwait(false); // undone: it can be tried again
+            throw;
+        }
         catch (OperationCanceledException) when (ct.IsCancellationRequested)
         {
             Calls.Take(call.Number);

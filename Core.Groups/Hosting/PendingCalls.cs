@@ -5,7 +5,7 @@ using Core.Groups.Protocol;
 
 namespace Core.Groups.Hosting;
 
-/// <summary>How a call ended.</summary>
+/// <summary>How a call ended; a multicast with the id of its message.</summary>
 internal readonly record struct CallResult(
     Outcome Outcome, IReadOnlyList<ReplyItem> Replies, IReadOnlyList<NodeId> Failed, MessageId Message = default)
 {
@@ -45,15 +45,13 @@ internal sealed class PendingCall(long number, int generation, string group)
     public string Group { get; } = group;
     /// <summary>A join, which ends when the application has loaded the state.</summary>
     public bool IsJoin { get; init; }
-    /// <summary>The id under which the machine numbered the message, once it is known.</summary>
-    public MessageId Message { get; set; }
 
     /// <summary>Ends the call; an outcome other than Done becomes the error that the caller can act on.</summary>
     public void End(in CallResult result)
     {
         if (result.Outcome == Outcome.Done)
         {
-            TrySetResult(result with { Message = Message });
+            TrySetResult(result);
         }
         else if (result.Outcome == Outcome.Cancelled)
         {

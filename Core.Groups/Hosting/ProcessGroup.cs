@@ -95,10 +95,9 @@ public sealed class ProcessGroup : IAsyncDisposable
         _membership.SendAsync(order, Envelope.Pack(body.Span), ct);
 
     /// <summary>
-    /// As <see cref="SendAsync"/>, but completes when the message was numbered and handed to the links, and gives its id as
-    /// the trace has it. Needs tracing (<see cref="GroupNodeOptions.TracePath"/> or <see cref="GroupNodeOptions.Traced"/>).
+    /// As <see cref="SendAsync"/>, but completes when the message was numbered and handed to the links, and gives its id: the
+    /// one that the members and the trace see. Waits while the node is blocked, and while something stands before the message.
     /// </summary>
-    /// <exception cref="InvalidOperationException">Tracing is off.</exception>
     public ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
         _membership.SendTracedAsync(order, Envelope.Pack(body.Span), ct);
 
