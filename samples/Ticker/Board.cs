@@ -33,7 +33,7 @@ internal sealed class Board(Scene scene)
 
     /// <summary>The same in one line.</summary>
     public static string Summary(IEnumerable<Actor> actors) => string.Join("  ", actors.Select(a =>
-        string.Create(CultureInfo.InvariantCulture, $"{a.Name} {a.Quotes} ({a.Rate:F0}/s{(a.Primary.IsEmpty ? "" : $", {string.Join('+', a.Primary)}")})")));
+        string.Create(CultureInfo.InvariantCulture, $"{a.Name} {a.State} {a.Quotes} ({a.Rate:F0}/s{(a.Primary.IsEmpty ? "" : $", {string.Join('+', a.Primary)}")})")));
 
     private async Task ShowLiveAsync(Task run)
     {

@@ -134,10 +134,15 @@ internal sealed class Scene
         long view = (long)line["view"]!;
         if (view != actor.View)
             _happened.Add($"{Now.TotalSeconds,6:F1} s  {actor.Name} sees view {view}: {string.Join(", ", members)}");
+        string state = (bool)line["blocked"]! ? "blocked" : (bool)line["handover"]! ? "hands over" : "works";
         _actors[actor.Name] = Counted(actor, (long)line["published"]!) with
         {
-            HasJoined = true, View = view, Members = members, Primary = Names(line["primary"]), Secondary = Names(line["secondary"]),
-            State = (bool)line["blocked"]! ? "blocked" : (bool)line["handover"]! ? "hands over" : "works",
+            HasJoined = true,
+            State = state,
+            View = view,
+            Members = members,
+            Primary = Names(line["primary"]),
+            Secondary = Names(line["secondary"]),
         };
     }
 

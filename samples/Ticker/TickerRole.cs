@@ -57,7 +57,7 @@ internal sealed class TickerRole
             ["members"] = Names(present.Members.Select(m => m.Name)),
             ["primary"] = Names(_symbols.Where(s => present.PrimaryOf(s) == _node.Id)),
             ["secondary"] = Names(_symbols.Where(s => present.SecondaryOf(s) == _node.Id)),
-            ["published"] = _publisher.Published,
+            ["published"] = _publisher.Count,
             ["handover"] = _member.IsHandingOver,
             ["blocked"] = _node.IsBlocked,
         });
