@@ -1,9 +1,7 @@
 // This node's membership of a group: what the application holds in its hand.
 // Keeps: everything that handlers see comes in the group's delivery order; the object outlives a forced re-join.
 // Follows: the process group interface of Isis (RFC 992; "Exploiting virtual synchrony", section 4).
-using System.Buffers;
 using Core.Groups.Hosting;
-using Core.Groups.Protocol;
 
 namespace Core.Groups;
 
