@@ -312,7 +312,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
         Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this);
 
-    public void OnInstalled(Configuration previous, IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told)
+    public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
         _owed.Clear();
         Services.Clear();
@@ -365,6 +365,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnExcluded(string reason)
     {
+        if (Membership.IsLeaving)
+        {
+            HasLeft = true;      // it is out, as it wanted
+            return;
+        }
         EndAll(Outcome.Excluded);
         Context.Effects.Excluded(reason);
     }

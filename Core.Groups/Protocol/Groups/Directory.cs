@@ -117,6 +117,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     public TimeSpan Deadline()
     {
         TimeSpan deadline = TimeSpan.MaxValue;
+        if (!context.IsWorking) return deadline;
         foreach (Join join in _joins.Values)
         {
             if (join.RetryAt is { } at && at < deadline) deadline = at;

@@ -267,9 +267,14 @@ internal sealed class GroupService
     }
 
     /// <summary>A configuration was installed: every group goes on with those that are in it.</summary>
-    public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told)
+    public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
         _states.OnInstalled();
+        if (told is null)
+        {
+            foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, null);
+            return;
+        }
         Dictionary<GroupId, List<(NodeId From, GroupTold Told)>> byGroup = [];
         foreach ((NodeId from, ImmutableArray<GroupTold> list) in told)
         {
@@ -279,24 +284,27 @@ internal sealed class GroupService
                 entries.Add((from, group));
             }
         }
-        foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order.Id, order.Name, view, order.Number, order.ViewId, byGroup);
+        foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, byGroup);
         foreach (var (id, entries) in byGroup.OrderBy(e => e.Key))
         {
             GroupTold first = entries[0].Told;
-            if (!_groups.ContainsKey(id) && first.View.Contains(_context.Self)) Continue(id, first.Name, first.View, first.Number, first.ViewId, byGroup);
+            if (!_groups.ContainsKey(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
         if (!_context.IsFrozen) _directory.OnInstalled();
     }
 
-    private void Continue(GroupId id, string name, ImmutableArray<NodeId> oldView, long number, string viewId, Dictionary<GroupId, List<(NodeId From, GroupTold Told)>> told)
+    /// <param name="before">The group before, of which only the name, the number and the id of the view count.</param>
+    /// <param name="told">Null: what this node knows itself.</param>
+    private void Continue(GroupOrder before, ImmutableArray<NodeId> oldView, Dictionary<GroupId, List<(NodeId From, GroupTold Told)>>? told)
     {
+        GroupId id = before.Id;
         ImmutableArray<NodeId> view = [.. oldView.Where(n => _context.RankOf(n) >= 0)];
         ImmutableArray<NodeId> left = [.. oldView.Where(n => !view.Contains(n))];
-        SortedSet<NodeId> stateless = [.. view.Where(n => IsStateless(n, told.GetValueOrDefault(id)))];
-        var order = new GroupOrder(id, name, [.. view.Select(_context.RankOf)], left.IsEmpty ? number : number + 1,
-            left.IsEmpty ? viewId : $"{id.High:x16}:{_context.Configuration!.Id}:0");
+        SortedSet<NodeId> stateless = [.. view.Where(n => told is null ? KnowsNoState(n, Find(id)) : IsStateless(n, told.GetValueOrDefault(id)))];
+        var order = new GroupOrder(id, before.Name, [.. view.Select(_context.RankOf)], left.IsEmpty ? before.Number : before.Number + 1,
+            left.IsEmpty ? before.ViewId : $"{id.High:x16}:{_context.Configuration!.Id}:0");
         GroupMember? group = Find(id);
-        if (stateless.Count == view.Length)
+        if (stateless.Count == view.Length && told is not null)
         {
             if (group is not null) Lose(group);      // everybody with the state is gone, and so is the group
             return;
@@ -305,10 +313,10 @@ internal sealed class GroupService
         bool isNew = group is null;
         if (group is null)
         {
-            group = Enter(order, _directory.TakeJoin(name, out bool unwanted), hasState: false);
+            group = Enter(order, _directory.TakeJoin(before.Name, out bool unwanted), hasState: false);
             if (unwanted) Leave(group, 0);
         }
-        group.JoinedHere = false;
+        group.JoinedHere = told is null && group.JoinedHere;
         group.IsAnnounced = false;
         group.OwnFinish = null;
         group.Awaiting = stateless.Count == 0 ? null : stateless;
@@ -319,7 +327,7 @@ internal sealed class GroupService
         if (isNew)
         {
             // It joined by the others' plan, and learns of it only now.
-            group.View = new View(id, name, number, viewId, oldView, told[id][0].Told.Joined, [], IsPrimary: true);
+            group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, told![id][0].Told.Joined, [], IsPrimary: true);
             Show(group, group.View.Joined, []);
         }
         if (!left.IsEmpty)
@@ -331,6 +339,9 @@ internal sealed class GroupService
         if (view.First(n => !stateless.Contains(n)) == _context.Self) _states.Begin(group, [.. stateless], 0);
         else _states.TryInstall(group);
     }
+
+    private bool KnowsNoState(NodeId node, GroupMember? group) =>
+        group is not null && (node == _context.Self ? !group.HasState : group.Awaiting?.Contains(node) == true);
 
     private static bool IsStateless(NodeId node, List<(NodeId From, GroupTold Told)>? told)
     {

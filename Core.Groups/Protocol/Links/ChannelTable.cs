@@ -192,7 +192,11 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
 
     public void Data(Channel channel, Message message)
     {
-        if (channel.HasOpenFrame && (channel.OpenKind != FrameKind.Data || channel.OpenLength + message.Body.Length > Channel.FrameLimit)) Seal(channel);
+        if (channel.HasOpenFrame && (channel.OpenKind != FrameKind.Data || channel.OpenLength + message.Body.Length > Channel.FrameLimit))
+        {
+            // The message has its timestamp already and is not in this frame: the frame must not promise that it has passed.
+            Seal(channel, message.Timestamp > 0 ? message.Timestamp - 1 : long.MaxValue);
+        }
         channel.Open(FrameKind.Data);
         channel.Write(message);
     }
@@ -257,14 +261,14 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
             || (channel.IsUrgent && ordering.Clock != told.Clock);
     }
 
-    private void Seal(Channel channel)
+    private void Seal(Channel channel, long clockLimit = long.MaxValue)
     {
         _header.Reset();
         FrameKind kind = channel.OpenKind;
         long sequence = channel.Link.NextSequence();
         _header.Byte((byte)kind);
         _header.Varint(sequence);
-        WriteTail(channel, kind);
+        WriteTail(channel, kind, clockLimit);
         (byte[] buffer, int start, int length) = channel.Seal(_header.Written);
         channel.Link.Keep(sequence, buffer, start, length);
         if (channel.Link.IsEstablished) Transmit(channel, buffer.AsSpan(start, length));
@@ -275,11 +279,11 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         bool inConfiguration = channel.Rank >= 0 && context.Ordering is not null;
         _header.Reset();
         _header.Byte((byte)(inConfiguration ? FrameKind.Status : FrameKind.Heartbeat));
-        WriteTail(channel, inConfiguration ? FrameKind.Status : FrameKind.Heartbeat);
+        WriteTail(channel, inConfiguration ? FrameKind.Status : FrameKind.Heartbeat, long.MaxValue);
         Transmit(channel, _header.Written);
     }
 
-    private void WriteTail(Channel channel, FrameKind kind)
+    private void WriteTail(Channel channel, FrameKind kind, long clockLimit)
     {
         _header.Varint(channel.Link.Received);
         channel.ToldReceived = channel.Link.Received;
@@ -287,7 +291,7 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         channel.BytesSinceTold = 0;
         if (kind is FrameKind.Control or FrameKind.ControlPart or FrameKind.Heartbeat) return;
         OrderingLayer ordering = context.Ordering!;
-        var told = new FrameHeader(context.ConfigurationBytes, ordering.Clock, ordering.Logs[channel.Rank].Received, ordering.DeliveredOf(channel.Rank),
+        var told = new FrameHeader(context.ConfigurationBytes, Math.Min(ordering.Clock, clockLimit), ordering.Logs[channel.Rank].Received, ordering.DeliveredOf(channel.Rank),
             ordering.StableOf(ordering.Self), ordering.SettledOf(ordering.Self), channel.Asks);
         _header.Blob(told.Configuration.Span);
         _header.Varint(told.Clock);

@@ -95,11 +95,14 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private TimeSpan Deadline(Proposal proposal) =>
         context.Now + (context.Settings.AttemptTimeout * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
 
+    /// <summary>The attempt that is to be completed or gone on from; nothing for one that left this node out.</summary>
+    private ConfigurationId? Recorded => _kept is { } kept && !kept.Proposal.Leavers.Contains(context.Self) ? kept.Proposal.Id : null;
+
     private MemberStatus DescribeSelf()
     {
         if (context.Ordering is not { } ordering)
         {
-            return new MemberStatus { Last = Last, Attempts = Attempts, Recorded = _kept?.Proposal.Id };
+            return new MemberStatus { Last = Last, Attempts = Attempts, Recorded = Recorded };
         }
         int n = ordering.Members;
         var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
@@ -116,7 +119,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             Installed = context.Configuration!.Id, Received = received, Forwarded = forwarded.ToImmutable(), Floors = Array(ordering.FloorOf),
             ReceivedBy = Array(ordering.ReceivedBy), Stable = Array(ordering.StableOf), Clock = ordering.Clock, Last = Last, Attempts = Attempts,
-            Recorded = _kept?.Proposal.Id,
+            Recorded = Recorded,
         };
 
         long[] Array(Func<int, long> value) => [.. Enumerable.Range(0, n).Select(value)];
@@ -138,7 +141,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         GoOnFromAttempt(attempt, decision);
         MemberStatus self = attempt.Statuses[context.Self];
-        if (self.Installed is not null && self.Installed != decision.Base?.Number)
+        if (self.Installed != decision.Base?.Number && (self.Installed is not null || HoldsPending(attempt)))
         {
             Exclude($"the primary goes on from {decision.Base}, without this incarnation");
             return;
@@ -180,20 +183,26 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
     }
 
-    private PrimaryDecision Decide(Attempt attempt) => PrimaryRule.Decide(
-        [.. attempt.Proposal.Members.Select(m => attempt.Statuses[m.Id] is { } s
-            ? new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id), s.Last, s.Attempts, s.Installed) : null!)],
-        attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage);
+    private static PrimaryDecision Decide(Attempt attempt) =>
+        PrimaryRule.Decide(Voters(attempt), attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage);
+
+    private static Voter[] Voters(Attempt attempt) =>
+        [.. attempt.Proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id),
+            attempt.Statuses[m.Id].Last, attempt.Statuses[m.Id].Attempts))];
+
+    /// <summary>
+    /// This node recorded an attempt that others may have completed, and what is decided here goes on from another session:
+    /// its vote is given, so it can only come back as a new incarnation.
+    /// </summary>
+    private bool HoldsPending(Attempt attempt) => Attempts.Any(a => PrimaryRule.IsPending(a, Voters(attempt)));
 
     private void ShareMessages(Attempt attempt, OrderingLayer ordering)
     {
         (NodeId Node, int Rank, MemberStatus Status)[] together =
             [.. attempt.Together.Select(n => (n, context.RankOf(n), attempt.Statuses[n])).OrderBy(t => t.Item2)];
-        foreach (Held held in _stash.ToArray())
-        {
-            if (attempt.Together.Contains(held.From.Id)) TakeHeld(held);
-        }
-        _stash.Clear();
+        // What others sent is kept: if this attempt fails, they may go along in the next.
+        foreach (Held held in _stash.FindAll(h => attempt.Together.Contains(h.From.Id))) TakeHeld(held);
+        _stash.RemoveAll(h => attempt.Together.Contains(h.From.Id));
         for (int sender = 0; sender < ordering.Members; sender++)
         {
             bool isOwn = sender == ordering.Self;
@@ -253,10 +262,10 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Proposal = attempt.Proposal, Decision = attempt.Decision!, Together = attempt.Together, Chain = attempt.Chain,
             Clock = attempt.Statuses.Values.Max(s => s.Clock),
         };
-        if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups);
+        if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => Continued(g, chain)));
         else if (context.Ordering is { } ordering)
         {
-            var oracle = new CollectiveOracle(ordering, attempt.Id, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
+            var oracle = new CollectiveOracle(ordering, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
@@ -279,7 +288,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private void Install(RecoveryPlan plan, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told, bool isLate)
     {
-        Configuration? previous = context.Configuration;
         List<(GroupOrder, ImmutableArray<NodeId>)> groups = DescribeGroups(plan);
         if (_traceBlocked) Unblock();
         InstallChain(plan);
@@ -308,21 +316,34 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         TraceConfiguration(context.Configuration!);
         context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(plan));
-        user.OnInstalled(previous ?? context.Configuration!, groups, told);
+        user.OnInstalled(groups, told);
         if (isLate) return;
         Held[] early = [.. _future.Where(h => IsOf(h, plan.Proposal.Id))];
         _future.Clear();
         foreach (Held held in early) user.OnHeld(held.From, held.Header, held.Records, silently: false);
     }
 
+    /// <summary>Installs the attempts that are gone on from, the oldest first: others may have installed them and shown their views.</summary>
     private void InstallChain(RecoveryPlan plan)
     {
-        if (plan.Chain is not { } chain) return;
-        InstallChain(chain);
-        CarryOut(chain);
-        Enter(chain);
-        TraceConfiguration(context.Configuration!);
-        context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(chain));
+        var chain = new Stack<(RecoveryPlan Plan, List<(GroupOrder, ImmutableArray<NodeId>)> Groups)>();
+        for (RecoveryPlan? link = plan.Chain; link is not null; link = link.Chain) chain.Push((link, DescribeGroups(link)));
+        foreach ((RecoveryPlan link, var groups) in chain)
+        {
+            CarryOut(link);
+            Enter(link);
+            TraceConfiguration(context.Configuration!);
+            context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(link));
+            user.OnInstalled(groups, null);
+        }
+    }
+
+    /// <summary>A group as it is in a configuration that follows a plan, still by the ranks before it.</summary>
+    private GroupOrder Continued(GroupOrder group, RecoveryPlan plan)
+    {
+        ImmutableArray<NodeId> members = [.. PeersOf(plan).Select(m => m.Id)];
+        int[] view = [.. group.View.Where(rank => members.Contains(context.NodeAt(rank)))];
+        return GroupOrder.After(group, view, plan.Proposal.Id);
     }
 
     /// <summary>Delivers the rest of the old regular configuration, then the transitional configuration with the rest of all.</summary>

@@ -16,8 +16,8 @@ internal interface IMembershipUser
     ImmutableArray<GroupTold> Tell(RecoveryPlan plan);
     /// <summary>A new configuration begins: its ordering is to be made.</summary>
     void OnEntering(ConfigurationId id, int rank, int members, long clock);
-    /// <summary>A configuration is installed; the ordering is new and empty. <paramref name="groups"/>: the groups as the plan left them, by the old ranks.</summary>
-    void OnInstalled(Configuration previous, IReadOnlyList<(Ordering.GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told);
+    /// <summary>A configuration is installed; the ordering is new and empty. <paramref name="groups"/>: the groups as the plan left them, by the old ranks. Without <paramref name="told"/>: passed through, on the way to another one.</summary>
+    void OnInstalled(IReadOnlyList<(Ordering.GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told);
     /// <summary>Messages of members that go along, held until the configuration was known.</summary>
     void OnHeld(Links.Channel from, Links.FrameHeader header, ReadOnlyMemory<byte> records, bool silently);
     /// <summary>A message that another member forwarded in the recovery.</summary>

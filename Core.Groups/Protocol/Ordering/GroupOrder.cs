@@ -70,6 +70,13 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         Own = null;
     }
 
+    /// <summary>The group in a new configuration: those of its members that are in it, by ranks that the caller knows.</summary>
+    public static GroupOrder After(GroupOrder group, int[] view, ConfigurationId configuration)
+    {
+        bool isSame = view.Length == group.View.Length;
+        return new GroupOrder(group.Id, group.Name, view, isSame ? group.Number : group.Number + 1, isSame ? group.ViewId : $"{group.Id.High:x16}:{configuration}:0");
+    }
+
     /// <summary>A copy for a recovery plan, without what the plan learns again from the messages that are not delivered.</summary>
     public GroupOrder Fork() => new(Id, Name, View, Number, ViewId)
     {

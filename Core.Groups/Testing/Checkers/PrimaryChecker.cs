@@ -21,12 +21,21 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
         for (int i = 1; i < primaries.Count; i++)
         {
             Period earlier = primaries[i - 1], later = primaries[i];
+            if (!graph.Precedes(earlier, later) && !graph.Precedes(later, earlier) && ProvesDead(earlier, later))
+                continue;
             if (!graph.Precedes(earlier, later))
                 yield return this.Found($"Two primaries could be active at once: no one went from {earlier} to {later} or back.", earlier.Line, later.Line);
             else if (!Continues(earlier, later))
                 yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);
         }
     }
+
+    /// <summary>
+    /// After a total loss without stable storage strangers begin a new lineage. With an electorate it holds a name of every
+    /// earlier primary under another incarnation: the two cannot both be active.
+    /// </summary>
+    private bool ProvesDead(Period one, Period other) => !options.Electorate.IsEmpty
+        && one.Members.Any(member => options.Electorate.Contains(member.Name) && other.Members.Any(m => m.Name == member.Name && m.Incarnation != member.Incarnation));
 
     private int MinimumWeight =>
         options.MinimumPrimaryWeight > 0 ? options.MinimumPrimaryWeight : options.Electorate.Sum(options.WeightOf) / 2 + 1;
