@@ -21,6 +21,7 @@ internal static class Errors
         NameTakenException => "name-taken",
         NotSupportedException => "not-supported",
         ArgumentException => "bad-field",
+        InvalidOperationException => "not-possible", // what the library refuses, with the reason
         _ => "internal-error",
     };
 

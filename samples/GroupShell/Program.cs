@@ -1,6 +1,7 @@
 // GroupShell: one node of a cluster, driven by a person at a terminal or by a program that speaks JSON lines.
 // Exit codes: 0 stopped, 1 failed, 2 wrong options, 3 the name is taken by a live node, 137 the command `crash`.
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Net.Sockets;
 using Core.Groups;
 
@@ -16,8 +17,13 @@ internal static class Program
         var options = new ShellOptions();
         options.Command.SetAction((given, terminate) => RunAsync(options, given, terminate));
         ParseResult parsed = options.Command.Parse(args);
-        int result = await parsed.InvokeAsync();
-        return parsed.Errors.Count > 0 ? ExitCode.WrongOptions : result;
+        if (parsed.Errors.Count == 0)
+            return await parsed.InvokeAsync();
+
+        // Not on standard output, where programs expect nothing but JSON.
+        foreach (ParseError error in parsed.Errors)
+            Console.Error.WriteLine(error.Message);
+        return ExitCode.WrongOptions;
     }
 
     private static async Task<int> RunAsync(ShellOptions options, ParseResult given, CancellationToken terminate)
@@ -47,11 +53,11 @@ internal static class Program
             nodeOptions.Traced = feed.OnTraced;
             node = await GroupNode.StartAsync(nodeOptions, terminate);
         }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException or GroupException or SocketException or IOException)
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or NotSupportedException or GroupException or SocketException or IOException)
         {
             Console.Error.WriteLine(e.Message);
             answers.Fatal(e);
-            return e is NotSupportedException ? ExitCode.WrongOptions : ExitCode.Of(e);
+            return e is NotSupportedException or InvalidOperationException ? ExitCode.WrongOptions : ExitCode.Of(e);
         }
 
         answers.Ready(node.Name, node.ListenAddress);
