@@ -220,8 +220,13 @@ internal sealed class MembershipService
         if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
         if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
         if (Change.IsInterrupted || _context.Configuration is null) return true;
-        return !choice.Leavers.IsEmpty || !SameNodes(choice.Members, _context.Configuration.Members);
+        return !choice.Leavers.IsEmpty || choice.Members.Any(IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
     }
+
+    /// <summary>A member that did not hear that this configuration was decided, and gave up: only another change brings it along.</summary>
+    private bool IsLeftBehind(NodeId member) =>
+        member != _context.Self && Reachability.Of(member) is { IsStuck: true } presence && presence.Configuration != _context.Configuration!.Id
+        && presence.Promised >= _context.Configuration.Id.Epoch;
 
     private bool IsHealthy(ImmutableSortedDictionary<NodeId, string> reach) =>
         _context.Configuration is { } configuration && !Change.IsInterrupted && Change.BlockedWith.IsEmpty && !IsLeaving
@@ -281,7 +286,7 @@ internal sealed class MembershipService
     // ---- telling and dialling
 
     private Presence Describe(ImmutableSortedDictionary<NodeId, string> reach) => new(
-        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, IsLeaving, Change.Last, reach);
+        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach);
 
     private void Tell()
     {
