@@ -14,7 +14,7 @@ namespace Core.Groups.Protocol;
 
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
-    private static readonly TimeSpan _eager = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     private readonly List<(long Call, long[] Sequences)> _flushes = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -125,7 +125,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (!Waits || Context.Now - _askedAt < Context.Settings.AcknowledgementDelay) return;
         _askedAt = Context.Now;
-        Context.EagerUntil = Context.Now + _eager;
+        Context.EagerUntil = Context.Now + Eager;
         foreach (Channel channel in Channels.All)
         {
             if (channel.Rank < 0) continue;
@@ -196,7 +196,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             return;
         }
         Change.OnSeenInstalled(from.Id);
-        if (header.Asks) Context.EagerUntil = Context.Now + _eager;
+        if (header.Asks) Context.EagerUntil = Context.Now + Eager;
         Take(from.Rank, header, records, silently: false);
     }
 

@@ -5,7 +5,6 @@ using System.Collections.Immutable;
 using Core.Groups.Protocol.Membership;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Tracing;
-using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Groups;
 

@@ -162,7 +162,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             to = ordering.Destinations.Intern(GroupId.None, 0, one, one);
             return true;
         }
-        if (groups.Find(cast.Group) is not { } group || ordering.Engine.Find(cast.Group) is not { } order)
+        if (groups.Find(cast.Group) is null || ordering.Engine.Find(cast.Group) is not { } order)
         {
             if (cast.Call != 0 || cast.Caller is not null) Fail(cast, Outcome.NotMember);
             isOver = true;
@@ -170,7 +170,6 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         }
         if (order.Announcement is not null) return false;      // a GBCAST is open: nothing is sent in the group
         to = order.Own ??= ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
-        _ = group;
         return true;
     }
 
@@ -191,7 +190,12 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         string? name = cast.To is null ? groups.Find(cast.Group)!.Name : null;
         context.Trace(TraceKind.Send, line => line with
         {
-            Message = groups.Deliveries.IdOf(message).ToString(), Order = cast.Kind.ToOrder(), Group = name, To = to, Call = number, For = cast.Caller?.Caller.Name,
+            Message = groups.Deliveries.IdOf(message).ToString(),
+            Order = cast.Kind.ToOrder(),
+            Group = name,
+            To = to,
+            Call = number,
+            For = cast.Caller?.Caller.Name,
         });
     }
 
