@@ -27,6 +27,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private readonly record struct Held(Channel From, FrameHeader Header, ReadOnlyMemory<byte> Records);
 
+    private WeakRules Weak => context.Settings.Weak;
     public Attempt? Current { get; private set; }
     public ConfigurationId Promised { get; private set; }
     public Session? Last { get; private set; }
@@ -56,7 +57,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public bool OnProposal(Proposal proposal)
     {
         if (Current?.Id == proposal.Id) return true;
-        if (proposal.Id <= Promised || !proposal.Includes(context.Self) || IsOver) return false;
+        if ((proposal.Id <= Promised && !Weak.Lacks(WeakRules.PromisesAreForgotten)) || !proposal.Includes(context.Self) || IsOver) return false;
         foreach (PeerIdentity member in proposal.Members)
         {
             if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
@@ -112,7 +113,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             received[rank] = ordering.Logs[rank].Received;
             foreach (Message message in ordering.Logs[rank].Messages)
             {
-                if (message.Sequence > received[rank]) forwarded.Add((rank, message.Sequence));
+                if (message.Sequence <= received[rank]) continue;
+                if (Weak.Lacks(WeakRules.StatusTellsHighest)) received[rank] = message.Sequence;
+                else forwarded.Add((rank, message.Sequence));
             }
         }
         return new MemberStatus
@@ -146,7 +149,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Exclude($"the primary goes on from {decision.Base}, without this incarnation");
             return;
         }
-        if (attempt.Chain is null) Void();
+        if (attempt.Chain is null && !Weak.Lacks(WeakRules.KeptPlanIsNeverVoid)) Void();
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
@@ -156,6 +159,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>(i) Somebody has installed what others have only recorded: so it was decided, and those install it now.</summary>
     private void CompleteInstalled(Attempt attempt)
     {
+        if (Weak.Lacks(WeakRules.InstalledIsNotCompleted)) return;
         HashSet<ConfigurationId> installed = [.. attempt.Statuses.Values.Where(s => s.Installed is not null).Select(s => s.Installed!.Value)];
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
@@ -174,7 +178,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>(ii) Nobody here has installed it, but others may have: those that recorded it go on from it.</summary>
     private void GoOnFromAttempt(Attempt attempt, PrimaryDecision decision)
     {
-        if (decision.Base is not { } session || attempt.Statuses.Values.Any(s => s.Installed == session.Number)) return;
+        if (Weak.Lacks(WeakRules.AttemptIsNotContinued) || decision.Base is not { } session || attempt.Statuses.Values.Any(s => s.Installed == session.Number)) return;
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
             if (status.Recorded != session.Number) continue;
@@ -186,7 +190,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private PrimaryDecision Decide(Attempt attempt) => PrimaryRule.Decide(
         [.. attempt.Proposal.Members.Select(m => attempt.Statuses[m.Id] is { } s
             ? new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id), s.Last, s.Attempts, s.Installed) : null!)],
-        attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage);
+        attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage, Weak);
 
     private void ShareMessages(Attempt attempt, OrderingLayer ordering)
     {
@@ -194,7 +198,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             [.. attempt.Together.Select(n => (n, context.RankOf(n), attempt.Statuses[n])).OrderBy(t => t.Item2)];
         foreach (Held held in _stash.ToArray())
         {
-            if (attempt.Together.Contains(held.From.Id)) TakeHeld(held);
+            if (attempt.Together.Contains(held.From.Id) || Weak.Lacks(WeakRules.TakesFromStrangers)) TakeHeld(held);
         }
         _stash.Clear();
         for (int sender = 0; sender < ordering.Members; sender++)
@@ -214,7 +218,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
                 }
                 var concerned = together.Where(t => message.Destination.Members.Contains(t.Rank)).ToArray();
                 var holder = concerned.FirstOrDefault(t => Holds(t.Status, message));
-                if (holder.Node != context.Self) continue;
+                if (holder.Node != context.Self || (Weak.Lacks(WeakRules.MarkersAreNotForwarded) && message.Kind >= MessageKind.Marker)) continue;
                 foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message))) Forward(attempt, node, message);
             }
         }
@@ -275,8 +279,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (Current is not { } attempt || attempt.Id != id) return;
         attempt.Recovered[from] = told;
-        if (attempt.Plan is { } plan && attempt.Recovered.Count == attempt.Proposal.Members.Length) Install(plan, attempt.Recovered, isLate: false);
+        if (attempt.Plan is { } plan && HasAllRecovered(attempt)) Install(plan, attempt.Recovered, isLate: false);
     }
+
+    private bool HasAllRecovered(Attempt attempt) =>
+        attempt.Recovered.Count == attempt.Proposal.Members.Length
+        || (Weak.Lacks(WeakRules.InstallWithTheRepresentative) && attempt.Recovered.ContainsKey(attempt.Id.Representative));
 
     // ---- 5. install
 
@@ -404,8 +412,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Exclude($"session {newest} went on without this incarnation");
             return;
         }
-        Last = newest;
-        Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
+        if (!Weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) Last = newest;
+        if (!Weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
     }
 
     private void Unblock()
@@ -440,10 +448,10 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         var held = new Held(from, header, records);
         if (header.Configuration.Span.SequenceEqual(context.ConfigurationBytes.Span) && context.Configuration is not null)
         {
-            if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && attempt.Together.Contains(from.Id)) TakeHeld(held);
+            if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && (attempt.Together.Contains(from.Id) || Weak.Lacks(WeakRules.TakesFromStrangers))) TakeHeld(held);
             else _stash.Add(held);
         }
-        else if (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id)) _future.Add(held);
+        else if (!Weak.Lacks(WeakRules.EarlyFramesAreDropped) && (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id))) _future.Add(held);
     }
 
     /// <summary>A member was heard in the present configuration: once all were, nobody needs to be told of it again.</summary>
