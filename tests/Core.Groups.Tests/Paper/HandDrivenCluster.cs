@@ -129,7 +129,11 @@ internal sealed class HandDrivenCluster
     /// <summary>The connection breaks and loses what is on its way in one direction.</summary>
     public void Break(string a, string b)
     {
+        if (!_open.TryGetValue(Pair(a, b), out (int AtFirst, int AtSecond) connection)) return;
+        int there = Pair(a, b).Item1 == a ? connection.AtSecond : connection.AtFirst;
+        LinkItem[] kept = [.. _links[(a, b)].Where(i => i.Frame is null || i.Connection != there)];
         _links[(a, b)].Clear();
+        foreach (LinkItem item in kept) _links[(a, b)].Enqueue(item);
         Disconnect(a, b);
     }
 

@@ -56,7 +56,8 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
         string names = "abcde"[..random.Next(3, 6)];
         string Some(int count) => new([.. names.OrderBy(_ => random.Next()).Take(count).Order()]);
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
-        double churn = random.NextDouble() * random.NextDouble(), membership = random.NextDouble();
+        double churn = random.Next(3) == 0 ? 6 : random.NextDouble(), membership = random.NextDouble();
+        int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
         Order[] orders = withSafe ? [.. _orders, Order.Safe] : _orders;
         var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak);
         var acts = new List<string>();
@@ -75,6 +76,12 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
             string a = Some(1), b = names.Replace(a, "")[random.Next(names.Length - 1)].ToString();
             string group = random.Next(2) == 0 ? "g" : "h";
             double drawn = random.NextDouble();
+            if (random.NextDouble() < 0.02 * churn)
+            {
+                int fault = random.Next(7);
+                if (fault == 0 && crashesLeft-- <= 0) return "";
+                return fault switch { 0 => $"crash {a}", 1 => $"start {a}", 2 or 3 => $"sever {a}{b}", 4 or 5 => $"mend {a}{b}", _ => $"break {a}{b}" };
+            }
             if (drawn < 0.65)
             {
                 var links = cluster.Deliverable;
@@ -87,9 +94,8 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
             if (drawn < 0.86) return $"tick {a}";
             if (drawn < 0.88) return $"hold {a}{b}";
             if (drawn < 0.90) return $"go {a}{b}";
-            if (drawn < 0.90 + 0.04 * membership) return random.Next(2) == 0 ? $"join {a} {group}" : $"leave {a} {group}";
-            if (drawn < 0.96 || random.NextDouble() > churn) return "";
-            return random.Next(7) switch { 0 => $"crash {a}", 1 or 2 => $"start {a}", 3 => $"sever {a}{b}", 4 or 5 => $"mend {a}{b}", _ => $"break {a}{b}" };
+            if (drawn >= 0.90 + (0.1 * membership)) return "";
+            return random.Next(2) == 0 ? $"join {a} {group}" : $"leave {a} {group}";
         }
     }
 }
