@@ -414,6 +414,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void OnGroupEnded(GroupMember group)
     {
+        Groups.Directory.Retry(group.Name);
         Calls.End(group.Id, Outcome.NotMember);
         Credit.OnEnded(group);
         Requests.OnGone(group.Id, static _ => true);

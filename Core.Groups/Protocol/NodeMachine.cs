@@ -95,7 +95,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now, call)) return;
         if (_stopBy is not null) _context.Effects.Completed(call, Outcome.Stopped);
-        else if (_core.Groups.Find(name) is not null || _core.Groups.Directory.IsJoining(name)) _context.Effects.Completed(call, Outcome.AlreadyMember);
+        else if (_core.Groups.Find(name) is { IsWanted: true } || _core.Groups.Directory.IsJoining(name)) _context.Effects.Completed(call, Outcome.AlreadyMember);
         else _core.Groups.Directory.Begin(call, name, candidate);
     }
 

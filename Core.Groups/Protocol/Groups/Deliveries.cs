@@ -13,13 +13,13 @@ internal sealed class Deliveries(NodeContext context)
     public long Delivered { get; private set; }
     public long DeliveredBytes { get; private set; }
 
-    public void View(View view)
+    public void View(GroupMember group, View view)
     {
         context.Trace(TraceKind.View, line => line with
         {
             Group = view.GroupName, ViewNumber = view.Number, ViewId = view.Id, Members = view.Members, Joined = view.Joined, Left = view.Left, IsPrimary = view.IsPrimary,
         });
-        context.Effects.ViewInstalled(view);
+        if (group.IsWanted) context.Effects.ViewInstalled(view);
     }
 
     public NodeId SenderOf(Message message) => message.Caller?.Caller ?? context.NodeAt(message.Sender);

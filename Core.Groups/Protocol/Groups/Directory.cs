@@ -50,6 +50,12 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         return true;
     }
 
+    /// <summary>A membership of this name ended, or turned out unwanted: a join that was asked for since can go on.</summary>
+    public void Retry(string name)
+    {
+        if (_joins.TryGetValue(name, out Join? join)) join.RetryAt = context.Now;
+    }
+
     public IEnumerable<long> EndAll()
     {
         long[] calls = [.. _joins.Values.Select(j => j.Call)];
@@ -57,12 +63,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         return calls;
     }
 
-    /// <summary>This node has become a member: the call that asked for it.</summary>
-    public long TakeJoin(string name, out bool unwanted)
-    {
-        unwanted = !_joins.Remove(name, out Join? join);
-        return join?.Call ?? 0;
-    }
+    /// <summary>This node has become a member: the call that asked for it, or null if that was given up.</summary>
+    public long? TakeJoin(string name) => _joins.Remove(name, out Join? join) ? join.Call : null;
 
     private void Ask(Join join)
     {

@@ -7,10 +7,12 @@ namespace Core.Groups.Protocol.Groups;
 /// <summary>What a joiner without state has ordered and not yet handed over: a delivery or a view.</summary>
 internal readonly record struct HeldEvent(Message? Message, View? View);
 
-internal sealed class GroupMember(GroupId id, string name)
+internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 {
     public GroupId Id => id;
     public string Name => name;
+    /// <summary>False: the application gave the join up before it succeeded, and does not know of this membership.</summary>
+    public bool IsWanted => isWanted;
     public View View { get; set; } = null!;
 
     /// <summary>False: this node joined and waits for the state.</summary>

@@ -57,11 +57,13 @@ internal sealed class GroupService
         _directory.ServeEarlyJoins(group);
     }
 
-    private GroupMember Enter(GroupOrder order, long call, bool hasState)
+    /// <param name="call">Null: the application gave the join up meanwhile; this node leaves again, and the application hears nothing.</param>
+    private GroupMember Enter(GroupOrder order, long? call, bool hasState)
     {
-        var group = new GroupMember(order.Id, order.Name) { HasState = hasState, JoinCall = call, JoinedHere = true, CutEpoch = order.Epoch };
+        var group = new GroupMember(order.Id, order.Name, isWanted: call is not null) { HasState = hasState, JoinCall = call ?? 0, JoinedHere = true, CutEpoch = order.Epoch };
         _groups.Add(order.Id, group);
-        _context.Effects.Joined(call, order.Id, order.Name);
+        if (call is { } wanted) _context.Effects.Joined(wanted, order.Id, order.Name);
+        else Leave(group, 0);
         group.View = ViewOf(order, [.. order.View.Select(_context.NodeAt)], [_context.Self], []);
         return group;
     }
@@ -166,8 +168,7 @@ internal sealed class GroupService
         ImmutableArray<NodeId> joined = [.. after.Where(n => !before.Contains(n))];
         if (Find(order.Id) is not { } group)
         {
-            group = Enter(order, _directory.TakeJoin(order.Name, out bool unwanted), hasState: false);
-            if (unwanted) Leave(group, 0);      // the application gave the join up meanwhile
+            group = Enter(order, _directory.TakeJoin(order.Name), hasState: false);
         }
         else if (!_isCarryingPlan && group.OwnFinish is { } finish) _context.Ordering!.Remember(finish);
         group.OwnFinish = null;
@@ -187,12 +188,12 @@ internal sealed class GroupService
     }
 
     /// <summary>Hands a view over, or holds it for a joiner that has no state yet (but its first).</summary>
-    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left)
+    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false)
     {
         if (joined.IsEmpty && left.IsEmpty) return;
         group.Credit.SetMembers(group.View);
-        if (!group.HasState && !_isCarryingPlan && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
-        else _deliveries.View(group.View);
+        if (!group.HasState && !_isCarryingPlan && !isFirst && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
+        else _deliveries.View(group, group.View);
         OnViewChanged(group);
     }
 
@@ -205,7 +206,7 @@ internal sealed class GroupService
         _toAnnounce.Remove(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        _context.Effects.GroupLeft(group.Id);
+        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         OnEnded(group);
         if (!_isCarryingPlan && after.IsEmpty) _directory.TellGone(group);
@@ -262,7 +263,13 @@ internal sealed class GroupService
             if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
             GroupOperation[] last = steps.LastOrDefault(s => s.Group?.Id == order.Id)?.Operations ?? [];
             ImmutableArray<NodeId> joined = last.Length > 0 ? nodes([.. last.Where(o => o.IsJoin).Select(o => o.Rank)]) : group?.View.Joined ?? [];
-            told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, hasState, [.. awaiting]));
+            ImmutableArray<NodeId> left = last.Length > 0 ? nodes([.. last.Where(o => !o.IsJoin).Select(o => o.Rank)]) : group?.View.Left ?? [];
+            if (plan.Chain?.Groups.Find(g => g.Id == order.Id) is { } chained && chained.Number != order.Number)
+            {
+                // The configuration on the way has changed the view once more.
+                (joined, left) = ([], [.. nodes(chained.View).Where(n => !view.Contains(n))]);
+            }
+            told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, left, hasState, [.. awaiting]));
         }
         return told.ToImmutable();
     }
@@ -314,8 +321,7 @@ internal sealed class GroupService
         bool isNew = group is null;
         if (group is null)
         {
-            group = Enter(order, _directory.TakeJoin(before.Name, out bool unwanted), hasState: false);
-            if (unwanted) Leave(group, 0);
+            group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
         }
         group.JoinedHere = told is null && group.JoinedHere;
         group.IsAnnounced = false;
@@ -328,8 +334,9 @@ internal sealed class GroupService
         if (isNew)
         {
             // It joined by the others' plan, and learns of it only now.
-            group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, told![id][0].Told.Joined, [], IsPrimary: true);
-            Show(group, group.View.Joined, []);
+            GroupTold first = told![id][0].Told;
+            group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, first.Joined, first.Left, IsPrimary: true);
+            Show(group, group.View.Joined, group.View.Left, isFirst: true);
         }
         if (!left.IsEmpty)
         {
@@ -365,7 +372,7 @@ internal sealed class GroupService
         {
             foreach (HeldEvent held in group.Held)
             {
-                if (held.View is not null) _deliveries.View(held.View);
+                if (held.View is not null) _deliveries.View(group, held.View);
                 else Drop(group, held.Message!);
             }
             group.Held.Clear();
@@ -383,7 +390,7 @@ internal sealed class GroupService
         _toAnnounce.Remove(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        _context.Effects.GroupLeft(group.Id);
+        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         OnEnded(group);
     }

@@ -118,7 +118,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     /// <summary>Hands the state over when it is whole and the joiner has come to the place where it was cut.</summary>
     public void TryInstall(GroupMember group)
     {
-        if (group.HasState || !_incoming.TryGetValue(group.Id, out Incoming? incoming) || incoming.Length < incoming.Total || incoming.Epoch != group.CutEpoch) return;
+        if (group.HasState || !group.IsWanted || !_incoming.TryGetValue(group.Id, out Incoming? incoming) || incoming.Length < incoming.Total || incoming.Epoch != group.CutEpoch) return;
         _incoming.Remove(group.Id);
         var state = new byte[incoming.Total];
         int at = 0;
@@ -134,7 +134,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         context.Effects.LoadState(group.Id, state);
         foreach (HeldEvent held in group.Held)
         {
-            if (held.View is { } shown) groups.Deliveries.View(shown);
+            if (held.View is { } shown) groups.Deliveries.View(group, shown);
             else groups.Deliver(group, held.Message!);
         }
         group.Held.Clear();

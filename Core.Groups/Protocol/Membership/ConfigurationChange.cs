@@ -96,8 +96,19 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private TimeSpan Deadline(Proposal proposal) =>
         context.Now + (context.Settings.AttemptTimeout * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
 
-    /// <summary>The attempt that is to be completed or gone on from; nothing for one that left this node out.</summary>
-    private ConfigurationId? Recorded => _kept is { } kept && !kept.Proposal.Leavers.Contains(context.Self) ? kept.Proposal.Id : null;
+    /// <summary>The attempts that may be completed or gone on from; not those that left this node out.</summary>
+    private ImmutableArray<ConfigurationId> Recorded
+    {
+        get
+        {
+            var recorded = ImmutableArray.CreateBuilder<ConfigurationId>();
+            for (RecoveryPlan? plan = _kept; plan is not null; plan = plan.Chain)
+            {
+                if (!plan.Proposal.Leavers.Contains(context.Self)) recorded.Add(plan.Proposal.Id);
+            }
+            return recorded.ToImmutable();
+        }
+    }
 
     private MemberStatus DescribeSelf()
     {
@@ -143,6 +154,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             return;
         }
         GoOnFromAttempt(attempt, decision);
+        if (IsOver) return;
         MemberStatus self = attempt.Statuses[context.Self];
         if (self.Installed != decision.Base?.Number && (self.Installed is not null || HoldsPending(attempt)))
         {
@@ -163,27 +175,36 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         HashSet<ConfigurationId> installed = [.. attempt.Statuses.Values.Where(s => s.Installed is not null).Select(s => s.Installed!.Value)];
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
-            if (status.Recorded is not { } recorded || status.Installed == recorded || !installed.Contains(recorded)) continue;
+            if (status.Recorded is not [var recorded, ..] || status.Installed == recorded || !installed.Contains(recorded)) continue;
             attempt.Statuses[node] = status.After(recorded);
             if (node != context.Self) continue;
-            RecoveryPlan kept = _kept!;
-            List<Held> early = [.. _future.Where(h => IsOf(h, recorded))];
-            _future.Clear();
-            Install(kept, attempt.Tables.GetValueOrDefault(recorded) ?? _table, isLate: true);
+            InstallLate(attempt, _kept!);
             if (IsOver) return;
-            _stash.AddRange(early);
         }
+    }
+
+    private void InstallLate(Attempt attempt, RecoveryPlan kept)
+    {
+        List<Held> early = [.. _future.Where(h => IsOf(h, kept.Proposal.Id))];
+        _future.Clear();
+        Install(kept, attempt.Tables.GetValueOrDefault(kept.Proposal.Id) ?? _table, isLate: true);
+        _stash.AddRange(early);
     }
 
     /// <summary>(ii) Nobody here has installed it, but others may have: those that recorded it go on from it.</summary>
     private void GoOnFromAttempt(Attempt attempt, PrimaryDecision decision)
     {
-        if (Weak.Lacks(WeakRules.AttemptIsNotContinued) || decision.Base is not { } session || attempt.Statuses.Values.Any(s => s.Installed == session.Number)) return;
+        if (Weak.Lacks(WeakRules.AttemptIsNotContinued) || decision.Base is not { } session) return;
+        bool isInstalled = attempt.Statuses.Values.Any(s => s.Installed == session.Number);
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
-            if (status.Recorded != session.Number) continue;
+            if (status.Installed == session.Number || !status.Recorded.Contains(session.Number)) continue;
             attempt.Statuses[node] = status.After(session.Number);
-            if (node == context.Self) attempt.Chain = _kept;
+            if (node != context.Self) continue;
+            RecoveryPlan kept = _kept!;
+            while (kept.Proposal.Id != session.Number) kept = kept.Chain!;      // what went on from it is known to have failed
+            if (isInstalled) InstallLate(attempt, kept);
+            else attempt.Chain = kept;
         }
     }
 

@@ -75,8 +75,8 @@ internal sealed record MemberStatus
     public long Clock { get; init; }
     public Session? Last { get; init; }
     public ImmutableArray<Session> Attempts { get; init; } = [];
-    /// <summary>The newest attempt of which this node has said Recovered, and that is not void.</summary>
-    public ConfigurationId? Recorded { get; init; }
+    /// <summary>The attempts of which this node has said Recovered and that are not void: the newest, then what it goes on from.</summary>
+    public ImmutableArray<ConfigurationId> Recorded { get; init; } = [];
 
     /// <summary>As if the node had just installed a configuration: it holds nothing there yet.</summary>
     public MemberStatus After(ConfigurationId installed) =>
@@ -99,7 +99,8 @@ internal sealed record MemberStatus
         Session.Write(writer, Last);
         writer.Varint(Attempts.Length);
         foreach (Session attempt in Attempts) Session.Write(writer, attempt);
-        WriteId(writer, Recorded);
+        writer.Varint(Recorded.Length);
+        foreach (ConfigurationId id in Recorded) writer.Configuration(id);
     }
 
     public static MemberStatus Read(ref WireReader reader)
@@ -116,10 +117,12 @@ internal sealed record MemberStatus
         {
             if (Session.Read(ref reader) is { } attempt) attempts.Add(attempt);
         }
+        var recorded = ImmutableArray.CreateBuilder<ConfigurationId>(reader.Count(3));
+        for (int left = recorded.Capacity; left > 0; left--) recorded.Add(reader.Configuration());
         return new MemberStatus
         {
             Installed = installed, Received = received, Forwarded = forwarded.ToImmutable(), Floors = floors, ReceivedBy = receivedBy,
-            Stable = stable, Clock = clock, Last = last, Attempts = attempts.ToImmutable(), Recorded = ReadId(ref reader),
+            Stable = stable, Clock = clock, Last = last, Attempts = attempts.ToImmutable(), Recorded = recorded.MoveToImmutable(),
         };
     }
 
@@ -150,9 +153,10 @@ internal sealed record MemberStatus
 
 /// <summary>A group as it is after a participant's plan, told where somebody may not know it: it has members without state.</summary>
 /// <param name="Joined">Who joined with the view.</param>
+/// <param name="Left">Who left with the view.</param>
 /// <param name="HasState">Whether the teller has the group's state.</param>
 /// <param name="Awaiting">The members that the teller does not know to have it.</param>
-internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId> View, long Number, string ViewId, ImmutableArray<NodeId> Joined, bool HasState, ImmutableArray<NodeId> Awaiting)
+internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId> View, long Number, string ViewId, ImmutableArray<NodeId> Joined, ImmutableArray<NodeId> Left, bool HasState, ImmutableArray<NodeId> Awaiting)
 {
     public void Write(WireWriter writer)
     {
@@ -162,12 +166,13 @@ internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId>
         writer.Varint(Number);
         writer.Text(ViewId);
         WriteNodes(writer, Joined);
+        WriteNodes(writer, Left);
         writer.Flag(HasState);
         WriteNodes(writer, Awaiting);
     }
 
     public static GroupTold Read(ref WireReader reader) =>
-        new(reader.Group(), reader.Text(), ReadNodes(ref reader), reader.Varint(), reader.Text(), ReadNodes(ref reader), reader.Flag(), ReadNodes(ref reader));
+        new(reader.Group(), reader.Text(), ReadNodes(ref reader), reader.Varint(), reader.Text(), ReadNodes(ref reader), ReadNodes(ref reader), reader.Flag(), ReadNodes(ref reader));
 
     private static void WriteNodes(WireWriter writer, ImmutableArray<NodeId> nodes)
     {

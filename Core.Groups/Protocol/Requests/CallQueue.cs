@@ -80,7 +80,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
                 && (cast.Body.Length > context.Settings.PieceSize ? TrySendPieces(waiting) : TrySend(cast, waiting.Past, waiting.Number));
             if (sent)
             {
-                Remove(node);
+                if (node.List is not null) Remove(node);      // a request that failed has withdrawn itself
                 any = true;
                 continue;
             }

@@ -21,6 +21,7 @@ internal sealed class RequestTable(NodeContext context)
 
         public int Wanted => mode switch
         {
+            ReplyMode.None => 0,
             ReplyMode.First => 1,
             ReplyMode.Count => count,
             ReplyMode.Majority => (Members!.Length / 2) + 1,
@@ -30,7 +31,7 @@ internal sealed class RequestTable(NodeContext context)
 
     public int Count => _pending.Count;
 
-    /// <summary>Told of every end: what is still queued of the request is withdrawn.</summary>
+    /// <summary>Told of a request that ends before it was sent: what is queued of it is withdrawn.</summary>
     public Action<long> OnEnded { get; set; } = static _ => { };
 
     public void Begin(long call, ReplyMode mode, int count, TimeSpan? timeout) =>
@@ -107,7 +108,7 @@ internal sealed class RequestTable(NodeContext context)
     private void End(Pending pending, Outcome outcome)
     {
         _pending.Remove(pending.Call);
-        OnEnded(pending.Call);
+        if (pending.Members is null) OnEnded(pending.Call);
         context.Effects.RequestCompleted(pending.Call, outcome, pending.Replies, pending.Failed);
     }
 }

@@ -1,5 +1,7 @@
 // EVS 2.2 (the primary component model): primary configurations are unique, that is totally ordered by what nodes
 // installed (never by clocks), and continuous: consecutive ones share what CheckOptions.Continuity says (protocol, section 6).
+using Core.Groups.Tracing;
+
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>No two primary configurations at once.</summary>
@@ -10,7 +12,7 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
     public IEnumerable<Violation> Check(History history)
     {
         var graph = new ConfigurationGraph(history);
-        List<Period> primaries = graph.Sorted.FindAll(period => period.Line.IsPrimary);
+        List<Period> primaries = graph.Sorted.FindAll(period => period.Line.IsPrimary && !IsPassedThrough(history, period));
         foreach (Period primary in primaries)
         {
             if (ElectorateWeight(primary) is int weight && weight < MinimumWeight)
@@ -29,6 +31,14 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
                 yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);
         }
     }
+
+    /// <summary>
+    /// A configuration that each node which installed it left at once for the next: it was completed on the way, and nothing
+    /// was sent, delivered or transferred in it. It was never active.
+    /// </summary>
+    private static bool IsPassedThrough(History history, Period primary) => history.Traces.All(trace =>
+        trace.FindRegular(primary.RegularId) is not { } period || (period.Next is { } next
+            && trace.Events.GetRange(period.Start, next.Start - period.Start).TrueForAll(line => line.Kind is TraceKind.Configuration or TraceKind.View)));
 
     /// <summary>
     /// After a total loss without stable storage strangers begin a new lineage. With an electorate it holds a name of every

@@ -68,7 +68,7 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     public void Thaw()
     {
-        if (!IsFrozen) return;
+        if (!IsFrozen || end is not null) return;
         IsFrozen = false;
         Action[] late = [.. deferred];
         deferred.Clear();
