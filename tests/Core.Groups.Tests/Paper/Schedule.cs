@@ -56,7 +56,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
         string names = "abcde"[..random.Next(3, 6)];
         string Some(int count) => new([.. names.OrderBy(_ => random.Next()).Take(count).Order()]);
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
-        double churn = random.Next(3) == 0 ? 6 : random.NextDouble(), membership = random.NextDouble();
+        double churn = random.Next(6) switch { 0 => 20, 1 or 2 => 6, _ => random.NextDouble() }, membership = random.NextDouble();
         int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
         Order[] orders = withSafe ? [.. _orders, Order.Safe] : _orders;
         var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak);
