@@ -85,6 +85,9 @@ internal enum WeakRules : long
     /// <summary>There is no minimum weight.</summary>
     NoMinimum = 1L << 29,
 
+    /// <summary>Who records an attempt without having been in the session before does not learn of that session.</summary>
+    StrangersDoNotAdopt = 1L << 32,
+
     // ---- groups (section 7)
 
     /// <summary>A snapshot leaves before what it contains is stable.</summary>

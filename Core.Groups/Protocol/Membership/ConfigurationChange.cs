@@ -295,6 +295,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
+        AdoptBase(attempt);
         Attempts = [.. Attempts.Where(a => a.Number != plan.Session.Number), plan.Session];
         ImmutableArray<GroupTold> told = user.Tell(plan);
         foreach (PeerIdentity member in attempt.Proposal.Members)
@@ -308,6 +309,18 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (Current is not { } attempt || attempt.Id != id) return;
         attempt.Recovered[from] = told;
         if (attempt.Plan is { } plan && HasAllRecovered(attempt)) Install(plan, attempt.Recovered, isLate: false);
+    }
+
+    /// <summary>
+    /// Who records an attempt learns from which session it goes on: a stranger that knew the attempt alone could go on from
+    /// it, though it never formed, beside those that the session still belongs to.
+    /// </summary>
+    private void AdoptBase(Attempt attempt)
+    {
+        Session? known = attempt.Statuses.Values.Select(s => s.Last).Where(s => s?.Lineage == attempt.Decision!.Lineage).MaxBy(s => s!.Number);
+        if (Weak.Lacks(WeakRules.StrangersDoNotAdopt) || known is null || (Last?.Lineage == known.Lineage && Last.Number >= known.Number)) return;
+        Last = known;
+        Attempts = [.. Attempts.Where(a => a.Number > known.Number)];
     }
 
     private bool HasAllRecovered(Attempt attempt) =>
