@@ -190,7 +190,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (Change.IsOver) return;
         bool isPresent = Context.Configuration is not null && from.Rank >= 0 && header.Configuration.Span.SequenceEqual(Context.ConfigurationBytes.Span);
-        if (!isPresent || Context.IsFrozen)
+        if (!isPresent || (Context.IsFrozen && !Context.Settings.Weak.Lacks(WeakRules.GoesOnAfterStatus)))
         {
             Change.OnFrame(from, header, records);
             return;
@@ -323,7 +323,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Tell(plan, Change.NodesOf);
 
     public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
-        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this);
+        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak);
 
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {

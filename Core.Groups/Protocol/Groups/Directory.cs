@@ -187,13 +187,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     public void Tell(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members)));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members, group.View.Number)));
     }
 
     public void TellGone(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, [])));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, [], group.View.Number)));
     }
 
     public void OnUpdate(ref WireReader reader)
@@ -225,7 +225,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             {
                 writer.Flag(sent == mine.Length);
                 writer.Varint(part.Length);
-                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members));
+                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members, group.View.Number));
             });
         }
         while (sent < mine.Length);
@@ -237,7 +237,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         writer.Group(entry.Id);
         writer.Text(entry.Name);
         Services.WriteNodes(writer, entry.Members);
+        writer.Varint(entry.Number);
     }
 
-    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader));
+    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader), reader.Varint());
 }

@@ -6,7 +6,8 @@ using System.Collections.Immutable;
 
 namespace Core.Groups.Protocol.Groups;
 
-internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<NodeId> Members);
+/// <param name="Number">The number of the view: what is told of an older one comes from another member, and late.</param>
+internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<NodeId> Members, long Number);
 
 internal sealed class Registry
 {
@@ -34,8 +35,10 @@ internal sealed class Registry
 
     public void Update(RegistryEntry entry)
     {
-        if (!entry.Members.IsEmpty) _entries[entry.Name] = entry;
-        else if (_entries.TryGetValue(entry.Name, out RegistryEntry? known) && known.Id == entry.Id) _entries.Remove(entry.Name);
+        // A group comes in by a look-up or a report: what is not known is gone.
+        if (!_entries.TryGetValue(entry.Name, out RegistryEntry? known) || known.Id != entry.Id) return;
+        if (entry.Members.IsEmpty) _entries.Remove(entry.Name);
+        else if (entry.Number > known.Number) _entries[entry.Name] = entry;
     }
 
     /// <summary>Runs a look-up now, or when everybody has reported.</summary>
@@ -50,7 +53,7 @@ internal sealed class Registry
     {
         if (_entries.TryGetValue(name, out RegistryEntry? entry)) return (entry, false);
         if (candidate == GroupId.None) return (null, false);
-        entry = new RegistryEntry(candidate, name, [creator]);
+        entry = new RegistryEntry(candidate, name, [creator], 0);
         _entries.Add(name, entry);
         return (entry, true);
     }

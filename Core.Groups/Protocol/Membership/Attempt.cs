@@ -28,7 +28,8 @@ internal sealed class Attempt(Proposal proposal)
     public bool HasAllStatuses => Statuses.Count == proposal.Members.Length;
     public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !Statuses.ContainsKey(m));
 
-    public PrimaryDecision Decide() => PrimaryRule.Decide(Voters, proposal.HasElectorate, proposal.MinimumWeight, proposal.NewLineage);
+    public PrimaryDecision Decide(WeakRules weak) =>
+        PrimaryRule.Decide(Voters, proposal.HasElectorate, proposal.MinimumWeight, proposal.NewLineage, weak);
 
     /// <summary>
     /// Whether an attempt that this node recorded may have been completed by others. If what is decided here goes on from

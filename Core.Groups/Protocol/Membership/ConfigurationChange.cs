@@ -27,6 +27,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private readonly record struct Held(Channel From, FrameHeader Header, ReadOnlyMemory<byte> Records);
 
     public ChangeRecords Records => _records;
+    private WeakRules Weak => context.Settings.Weak;
     public Attempt? Current { get; private set; }
     public ConfigurationId Promised { get; private set; }
     public Session? Last { get; private set; }
@@ -56,7 +57,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public bool OnProposal(Proposal proposal)
     {
         if (Current?.Id == proposal.Id) return true;
-        if (proposal.Id <= Promised || !proposal.Includes(context.Self) || IsOver) return false;
+        if ((proposal.Id <= Promised && !Weak.Lacks(WeakRules.PromisesAreForgotten)) || !proposal.Includes(context.Self) || IsOver) return false;
         foreach (PeerIdentity member in proposal.Members)
         {
             if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
@@ -135,7 +136,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             received[rank] = ordering.Logs[rank].Received;
             foreach (Message message in ordering.Logs[rank].Messages)
             {
-                if (message.Sequence > received[rank]) forwarded.Add((rank, message.Sequence));
+                if (message.Sequence <= received[rank]) continue;
+                if (Weak.Lacks(WeakRules.StatusTellsHighest)) received[rank] = message.Sequence;
+                else forwarded.Add((rank, message.Sequence));
             }
         }
         return new MemberStatus
@@ -155,7 +158,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.IsExchanging = true;
         CompleteInstalled(attempt);
         if (Current != attempt) return;
-        PrimaryDecision decision = attempt.Decide();
+        PrimaryDecision decision = attempt.Decide(Weak);
         attempt.Decision = decision;
         if (!decision.IsPrimary)
         {
@@ -170,7 +173,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Exclude($"the primary goes on from {decision.Base}, without this incarnation");
             return;
         }
-        if (attempt.Chain is null) Void();
+        if (attempt.Chain is null && !Weak.Lacks(WeakRules.KeptPlanIsNeverVoid)) Void();
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
@@ -180,6 +183,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>(i) Somebody has installed what others have only recorded: so it was decided, and those install it now.</summary>
     private void CompleteInstalled(Attempt attempt)
     {
+        if (Weak.Lacks(WeakRules.InstalledIsNotCompleted)) return;
         HashSet<ConfigurationId> installed = [.. attempt.Statuses.Values.Where(s => s.Installed is not null).Select(s => s.Installed!.Value)];
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
@@ -202,7 +206,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>(ii) Nobody here has installed it, but others may have: those that recorded it go on from it.</summary>
     private void GoOnFromAttempt(Attempt attempt, PrimaryDecision decision)
     {
-        if (decision.Base is not { } session) return;
+        if (Weak.Lacks(WeakRules.AttemptIsNotContinued) || decision.Base is not { } session) return;
         bool isInstalled = attempt.Statuses.Values.Any(s => s.Installed == session.Number);
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
@@ -221,8 +225,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         (NodeId Node, int Rank, MemberStatus Status)[] together =
             [.. attempt.Together.Select(n => (n, context.RankOf(n), attempt.Statuses[n])).OrderBy(t => t.Item2)];
         // What others sent is kept: if this attempt fails, they may go along in the next.
-        foreach (Held held in _stash.FindAll(h => attempt.Together.Contains(h.From.Id))) TakeHeld(held);
-        _stash.RemoveAll(h => attempt.Together.Contains(h.From.Id));
+        bool IsTaken(Held held) => attempt.Together.Contains(held.From.Id) || Weak.Lacks(WeakRules.TakesFromStrangers);
+        foreach (Held held in _stash.FindAll(IsTaken)) TakeHeld(held);
+        _stash.RemoveAll(IsTaken);
         for (int sender = 0; sender < ordering.Members; sender++)
         {
             bool isOwn = sender == ordering.Self;
@@ -240,7 +245,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
                 }
                 var concerned = together.Where(t => message.Destination.Members.Contains(t.Rank)).ToArray();
                 var holder = concerned.FirstOrDefault(t => Holds(t.Status, message));
-                if (holder.Node != context.Self) continue;
+                if (holder.Node != context.Self || (Weak.Lacks(WeakRules.MarkersAreNotForwarded) && message.Kind >= MessageKind.Marker)) continue;
                 foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message))) Forward(attempt, node, message);
             }
         }
@@ -289,6 +294,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
+        AdoptBase(attempt);
         Attempts = [.. Attempts.Where(a => a.Number != plan.Session.Number), plan.Session];
         ImmutableArray<GroupTold> told = user.Tell(plan);
         foreach (PeerIdentity member in attempt.Proposal.Members)
@@ -301,8 +307,24 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (Current is not { } attempt || attempt.Id != id) return;
         attempt.Recovered[from] = told;
-        if (attempt.Plan is { } plan && attempt.Recovered.Count == attempt.Proposal.Members.Length) Install(plan, attempt.Recovered, isLate: false);
+        if (attempt.Plan is { } plan && HasAllRecovered(attempt)) Install(plan, attempt.Recovered, isLate: false);
     }
+
+    /// <summary>
+    /// Who records an attempt learns from which session it goes on: a stranger that knew the attempt alone could go on from
+    /// it, though it never formed, beside those that the session still belongs to.
+    /// </summary>
+    private void AdoptBase(Attempt attempt)
+    {
+        Session? known = attempt.Statuses.Values.Select(s => s.Last).Where(s => s?.Lineage == attempt.Decision!.Lineage).MaxBy(s => s!.Number);
+        if (Weak.Lacks(WeakRules.StrangersDoNotAdopt) || known is null || (Last?.Lineage == known.Lineage && Last.Number >= known.Number)) return;
+        Last = known;
+        Attempts = [.. Attempts.Where(a => a.Number > known.Number)];
+    }
+
+    private bool HasAllRecovered(Attempt attempt) =>
+        attempt.Recovered.Count == attempt.Proposal.Members.Length
+        || (Weak.Lacks(WeakRules.InstallWithTheRepresentative) && attempt.Recovered.ContainsKey(attempt.Id.Representative));
 
     // ---- 5. install
 
@@ -430,8 +452,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Exclude($"session {newest} went on without this incarnation");
             return;
         }
-        Last = newest;
-        Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
+        if (!Weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) Last = newest;
+        if (!Weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
     }
 
     private void Unblock()
@@ -466,10 +488,10 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         var held = new Held(from, header, records);
         if (header.Configuration.Span.SequenceEqual(context.ConfigurationBytes.Span) && context.Configuration is not null)
         {
-            if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && attempt.Together.Contains(from.Id)) TakeHeld(held);
+            if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && (attempt.Together.Contains(from.Id) || Weak.Lacks(WeakRules.TakesFromStrangers))) TakeHeld(held);
             else _stash.Add(held);
         }
-        else if (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id)) _future.Add(held);
+        else if (!Weak.Lacks(WeakRules.EarlyFramesAreDropped) && (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id))) _future.Add(held);
     }
 
     /// <summary>A member was heard in the present configuration: once all were, nobody needs to be told of it again.</summary>
