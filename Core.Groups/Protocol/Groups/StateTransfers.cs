@@ -146,7 +146,9 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         GroupId id = reader.Group();
         long epoch = reader.Varint(), total = reader.Varint();
         ReadOnlyMemory<byte> chunk = reader.Blob();
-        if (!_incoming.TryGetValue(id, out Incoming? incoming) || incoming.Epoch != epoch) _incoming[id] = incoming = new Incoming(epoch, total);
+        // A chunk for an earlier membership of this node, from another donor, may come late.
+        if (_incoming.TryGetValue(id, out Incoming? incoming) && incoming.Epoch > epoch) return;
+        if (incoming?.Epoch != epoch) _incoming[id] = incoming = new Incoming(epoch, total);
         incoming.Add(chunk);
         if (groups.Find(id) is { } group) TryInstall(group);
     }
