@@ -14,7 +14,7 @@ namespace Core.Groups.Protocol;
 
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
-    private static readonly TimeSpan _eager = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     private readonly List<(long Call, long[] Sequences)> _flushes = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -30,7 +30,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Groups = new GroupService(context, Services);
         Credit = new CreditService(context, Services, Groups);
         Calls = new CallQueue(context, Channels, Groups) { OnSent = OnSent, Fail = OnCallFailed };
-        Requests = new RequestTable(context) { OnEnded = call => Calls.Cancel(call) };
+        Contacts = new Contacts(context, Services, Groups, Calls);
+        Credit.OnCallerConsumed = Contacts.OnConsumed;
+        Requests = new RequestTable(context) { OnEnded = OnRequestEnded };
+        Callers = new Callers(context, Channels, Services, Groups, Requests);
+        Groups.OnDropped = Credit.OnDropped;
         Groups.HasCalls = Calls.Has;
         Groups.OnViewChanged = OnViewChanged;
         Groups.OnEnded = OnGroupEnded;
@@ -44,6 +48,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public CreditService Credit { get; }
     public CallQueue Calls { get; }
     public RequestTable Requests { get; }
+    public Callers Callers { get; }
+    public Contacts Contacts { get; }
     public ConfigurationChange Change => Membership.Change;
     /// <summary>This node voted itself out; the host hears of it when the last frames have been given to it.</summary>
     public bool HasLeft { get; private set; }
@@ -61,8 +67,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Directory.Tick();
             Requests.Tick();
             Groups.Announce();
+            Callers.Pump();
+            foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
             more |= Calls.Pump();
             Settle();
+            Contacts.Pump();
             more |= Services.HasLocal;
         }
         while (more);
@@ -109,13 +118,14 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         foreach (Channel channel in Channels.All) channel.IsUrgent = true;
     }
 
+    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits;
+
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
     private void Ask()
     {
-        bool waits = Calls.WaitsForPast || _flushes.Count > 0 || Groups.States.Waits;
-        if (!waits || Context.Now - _askedAt < Context.Settings.AcknowledgementDelay) return;
+        if (!Waits || Context.Now - _askedAt < Context.Settings.AcknowledgementDelay) return;
         _askedAt = Context.Now;
-        Context.EagerUntil = Context.Now + _eager;
+        Context.EagerUntil = Context.Now + Eager;
         foreach (Channel channel in Channels.All)
         {
             if (channel.Rank < 0) continue;
@@ -129,8 +139,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
         deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
         deadline = Min(deadline, Credit.Deadline());
-        bool asks = Calls.WaitsForPast || _flushes.Count > 0 || Groups.States.Waits;
-        return asks && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
+        deadline = Min(deadline, Callers.Deadline());
+        return Waits && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
@@ -186,7 +196,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             return;
         }
         Change.OnSeenInstalled(from.Id);
-        if (header.Asks) Context.EagerUntil = Context.Now + _eager;
+        if (header.Asks) Context.EagerUntil = Context.Now + Eager;
         Take(from.Rank, header, records, silently: false);
     }
 
@@ -250,6 +260,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.StateChunk: Groups.States.OnChunk(ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
+            case ServiceRecord.CallerCast: Contacts.OnCast(from, ref reader); break;
+            case ServiceRecord.CallerProgress: Callers.OnProgress(from, ref reader); break;
             default: throw new WireFormatException("A service record has no known kind.");
         }
     }
@@ -267,7 +279,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         Groups.Deliveries.TraceDirect(message);
         if ((message.Flags & MessageFlags.Reply) == 0) return;
-        Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), message.Body, (message.Flags & MessageFlags.Error) != 0));
+        if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
+        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), message.Body, (message.Flags & MessageFlags.Error) != 0));
     }
 
     public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));
@@ -317,6 +330,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         _owed.Clear();
         Services.Clear();
         Calls.OnInstalled();
+        Contacts.OnInstalled();
+        Callers.OnInstalled();
         Groups.OnInstalled(groups, told);
         Requests.OnGone(null, n => Context.RankOf(n) < 0);
         if (Context.IsFrozen) return;
@@ -391,6 +406,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void OnSent(Cast cast, Message message)
     {
+        if (cast.Caller is not null) Contacts.OnSent(cast, message);
         if (cast.Call == 0) return;
         if (Requests.IsPending(cast.Call))
         {
@@ -403,8 +419,18 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void OnCallFailed(Cast cast, Outcome outcome)
     {
-        if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
+        if (cast.Caller is not null) Contacts.OnFailed(cast);
+        else if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
     }
+
+    private void OnRequestEnded(long call, bool wasSent)
+    {
+        if (!wasSent) Calls.Cancel(call);
+        Callers.Withdraw(call);
+    }
+
+    private void TellNoAnswer(NodeId caller, long request) =>
+        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, default, MessageFlags.Reply | MessageFlags.NoAnswer, request));
 
     private void OnViewChanged(GroupMember group)
     {
@@ -416,6 +442,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         Groups.Directory.Retry(group.Name);
         Calls.End(group.Id, Outcome.NotMember);
+        Contacts.OnGroupEnded(group.Id);
         Credit.OnEnded(group);
         Requests.OnGone(group.Id, static _ => true);
     }

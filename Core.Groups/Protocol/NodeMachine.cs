@@ -1,7 +1,6 @@
 // The composer: one node's protocol as a deterministic, single-threaded machine. Event and time in, effects out.
 using System.Collections.Immutable;
 using Core.Groups.Protocol.Groups;
-using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Primary;
 using Core.Groups.Protocol.Requests;
@@ -21,7 +20,7 @@ internal readonly record struct MachineStatistics(
 /// </summary>
 internal sealed class NodeMachine
 {
-    private static readonly TimeSpan _stopPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(3);
     private readonly NodeContext _context;
     private readonly MachineCore _core;
     private TimeSpan? _stopBy;
@@ -127,9 +126,21 @@ internal sealed class NodeMachine
         else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body, MessageFlags.Request, call));
     }
 
-    /// <summary>From a node that is not a member, by the group's name: through a member, once, in one view. With mode None it completes when the message is stable.</summary>
-    public void RequestByName(TimeSpan now, long call, string groupName, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout) =>
-        _context.Effects.RequestCompleted(call, Outcome.NoSuchGroup, [], []);
+    /// <summary>
+    /// By the group's name, also from a node that is not a member: through a member, once, in one view. With mode None it
+    /// completes when all members have delivered the message.
+    /// </summary>
+    public void RequestByName(TimeSpan now, long call, string groupName, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else _core.Callers.Submit(call, groupName, order.ToKind(), body, mode != ReplyMode.None);
+    }
 
     public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError)
     {
@@ -176,7 +187,7 @@ internal sealed class NodeMachine
     public void Stop(TimeSpan now)
     {
         if (!Enter(now) || _stopBy is not null) return;
-        _stopBy = now + _stopPatience;
+        _stopBy = now + StopPatience;
         foreach (long call in _core.Groups.Directory.EndAll()) _context.Effects.Completed(call, Outcome.Stopped);
         foreach (GroupMember group in _core.Groups.Members.Values) _core.Groups.Leave(group, 0);
     }

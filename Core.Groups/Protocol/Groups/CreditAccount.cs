@@ -12,6 +12,8 @@ internal sealed class CreditAccount
     private readonly Dictionary<NodeId, Consumer> _consumers = [];
     private Dictionary<NodeId, Producer>? _producers;
     private Queue<(Producer From, int Bytes)>? _unconsumed;
+    /// <summary>Where among the bytes sent those stand that were sent for callers that are not members: theirs to use again.</summary>
+    private Queue<(long Start, long End, NodeId Caller, long Call)>? _forCallers;
     private long _sent, _released;
 
     private sealed class Consumer
@@ -29,7 +31,11 @@ internal sealed class CreditAccount
     public IReadOnlyCollection<Producer> Producers => _producers is null ? [] : _producers.Values;
     public TimeSpan? OwesSince { get; set; }
 
-    public void OnSent(int bytes) => _sent += bytes;
+    public void OnSent(int bytes, (NodeId Caller, long Call)? by = null)
+    {
+        if (by is var (caller, call)) (_forCallers ??= new()).Enqueue((_sent, _sent + bytes, caller, call));
+        _sent += bytes;
+    }
 
     public void SetMembers(View view)
     {
@@ -55,12 +61,13 @@ internal sealed class CreditAccount
         for (; deliveries > 0 && _unconsumed is not null && _unconsumed.TryDequeue(out var item); deliveries--) item.From.Consumed += item.Bytes;
     }
 
-    /// <summary>A delivery that is never handed over, since a later snapshot covers it.</summary>
-    public void OnDropped(NodeId sender, int bytes)
+    /// <summary>A delivery that is never handed over: a later snapshot covers it, or it is a message sent again.</summary>
+    /// <returns>The bytes of this sender that are consumed.</returns>
+    public long OnDropped(NodeId sender, int bytes)
     {
         _producers ??= [];
         if (!_producers.TryGetValue(sender, out Producer? producer)) _producers.Add(sender, producer = new Producer(sender));
-        producer.Consumed += bytes;
+        return producer.Consumed += bytes;
     }
 
     public void OnTold(NodeId member, long consumed)
@@ -68,13 +75,27 @@ internal sealed class CreditAccount
         if (_consumers.TryGetValue(member, out Consumer? consumer)) consumer.Consumed = Math.Max(consumer.Consumed, consumed);
     }
 
-    /// <summary>The bytes that all members have consumed since the last call.</summary>
-    public long Release()
+    /// <summary>The bytes of this node's own messages that all members have consumed since the last call.</summary>
+    /// <param name="onCaller">Told of each call of a caller that all have consumed.</param>
+    public long Release(Action<NodeId, long> onCaller)
     {
         long all = _sent;
         foreach (Consumer consumer in _consumers.Values) all = Math.Min(all, consumer.Base + consumer.Consumed);
-        long released = Math.Max(0, all - _released);
-        _released += released;
-        return released;
+        long before = _released, own = Math.Max(0, all - before);
+        _released += own;
+        while (_forCallers is not null && _forCallers.TryPeek(out var part) && part.Start < _released)
+        {
+            own -= Math.Min(part.End, _released) - Math.Max(part.Start, before);
+            if (part.End > _released) break;
+            _forCallers.Dequeue();
+            onCaller(part.Caller, part.Call);
+        }
+        return own;
+    }
+
+    /// <summary>This node is no member any more: nobody tells what is consumed.</summary>
+    public void End(Action<NodeId, long> onCaller)
+    {
+        while (_forCallers is not null && _forCallers.TryDequeue(out var part)) onCaller(part.Caller, part.Call);
     }
 }

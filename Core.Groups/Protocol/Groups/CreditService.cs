@@ -6,6 +6,9 @@ internal sealed class CreditService(NodeContext context, Services services, Grou
 {
     private readonly HashSet<GroupMember> _owing = [];
 
+    /// <summary>Told of each call that this node sent for a caller, when all members have consumed it.</summary>
+    public Action<NodeId, long> OnCallerConsumed { get; set; } = static (_, _) => { };
+
     public void OnConsumed(GroupId id, int deliveries)
     {
         if (groups.Find(id) is not { } group) return;
@@ -19,6 +22,19 @@ internal sealed class CreditService(NodeContext context, Services services, Grou
         Owe(group);
     }
 
+    /// <summary>A delivery that is not handed to the application.</summary>
+    public void OnDropped(GroupMember group, NodeId sender, int bytes)
+    {
+        long consumed = group.Credit.OnDropped(sender, bytes);
+        if (sender != context.Self)
+        {
+            Owe(group);
+            return;
+        }
+        group.Credit.OnTold(context.Self, consumed);
+        Release(group);
+    }
+
     public void OnTold(NodeId member, ref Wire.WireReader reader)
     {
         if (groups.Find(reader.Group()) is not { } group) return;
@@ -29,11 +45,15 @@ internal sealed class CreditService(NodeContext context, Services services, Grou
     /// <summary>A view changed: nobody waits for the credit of those that are gone.</summary>
     public void Release(GroupMember group)
     {
-        long bytes = group.Credit.Release();
+        long bytes = group.Credit.Release(OnCallerConsumed);
         if (bytes > 0) context.Effects.CreditReleased(group.Id, bytes);
     }
 
-    public void OnEnded(GroupMember group) => _owing.Remove(group);
+    public void OnEnded(GroupMember group)
+    {
+        _owing.Remove(group);
+        group.Credit.End(OnCallerConsumed);
+    }
 
     /// <summary>A new configuration: what was told may have been lost, so everything is told again.</summary>
     public void OnInstalled()

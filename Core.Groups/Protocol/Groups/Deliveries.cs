@@ -7,8 +7,12 @@ namespace Core.Groups.Protocol.Groups;
 
 internal sealed class Deliveries(NodeContext context)
 {
-    private readonly Dictionary<long, (NodeId Caller, long Request)> _tokens = [];
+    private readonly Dictionary<long, Token> _tokens = [];
+    private readonly List<(NodeId Caller, long Request)> _unanswered = [];
     private long _lastToken;
+
+    /// <summary>An answer that a caller waits for.</summary>
+    private readonly record struct Token(NodeId Caller, long Request, GroupId Group, bool IsOutside);
 
     public long Delivered { get; private set; }
     public long DeliveredBytes { get; private set; }
@@ -17,7 +21,13 @@ internal sealed class Deliveries(NodeContext context)
     {
         context.Trace(TraceKind.View, line => line with
         {
-            Group = view.GroupName, ViewNumber = view.Number, ViewId = view.Id, Members = view.Members, Joined = view.Joined, Left = view.Left, IsPrimary = view.IsPrimary,
+            Group = view.GroupName,
+            ViewNumber = view.Number,
+            ViewId = view.Id,
+            Members = view.Members,
+            Joined = view.Joined,
+            Left = view.Left,
+            IsPrimary = view.IsPrimary,
         });
         if (group.IsWanted) context.Effects.ViewInstalled(view);
     }
@@ -29,22 +39,39 @@ internal sealed class Deliveries(NodeContext context)
     /// <summary>Delivers a whole message of a group.</summary>
     public void Message(GroupMember group, Message message, ReadOnlyMemory<byte> body)
     {
-        NodeId sender = context.NodeAt(message.Sender);
-        if (context.Settings.Tracing)
-        {
-            context.Trace(TraceKind.Deliver, line => line with
-            {
-                Group = group.Name, Message = IdOf(message).ToString(), Order = message.Kind.ToOrder(), From = sender.Name, For = message.Caller?.Caller.Name,
-            });
-        }
-        group.Credit.OnDelivered(sender, body.Length + CreditAccount.MessageOverhead);
+        Trace(group, message);
+        group.Credit.OnDelivered(context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
         Delivered++;
         DeliveredBytes += body.Length;
         long token = 0;
-        if ((message.Flags & MessageFlags.Request) != 0) _tokens[token = ++_lastToken] = (SenderOf(message), message.RequestId);
+        if ((message.Flags & MessageFlags.Request) != 0) _tokens[token = ++_lastToken] = new Token(SenderOf(message), message.RequestId, group.Id, message.Caller is not null);
         context.Effects.Deliver(new Delivery
         {
             Group = group.Id, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message), ReplyToken = token,
+        });
+    }
+
+    /// <summary>
+    /// A message that a caller sent again, and that was delivered before. It is a message of its contact like any other, and
+    /// delivered at its place (so the trace has its line); only the application does not see it.
+    /// </summary>
+    public void Repeated(GroupMember group, Message message)
+    {
+        Trace(group, message);
+        // Who got the first one by state transfer has nothing to answer; who has answered is not asked again.
+        if (!_tokens.Values.Any(t => t.Caller == SenderOf(message) && t.Request == message.RequestId)) Unanswered(message);
+    }
+
+    private void Trace(GroupMember group, Message message)
+    {
+        if (!context.Settings.Tracing) return;
+        context.Trace(TraceKind.Deliver, line => line with
+        {
+            Group = group.Name,
+            Message = IdOf(message).ToString(),
+            Order = message.Kind.ToOrder(),
+            From = context.NodeAt(message.Sender).Name,
+            For = message.Caller?.Caller.Name,
         });
     }
 
@@ -53,7 +80,10 @@ internal sealed class Deliveries(NodeContext context)
         if (!context.Settings.Tracing) return;
         context.Trace(TraceKind.Deliver, line => line with
         {
-            To = NamesOf(message.Destination.Members), Message = IdOf(message).ToString(), Order = message.Kind.ToOrder(), From = context.NodeAt(message.Sender).Name,
+            To = NamesOf(message.Destination.Members),
+            Message = IdOf(message).ToString(),
+            Order = message.Kind.ToOrder(),
+            From = context.NodeAt(message.Sender).Name,
         });
     }
 
@@ -67,8 +97,39 @@ internal sealed class Deliveries(NodeContext context)
     /// <summary>The caller that waits behind a token, which can be used once.</summary>
     public bool TryTakeToken(long token, out NodeId caller, out long request)
     {
-        bool found = _tokens.Remove(token, out var entry);
-        (caller, request) = entry;
+        bool found = _tokens.Remove(token, out Token entry);
+        (caller, request) = (entry.Caller, entry.Request);
         return found;
+    }
+
+    // ---- requests that get no answer
+
+    /// <summary>The application never sees this message: if it asks, its caller is told not to wait for this node.</summary>
+    public void Unanswered(Message message)
+    {
+        if ((message.Flags & MessageFlags.Request) != 0) _unanswered.Add((SenderOf(message), message.RequestId));
+    }
+
+    /// <summary>This node left a group. Its members see that; callers from outside are told not to wait for its answers.</summary>
+    public void OnLeft(GroupMember group)
+    {
+        foreach (HeldEvent held in group.Held)
+        {
+            if (held.Message is { Caller: not null } message) Unanswered(message);
+        }
+        foreach ((long token, Token open) in _tokens.Where(t => t.Value.IsOutside && t.Value.Group == group.Id).OrderBy(t => t.Key).ToArray())
+        {
+            _tokens.Remove(token);
+            _unanswered.Add((open.Caller, open.Request));
+        }
+    }
+
+    /// <summary>The callers that are to be told, once.</summary>
+    public IReadOnlyList<(NodeId Caller, long Request)> TakeUnanswered()
+    {
+        if (_unanswered.Count == 0) return [];
+        (NodeId, long)[] taken = [.. _unanswered];
+        _unanswered.Clear();
+        return taken;
     }
 }

@@ -1,6 +1,6 @@
 // One group that this node is a member of, across configurations: its view, its pending changes, its joiners.
-using System.Collections.Immutable;
 using Core.Groups.Protocol.Ordering;
+using Core.Groups.Protocol.Requests;
 
 namespace Core.Groups.Protocol.Groups;
 
@@ -36,6 +36,8 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public Message? OwnFinish { get; set; }
 
     public CreditAccount Credit { get; } = new();
+    /// <summary>What is delivered of callers that are not members: part of the group's state.</summary>
+    public CallerMemory Callers { get; set; } = new();
     /// <summary>Pieces of large messages, by sender and class of stream.</summary>
     public Dictionary<(int Sender, int Class), PieceAssembly>? Pieces { get; set; }
 }

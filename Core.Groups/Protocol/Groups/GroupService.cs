@@ -5,7 +5,6 @@ using System.Collections.Immutable;
 using Core.Groups.Protocol.Membership;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Tracing;
-using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Groups;
 
@@ -36,6 +35,8 @@ internal sealed class GroupService
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
+    /// <summary>Told of a delivery that the application does not see, with its sender and its cost.</summary>
+    public Action<GroupMember, NodeId, int> OnDropped { get; set; } = static (_, _, _) => { };
 
     public GroupMember? Find(GroupId id) => _groups.GetValueOrDefault(id);
     public GroupMember? Find(string name) => _groups.Values.FirstOrDefault(g => g.Name == name);
@@ -207,6 +208,7 @@ internal sealed class GroupService
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
         if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
+        _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         OnEnded(group);
         if (!_isCarryingPlan && after.IsEmpty) _directory.TellGone(group);
@@ -236,6 +238,12 @@ internal sealed class GroupService
             return;
         }
         group.Pieces?.Remove(key);
+        if (message.Caller is { } caller && !group.Callers.TryRemember(caller))
+        {
+            _deliveries.Repeated(group, message);
+            OnDropped(group, _context.NodeAt(message.Sender), (int)(assembly?.Length ?? 0) + message.Body.Length + CreditAccount.MessageOverhead);
+            return;
+        }
         _deliveries.Message(group, message, assembly is null ? message.Body : assembly.Join(message.Body));
     }
 
@@ -278,6 +286,7 @@ internal sealed class GroupService
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
         _states.OnInstalled();
+        foreach (GroupMember group in _groups.Values) group.Callers.Forget(caller => _context.RankOf(caller) < 0);
         if (told is null)
         {
             foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, null);
@@ -381,8 +390,12 @@ internal sealed class GroupService
 
     public void EndPlan() => _isCarryingPlan = false;
 
-    private void Drop(GroupMember group, Message message) =>
-        group.Credit.OnDropped(_context.NodeAt(message.Sender), message.Body.Length + ((message.Flags & MessageFlags.MorePieces) != 0 ? 0 : CreditAccount.MessageOverhead));
+    private void Drop(GroupMember group, Message message)
+    {
+        bool isPiece = (message.Flags & MessageFlags.MorePieces) != 0;
+        OnDropped(group, _context.NodeAt(message.Sender), message.Body.Length + (isPiece ? 0 : CreditAccount.MessageOverhead));
+        _deliveries.Unanswered(message);
+    }
 
     private void Lose(GroupMember group)
     {
@@ -391,6 +404,7 @@ internal sealed class GroupService
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
         if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
+        _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         OnEnded(group);
     }

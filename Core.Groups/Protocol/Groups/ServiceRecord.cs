@@ -21,6 +21,6 @@ internal enum ServiceRecord : byte
     Credit = 0x8A,
     /// <summary>To a contact: send this for me, a caller that is not a member.</summary>
     CallerCast = 0x8B,
-    /// <summary>From the contact: it left, to these members; or it is stable; or ask another member.</summary>
+    /// <summary>From the contact: it left, to these members; or it is settled, or consumed; or ask another member.</summary>
     CallerProgress = 0x8C,
 }

@@ -1,9 +1,11 @@
 // State transfer: the donor's snapshot is cut where the joiner's membership begins, and leaves when nothing that it
 // contains can be lost any more; the joiner orders the new epoch meanwhile and hands it over after the state.
+// The state is what the members remember of callers (length and bytes), then what the application saved.
 // Keeps: invariant 6: a joiner's state equals the state of the others at its first view, message for message.
 // Follows: protocol.md section 7. If the donor fails, the configuration is a new cut, and a new donor snapshots there.
 using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Ordering;
+using Core.Groups.Protocol.Requests;
 using Core.Groups.Tracing;
 using Core.Groups.Wire;
 
@@ -22,6 +24,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         public GroupMember Group => group;
         public long Epoch => epoch;
         public PastEntry[] Past => past;
+        /// <summary>What is remembered of callers where the state is cut.</summary>
+        public byte[] Callers { get; } = group.Callers.Write();
         public ReadOnlyMemory<byte>? Content { get; set; }
         /// <summary>Per joiner how much is sent.</summary>
         public SortedDictionary<NodeId, long> Sent { get; } = [];
@@ -30,9 +34,33 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     private sealed class Incoming(long epoch, long total)
     {
         public long Epoch => epoch;
-        public long Total => total;
-        public List<ReadOnlyMemory<byte>> Chunks { get; } = [];
-        public long Length { get; set; }
+        public long Length { get; private set; }
+        public bool IsWhole => Length == total;
+        /// <summary>What the whole consists of, once it is there.</summary>
+        public CallerMemory? Callers { get; private set; }
+        public ReadOnlyMemory<byte> State { get; private set; }
+
+        private readonly List<ReadOnlyMemory<byte>> _chunks = [];
+
+        public void Add(ReadOnlyMemory<byte> chunk)
+        {
+            _chunks.Add(chunk);
+            Length += chunk.Length;
+            if (Length > total) throw new WireFormatException("A state is longer than it said.");
+            if (!IsWhole) return;
+            var whole = new byte[total];
+            int at = 0;
+            foreach (ReadOnlyMemory<byte> part in _chunks)
+            {
+                part.CopyTo(whole.AsMemory(at));
+                at += part.Length;
+            }
+            _chunks.Clear();
+            var reader = new WireReader(whole);
+            var callers = new WireReader(reader.Blob());
+            Callers = CallerMemory.Read(ref callers);
+            State = whole.AsMemory(reader.Position);
+        }
     }
 
     /// <summary>Whether a state waits for stability before it may leave.</summary>
@@ -56,11 +84,21 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (!_outgoing.TryGetValue(token, out Outgoing? outgoing)) return;      // a configuration change has overtaken it
         if (state is not null)
         {
-            outgoing.Content = state;
+            outgoing.Content = Compose(outgoing.Callers, state.Value.Span);
             return;
         }
         _outgoing.Remove(token);
         foreach (NodeId joiner in outgoing.Sent.Keys) services.Send(joiner, ServiceRecord.StateFailed, writer => writer.Group(outgoing.Group.Id));
+    }
+
+    private static byte[] Compose(byte[] callers, ReadOnlySpan<byte> state)
+    {
+        var head = new WireWriter(callers.Length + 8);
+        head.Blob(callers);
+        var content = new byte[head.Length + state.Length];
+        head.Written.CopyTo(content);
+        state.CopyTo(content.AsSpan(head.Length));
+        return content;
     }
 
     /// <summary>Sends what may leave, a window at a time, so that messages pass between the chunks. True: all is sent.</summary>
@@ -109,29 +147,21 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         long epoch = reader.Varint(), total = reader.Varint();
         ReadOnlyMemory<byte> chunk = reader.Blob();
         if (!_incoming.TryGetValue(id, out Incoming? incoming) || incoming.Epoch != epoch) _incoming[id] = incoming = new Incoming(epoch, total);
-        incoming.Chunks.Add(chunk);
-        incoming.Length += chunk.Length;
-        if (incoming.Length > incoming.Total) throw new WireFormatException("A state is longer than it said.");
+        incoming.Add(chunk);
         if (groups.Find(id) is { } group) TryInstall(group);
     }
 
     /// <summary>Hands the state over when it is whole and the joiner has come to the place where it was cut.</summary>
     public void TryInstall(GroupMember group)
     {
-        if (group.HasState || !group.IsWanted || !_incoming.TryGetValue(group.Id, out Incoming? incoming) || incoming.Length < incoming.Total || incoming.Epoch != group.CutEpoch) return;
+        if (group.HasState || !group.IsWanted || !_incoming.TryGetValue(group.Id, out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
         _incoming.Remove(group.Id);
-        var state = new byte[incoming.Total];
-        int at = 0;
-        foreach (ReadOnlyMemory<byte> chunk in incoming.Chunks)
-        {
-            chunk.CopyTo(state.AsMemory(at));
-            at += chunk.Length;
-        }
         group.HasState = true;
+        group.Callers = incoming.Callers!;
         group.Awaiting?.Remove(context.Self);
         long view = group.Held.FirstOrDefault(h => h.View is not null).View is { } next ? next.Number - 1 : group.View.Number;
         context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
-        context.Effects.LoadState(group.Id, state);
+        context.Effects.LoadState(group.Id, incoming.State);
         foreach (HeldEvent held in group.Held)
         {
             if (held.View is { } shown) groups.Deliveries.View(group, shown);

@@ -10,13 +10,12 @@ using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Primary;
 using Core.Groups.Tracing;
-using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
-    private readonly WireWriter _record = new();
+    private readonly ChangeRecords _records = new(context, channels);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
@@ -27,6 +26,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private readonly record struct Held(Channel From, FrameHeader Header, ReadOnlyMemory<byte> Records);
 
+    public ChangeRecords Records => _records;
     private WeakRules Weak => context.Settings.Weak;
     public Attempt? Current { get; private set; }
     public ConfigurationId Promised { get; private set; }
@@ -49,7 +49,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public void Propose(ImmutableArray<PeerIdentity> members, ImmutableArray<NodeId> leavers, long epoch, bool hasElectorate, int minimumWeight, LineageId newLineage)
     {
         var proposal = new Proposal(new ConfigurationId(epoch, context.Self), members, leavers, hasElectorate, minimumWeight, newLineage);
-        SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
+        _records.SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
         OnProposal(proposal);
     }
 
@@ -64,6 +64,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         // While this node works, only its own configuration's members may change it: others ask to be let in.
         if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
+        if (Current is { } running && LeavesOut(running, proposal)) return false;
         channels.SealAll();
         Promised = proposal.Id;
         BlockedWith = [];
@@ -75,14 +76,25 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             user.OnFrozen();
         }
         MemberStatus status = DescribeSelf();
-        SendToAll(proposal, ControlRecord.Status, writer =>
+        _records.SendToAll(proposal, ControlRecord.Status, writer =>
         {
             proposal.Write(writer);
             status.Write(writer);
-            WriteTable(writer, _table);
+            ChangeRecords.WriteTable(writer, _table);
         });
         OnStatus(context.Self, status, _table);
         return true;
+    }
+
+    /// <summary>
+    /// Another node's proposal would leave out somebody of the running attempt who can be reached: the attempt has its time
+    /// first, so that two that propose at once do not exclude each other's nodes.
+    /// </summary>
+    private bool LeavesOut(Attempt running, Proposal proposal)
+    {
+        if (proposal.Id.Representative == running.Id.Representative || context.Now >= running.Deadline) return false;
+        ImmutableSortedDictionary<NodeId, string> reach = reachability.Reach();
+        return running.Proposal.Members.Any(m => m.Id != context.Self && reach.ContainsKey(m.Id) && !proposal.Includes(m.Id));
     }
 
     public void OnStatus(NodeId from, MemberStatus status, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
@@ -146,7 +158,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.IsExchanging = true;
         CompleteInstalled(attempt);
         if (Current != attempt) return;
-        PrimaryDecision decision = Decide(attempt);
+        PrimaryDecision decision = attempt.Decide(Weak);
         attempt.Decision = decision;
         if (!decision.IsPrimary)
         {
@@ -156,7 +168,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         GoOnFromAttempt(attempt, decision);
         if (IsOver) return;
         MemberStatus self = attempt.Statuses[context.Self];
-        if (self.Installed != decision.Base?.Number && (self.Installed is not null || HoldsPending(attempt)))
+        if (self.Installed != decision.Base?.Number && (self.Installed is not null || Attempts.Any(a => a.Contains(context.Self) && attempt.IsPending(a))))
         {
             Exclude($"the primary goes on from {decision.Base}, without this incarnation");
             return;
@@ -165,7 +177,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
-        foreach (NodeId member in attempt.Together) SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
+        foreach (NodeId member in attempt.Together) _records.SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
     }
 
     /// <summary>(i) Somebody has installed what others have only recorded: so it was decided, and those install it now.</summary>
@@ -208,19 +220,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
     }
 
-    private PrimaryDecision Decide(Attempt attempt) =>
-        PrimaryRule.Decide(Voters(attempt), attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage, Weak);
-
-    private static Voter[] Voters(Attempt attempt) =>
-        [.. attempt.Proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id),
-            attempt.Statuses[m.Id].Last, attempt.Statuses[m.Id].Attempts))];
-
-    /// <summary>
-    /// This node recorded an attempt that others may have completed, and what is decided here goes on from another session:
-    /// its vote is given, so it can only come back as a new incarnation.
-    /// </summary>
-    private bool HoldsPending(Attempt attempt) => Attempts.Any(a => a.Contains(context.Self) && PrimaryRule.IsPending(a, Voters(attempt)));
-
     private void ShareMessages(Attempt attempt, OrderingLayer ordering)
     {
         (NodeId Node, int Rank, MemberStatus Status)[] together =
@@ -253,7 +252,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     }
 
     private void Forward(Attempt attempt, NodeId to, Message message) =>
-        Send(to, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
+        _records.Send(to, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
 
     private static bool Holds(MemberStatus status, Message message) =>
         MemberStatus.At(status.Received, message.Sender) >= message.Sequence || status.Forwarded.Contains((message.Sender, message.Sequence));
@@ -300,7 +299,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         ImmutableArray<GroupTold> told = user.Tell(plan);
         foreach (PeerIdentity member in attempt.Proposal.Members)
         {
-            SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
+            _records.SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
         }
     }
 
@@ -319,7 +318,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (Weak.Lacks(WeakRules.StrangersDoNotAdopt)) return;
         LineageId lineage = attempt.Decision!.Lineage;
-        Voter[] voters = Voters(attempt);
+        Voter[] voters = attempt.Voters;
         Session? known = PrimaryRule.LastOf(voters, lineage);
         IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
         if (known is not null && !(Last?.Lineage == lineage && Last.Number >= known.Number)) Last = known;
@@ -513,76 +512,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private static bool IsOf(Held held, ConfigurationId? id) =>
         id is { } value && held.Header.Configuration.Span.SequenceEqual(NodeContext.Encode(value));
 
-    // ---- records
-
-    private void SendToAll(Proposal proposal, ControlRecord kind, Action<WireWriter> body)
-    {
-        foreach (PeerIdentity member in proposal.Members)
-        {
-            if (member.Id != context.Self && channels.Find(member.Id) is { } channel) SendRecord(channel, kind, body);
-        }
-    }
-
-    private void Send(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body)
-    {
-        if (channels.Find(to) is { } channel)
-        {
-            SendRecord(channel, kind, writer =>
-            {
-                writer.Configuration(proposal.Id);
-                body(writer);
-            });
-        }
-    }
-
-    private void SendOrTake(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body, Action take)
-    {
-        if (to == context.Self) take();
-        else Send(to, kind, proposal, body);
-    }
-
-    public void SendRecord(Channel channel, ControlRecord kind, Action<WireWriter> body)
-    {
-        _record.Reset();
-        _record.Byte((byte)kind);
-        body(_record);
-        byte[] content = _record.ToArray();
-        channels.Control(channel, content);
-    }
-
-    private static void WriteTold(WireWriter writer, ImmutableArray<GroupTold> told)
-    {
-        writer.Varint(told.Length);
-        foreach (GroupTold group in told) group.Write(writer);
-    }
-
-    public static ImmutableArray<GroupTold> ReadTold(ref WireReader reader)
-    {
-        var told = ImmutableArray.CreateBuilder<GroupTold>(reader.Count(20));
-        for (int left = told.Capacity; left > 0; left--) told.Add(GroupTold.Read(ref reader));
-        return told.MoveToImmutable();
-    }
-
-    private static void WriteTable(WireWriter writer, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
-    {
-        writer.Varint(table.Count);
-        foreach ((NodeId node, ImmutableArray<GroupTold> told) in table)
-        {
-            writer.Node(node);
-            WriteTold(writer, told);
-        }
-    }
-
-    public static IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> ReadTable(ref WireReader reader)
-    {
-        var table = new SortedDictionary<NodeId, ImmutableArray<GroupTold>>();
-        for (int left = reader.Count(3); left > 0; left--) table[reader.Node()] = ReadTold(ref reader);
-        return table;
-    }
-
     private void TraceConfiguration(Configuration configuration) => context.Trace(TraceKind.Configuration, line => line with
     {
         ConfigurationId = configuration.IsTransitional ? $"{context.Configuration!.Id}>{configuration.Id}:{string.Join(',', configuration.Members)}" : configuration.Id.ToString(),
-        IsTransitional = configuration.IsTransitional, Members = configuration.Members, IsPrimary = configuration.IsPrimary,
+        IsTransitional = configuration.IsTransitional,
+        Members = configuration.Members,
+        IsPrimary = configuration.IsPrimary,
     });
 }

@@ -50,6 +50,8 @@ internal enum MessageFlags : byte
     MorePieces = 8,
     /// <summary>Sent by a contact for a caller that is not a member.</summary>
     ForCaller = 16,
+    /// <summary>With <see cref="Reply"/>: there will be no answer.</summary>
+    NoAnswer = 32,
 }
 
 /// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>

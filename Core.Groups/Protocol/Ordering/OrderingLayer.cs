@@ -215,6 +215,16 @@ internal sealed class OrderingLayer : IOrderingOracle
         return true;
     }
 
+    /// <summary>Whether everything in the captured past is delivered by all its destinations.</summary>
+    public bool IsSettled(PastEntry[] past)
+    {
+        foreach (PastEntry entry in past)
+        {
+            if (entry.Sequence > _settled[entry.Stream.Sender]) return false;
+        }
+        return true;
+    }
+
     /// <summary>
     /// The sending rule: a causal message leaves only when each unsettled message of its past goes at least to the same
     /// destinations. False: it has to wait.

@@ -163,15 +163,14 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             to = ordering.Destinations.Intern(GroupId.None, 0, one, one);
             return true;
         }
-        if (groups.Find(cast.Group) is not { } group || ordering.Engine.Find(cast.Group) is not { } order)
+        if (groups.Find(cast.Group) is null || ordering.Engine.Find(cast.Group) is not { } order)
         {
-            if (cast.Call != 0) Fail(cast, Outcome.NotMember);
+            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, Outcome.NotMember);
             isOver = true;
             return false;
         }
         if (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker)) return false;      // a GBCAST is open: nothing is sent in the group
         to = order.Own ??= ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
-        _ = group;
         return true;
     }
 
@@ -181,7 +180,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (_emitting is not var (cast, number)) return;      // a message of a GBCAST, or a piece
         _emitting = null;
         Sent++;
-        if (cast.To is null) groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead);
+        if (cast.To is null) groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead, cast.Caller is { } stamp ? (stamp.Caller, cast.RequestId) : null);
         if (context.Settings.Tracing) TraceSend(cast, message, number);
         OnSent(cast, message);
     }
@@ -192,7 +191,12 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         string? name = cast.To is null ? groups.Find(cast.Group)!.Name : null;
         context.Trace(TraceKind.Send, line => line with
         {
-            Message = groups.Deliveries.IdOf(message).ToString(), Order = cast.Kind.ToOrder(), Group = name, To = to, Call = number, For = cast.Caller?.Caller.Name,
+            Message = groups.Deliveries.IdOf(message).ToString(),
+            Order = cast.Kind.ToOrder(),
+            Group = name,
+            To = to,
+            Call = number,
+            For = cast.Caller?.Caller.Name,
         });
     }
 
@@ -228,7 +232,17 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             Cast cast = node.Value.Cast;
             if (group is { } id && (cast.To is not null || cast.Group != id)) continue;
             Remove(node);
-            if (cast.Call != 0) Fail(cast, outcome);
+            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, outcome);
+        }
+    }
+
+    /// <summary>A new configuration: what callers that are not members have asked for they ask for again.</summary>
+    public void WithdrawCallers()
+    {
+        for (LinkedListNode<Waiting>? node = _waiting.First, next; node is not null; node = next)
+        {
+            next = node.Next;
+            if (node.Value.Cast.Caller is not null) Remove(node);
         }
     }
 

@@ -1,5 +1,5 @@
 // Requests of this node that wait for replies: a member that failed or left without one counts as answered, and is named.
-// Keeps: a request ends exactly once.
+// Keeps: a request ends exactly once, and not before each of its members has answered or is known not to, where all must.
 // Follows: protocol.md section 7; "isis toolkit", broadcasts and replies.
 namespace Core.Groups.Protocol.Requests;
 
@@ -25,14 +25,17 @@ internal sealed class RequestTable(NodeContext context)
             ReplyMode.First => 1,
             ReplyMode.Count => count,
             ReplyMode.Majority => (Members!.Length / 2) + 1,
-            _ => Members!.Length,
+            _ => int.MaxValue,
         };
+
+        /// <summary>Nobody is left who may answer.</summary>
+        public bool IsExhausted => Array.TrueForAll(Members!, m => Failed.Contains(m) || Replies.Exists(r => r.From == m));
     }
 
     public int Count => _pending.Count;
 
-    /// <summary>Told of a request that ends before it was sent: what is queued of it is withdrawn.</summary>
-    public Action<long> OnEnded { get; set; } = static _ => { };
+    /// <summary>Told of every end, and whether the request was sent: what is still queued of it is withdrawn.</summary>
+    public Action<long, bool> OnEnded { get; set; } = static (_, _) => { };
 
     public void Begin(long call, ReplyMode mode, int count, TimeSpan? timeout) =>
         _pending.Add(call, new Pending(call, mode, count, timeout is { } t ? context.Now + t : null));
@@ -55,6 +58,20 @@ internal sealed class RequestTable(NodeContext context)
         pending.Failed.Remove(reply.From);
         pending.Replies.Add(reply);
         Check(pending);
+    }
+
+    /// <summary>A member will not answer: it left, or never handled the request.</summary>
+    public void OnNoAnswer(long call, NodeId member)
+    {
+        if (!_pending.TryGetValue(call, out Pending? pending) || pending.Failed.Contains(member) || pending.Replies.Exists(r => r.From == member)) return;
+        pending.Failed.Add(member);
+        Check(pending);
+    }
+
+    /// <summary>Whether the request got anywhere is not known: it is sent again, perhaps to others.</summary>
+    public void Recall(long call)
+    {
+        if (_pending.TryGetValue(call, out Pending? pending)) pending.Members = null;
     }
 
     /// <summary>Members of a group (or, without one, nodes) are gone: they will not answer.</summary>
@@ -102,13 +119,13 @@ internal sealed class RequestTable(NodeContext context)
     private void Check(Pending pending)
     {
         if (pending.Members is null) return;
-        if (pending.Replies.Count >= pending.Wanted || pending.Replies.Count + pending.Failed.Count >= pending.Members.Length) End(pending, Outcome.Done);
+        if (pending.Replies.Count >= pending.Wanted || pending.IsExhausted) End(pending, Outcome.Done);
     }
 
     private void End(Pending pending, Outcome outcome)
     {
         _pending.Remove(pending.Call);
-        if (pending.Members is null) OnEnded(pending.Call);
+        OnEnded(pending.Call, pending.Members is not null);
         context.Effects.RequestCompleted(pending.Call, outcome, pending.Replies, pending.Failed);
     }
 }

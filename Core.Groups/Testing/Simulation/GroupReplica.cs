@@ -13,6 +13,9 @@ internal sealed class GroupReplica(GroupId id, string name)
     private readonly List<MessageId> unordered = [];
     private readonly HashSet<ulong> handled = [];
 
+    /// <summary>The markers of all messages in the state: a message that was sent again has another id.</summary>
+    private readonly HashSet<ulong> known = [];
+
     public GroupId Id => id;
     public string Name => name;
 
@@ -51,12 +54,13 @@ internal sealed class GroupReplica(GroupId id, string name)
     /// <summary>Whether a message was handled in this membership (not: was in the transferred state).</summary>
     public bool Handled(ulong marker) => handled.Contains(marker);
 
-    /// <summary>False: it was handled before.</summary>
+    /// <summary>False: it was handled before, here or in the state that was transferred.</summary>
     public bool Apply(in Delivery delivery, ulong marker)
     {
         bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group;
         (isOrdered ? ordered : unordered).Add(delivery.Message);
-        return handled.Add(marker);
+        handled.Add(marker);
+        return known.Add(marker);
     }
 
     public byte[] Save(int ballast)
@@ -74,6 +78,8 @@ internal sealed class GroupReplica(GroupId id, string name)
                 writer.Write(message.Sequence);
             }
         }
+        writer.Write(known.Count);
+        foreach (ulong marker in known.Order()) writer.Write(marker);
         writer.Write(ballast);
         for (int i = 0; i < ballast; i++) writer.Write((byte)i);
         return stream.ToArray();
@@ -93,6 +99,7 @@ internal sealed class GroupReplica(GroupId id, string name)
                     list.Add(new MessageId(sender, reader.ReadInt64(), reader.ReadInt64()));
                 }
             }
+            for (int count = reader.ReadInt32(); count > 0; count--) known.Add(reader.ReadUInt64());
             int ballast = reader.ReadInt32();
             byte[] rest = reader.ReadBytes(ballast + 1);
             for (int i = 0; i < rest.Length; i++)

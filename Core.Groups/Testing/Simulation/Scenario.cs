@@ -22,6 +22,8 @@ internal sealed record Scenario(string Name, string Promise)
     public int MaximumGroups { get; init; } = 3;
     /// <summary>The largest message.</summary>
     public int MaximumSize { get; init; } = 200;
+    /// <summary>How many of the nodes are in a group at the start: the others call it from outside.</summary>
+    public double MemberShare { get; init; } = 0.7;
     /// <summary>Whether the first acts come before the cluster has formed.</summary>
     public bool StartsAnyOrder { get; init; }
     /// <summary>Whether nothing fails in it but connections, so that nobody may be excluded or blocked.</summary>
@@ -99,6 +101,11 @@ internal static class Scenarios
         new("requests", "Questions to groups, asked by members and others, while members fail.")
         {
             Weights = [(Act.Send, 15), (Act.Request, 50), (Act.Join, 3), (Act.Leave, 3), (Act.Crash, 3), (Act.Restart, 4), (Act.Freeze, 2), (Act.Break, 5)],
+        },
+        new("callers", "Calls from outside, small and large, while their contacts fail, leave and join.")
+        {
+            MemberShare = 0.4, MaximumSize = 150_000, MaximumNodes = 6, MaximumGroups = 2,
+            Weights = [(Act.Send, 10), (Act.Request, 60), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2), (Act.Break, 5), (Act.Partition, 1), (Act.Heal, 3)],
         },
         new("stop", "Nodes stop in an orderly way, alone and together, and come back.")
         {

@@ -80,7 +80,7 @@ internal sealed class ScenarioDriver
         foreach (SimulatedNode node in Cluster.Nodes)
         {
             foreach (string group in groups)
-                if (random.Chance(0.7)) Cluster.Join(node.Name, group);
+                if (random.Chance(scenario.MemberShare)) Cluster.Join(node.Name, group);
         }
         if (scenario.StartsAnyOrder) return;
         foreach (string name in Cluster.Names) Cluster.Start(name);
@@ -148,17 +148,16 @@ internal sealed class ScenarioDriver
 
     private void Send(string name, string group)
     {
-        int size = random.Chance(0.1) ? random.Below(scenario.MaximumSize) : random.Below(Math.Min(100, scenario.MaximumSize));
-        Cluster.Send(name, random.Pick(scenario.Application.Orders), group, size);
+        Cluster.Send(name, random.Pick(scenario.Application.Orders), group, Size());
     }
+
+    private int Size() => random.Chance(0.1) ? random.Below(scenario.MaximumSize) : random.Below(Math.Min(100, scenario.MaximumSize));
 
     private void Request(string name, string group)
     {
         ReplyMode mode = random.Pick([ReplyMode.None, ReplyMode.First, ReplyMode.Count, ReplyMode.Majority, ReplyMode.All]);
-        // A question by name to a group that nobody is in may wait for its creation: it needs a limit.
-        bool isMember = Cluster[name].Process?.Application.Find(group) is not null;
-        TimeSpan? timeout = !isMember || random.Chance(0.5) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null;
-        Cluster.Request(name, random.Pick(scenario.Application.Orders), group, mode, random.Between(1, 3), timeout);
+        TimeSpan? timeout = random.Chance(0.5) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null;
+        Cluster.Request(name, random.Pick(scenario.Application.Orders), group, mode, random.Between(1, 3), timeout, Size());
     }
 
     private void Freeze(string name)

@@ -71,11 +71,11 @@ internal sealed class SimulatedApplication(
     }
 
     /// <summary>Asks the group as a member of it, or by its name; null if this node is a member that has no state yet.</summary>
-    public SentMessage? Request(string group, Order order, ReplyMode mode, int count, TimeSpan? timeout)
+    public SentMessage? Request(string group, Order order, ReplyMode mode, int count, TimeSpan? timeout, int size)
     {
         if (IsStopping || Find(group) is { IsLoaded: false }) return null;
-        SentMessage message = cluster.Announce(process.Id, group, order, MessageBody.MinimumSize);
-        byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: timeout is not null, 0);
+        SentMessage message = cluster.Announce(process.Id, group, order, size);
+        byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: timeout is not null, size);
         GroupReplica? replica = Find(group);
         if (replica is not null) WithCredit(replica, body.Length + CreditAccount.MessageOverhead, Ask);
         else Ask();
@@ -83,13 +83,22 @@ internal sealed class SimulatedApplication(
 
         void Ask()
         {
-            long call = Calls.Begin($"request {order} {mode} in {group}", requestMarker: message.Marker);
+            // Without replies a call by name ends when all members have the message: then it can be lost only with all of them.
+            Action<Outcome>? ended = replica is null && mode == ReplyMode.None ? outcome => Promise(message, outcome) : null;
+            long call = Calls.Begin($"request {order} {mode} in {group}", ended, message.Marker);
             process.Call(now =>
             {
                 if (replica is null) process.Machine.RequestByName(now, call, group, order, body, mode, count, timeout);
                 else process.Machine.Request(now, call, replica.Id, order, body, mode, count, timeout);
             });
         }
+    }
+
+    private void Promise(SentMessage message, Outcome outcome)
+    {
+        if (outcome != Outcome.Done) return;
+        if (cluster.GroupOf(message.Marker) is { } group) cluster.Durable.Promise(group, [message.Marker]);
+        else cluster.Violate($"{process.Id}: {message} is said to be delivered, but nobody got it.");
     }
 
     public void Flush()
@@ -160,7 +169,7 @@ internal sealed class SimulatedApplication(
         if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
         if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
         if (!MessageBody.TryRead(delivery.Body.Span, out ulong marker, out int hops, out bool mayIgnore)
-            || cluster.Identify(delivery.Message, marker) is not { } sent || sent.Group != replica.Name || sent.Order != delivery.Order
+            || cluster.Identify(delivery.Message, marker, delivery.Group) is not { } sent || sent.Group != replica.Name || sent.Order != delivery.Order
             || sent.Sender != delivery.From || Math.Max(sent.Size, MessageBody.MinimumSize) != delivery.Body.Length)
         {
             cluster.Violate($"{process.Id} got {delivery.Message} from {delivery.From} in {replica.Name}, which is not what was sent.");

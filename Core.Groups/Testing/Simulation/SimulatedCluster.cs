@@ -15,6 +15,7 @@ internal sealed class SimulatedCluster
     private readonly Dictionary<string, SimulatedNode> nodes = [];
     private readonly Dictionary<ulong, SentMessage> announced = [];
     private readonly Dictionary<MessageId, SentMessage> delivered = [];
+    private readonly Dictionary<ulong, GroupId> deliveredIn = [];
     private readonly List<TraceEvent> history = [];
     private readonly List<string> violations = [];
     private readonly List<string> log = [];
@@ -157,10 +158,10 @@ internal sealed class SimulatedCluster
         return nodes[name].Process?.Application.Send(group, order, size);
     }
 
-    public SentMessage? Request(string name, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null)
+    public SentMessage? Request(string name, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
     {
         Act($"request {name} {order} {group} {mode} {timeout}");
-        return nodes[name].Process?.Application.Request(group, order, mode, count, timeout);
+        return nodes[name].Process?.Application.Request(group, order, mode, count, timeout, size);
     }
 
     public void Flush(string name)
@@ -231,10 +232,14 @@ internal sealed class SimulatedCluster
 
     public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
 
+    /// <summary>The group in which a message was delivered; null if it was not.</summary>
+    public GroupId? GroupOf(ulong marker) => deliveredIn.TryGetValue(marker, out GroupId group) ? group : null;
+
     /// <summary>What the message of this marker is; null if it was never sent. An id names one message, for ever.</summary>
-    public SentMessage? Identify(MessageId id, ulong marker)
+    public SentMessage? Identify(MessageId id, ulong marker, GroupId group)
     {
         if (!announced.TryGetValue(marker, out SentMessage? message)) return null;
+        deliveredIn[marker] = group;
         if (!delivered.TryAdd(id, message) && delivered[id] != message)
             Violate($"{id} names two messages: {message} and {delivered[id]}.");
         return message;

@@ -129,7 +129,7 @@ public sealed class RealNodeTests
             group.RequestAsync(Order.Fifo, default, Replies.All, ct: cancel.Token).AsTask().WaitAsync(RealCluster.Patience));
     }
 
-    [Fact(Timeout = Limit, Skip = "callers that are not members come with the protocol's requests by name")]
+    [Fact(Timeout = Limit)]
     public async Task A_caller_that_is_not_a_member_sends_and_asks()
     {
         await using RealCluster cluster = await RealCluster.StartAsync(3);

@@ -1,0 +1,242 @@
+// Calls to a group by its name, mostly from outside: through a member, the contact, which sends them in the group.
+// Keeps: a call is delivered once, in one view, whatever fails. What is not settled in one configuration is sent again in the
+// next with the same number, which members recognise; within a configuration only what the contact refused is.
+// Follows: protocol.md section 7. A call is in the causal past of what its node does after it has ended: by then it is
+// settled, or answered, which comes later. So a call without replies ends when it is settled, not when it is stable.
+using Core.Groups.Protocol.Groups;
+using Core.Groups.Protocol.Links;
+using Core.Groups.Protocol.Ordering;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Requests;
+
+internal sealed class Callers(NodeContext context, ChannelTable channels, Services services, GroupService groups, RequestTable requests)
+{
+    private const int PieceSize = 32 << 10;
+    /// <summary>How many bytes may be on the contact's link before the next piece waits.</summary>
+    private const long LinkWindow = 256 << 10;
+    /// <summary>How many bytes of one group's calls may be with the contact and not consumed by all members; one call always may.</summary>
+    private const long Window = 1 << 20;
+    /// <summary>Beyond so many queues those are let go in which nothing happens.</summary>
+    private const int KeptQueues = 256;
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(10);
+
+    private readonly SortedDictionary<string, CallerQueue> _queues = new(StringComparer.Ordinal);
+    /// <summary>Calls that wait, are not settled, or not consumed.</summary>
+    private readonly Dictionary<long, CallerCall> _calls = [];
+    private long _lastSequence;
+    private int _sweepAt = KeptQueues;
+
+    /// <summary>A causal call waits until something of its past is settled.</summary>
+    public bool WaitsForPast { get; private set; }
+
+    public int Count => _calls.Count;
+
+    /// <summary>The request <paramref name="call"/> has begun: it leaves at the end of the turn, or when it can.</summary>
+    public void Submit(long call, string name, MessageKind kind, ReadOnlyMemory<byte> body, bool wantsReplies)
+    {
+        if (!_queues.TryGetValue(name, out CallerQueue? queue))
+        {
+            if (_queues.Count >= _sweepAt) Sweep();
+            _queues.Add(name, queue = new CallerQueue(name, _lastSequence));
+        }
+        long sequence = ++queue.LastSequence;
+        _lastSequence = Math.Max(_lastSequence, sequence);
+        var made = new CallerCall(queue, call, sequence, kind, wantsReplies, body) { Past = kind.IsCausal() ? context.Ordering?.CapturePast() : null };
+        queue.Waiting.Add(sequence, made);
+        _calls.Add(call, made);
+    }
+
+    private void Sweep()
+    {
+        foreach (CallerQueue idle in _queues.Values.Where(q => q.IsIdle).ToArray()) _queues.Remove(idle.Name);
+        _sweepAt = Math.Max(KeptQueues, _queues.Count * 2);
+    }
+
+    /// <summary>The request has ended, for whatever reason. What is with the contact may still be delivered, but is not sent again.</summary>
+    public void Withdraw(long call)
+    {
+        if (!_calls.TryGetValue(call, out CallerCall? made) || made.IsSettled) return;
+        made.IsWithdrawn = true;
+        if (made.Queue.Waiting.Remove(made.Sequence)) _calls.Remove(call);
+    }
+
+    // ---- sending
+
+    /// <summary>Gives the contacts what may leave.</summary>
+    public void Pump()
+    {
+        WaitsForPast = false;
+        if (_calls.Count == 0 || !context.IsWorking) return;
+        foreach (CallerQueue queue in _queues.Values)
+        {
+            if (queue.Waiting.Count == 0) continue;
+            if (queue.Contact is { } contact)
+            {
+                while (queue.Waiting.Count > 0 && TryGive(queue, queue.Waiting.First().Value, contact)) { }
+            }
+            else if (queue.Unsettled.Count == 0 && !queue.IsLookingUp && !(queue.RetryAt > context.Now)) LookUp(queue);
+        }
+    }
+
+    private void LookUp(CallerQueue queue)
+    {
+        queue.IsLookingUp = true;
+        queue.RetryAt = null;
+        groups.Directory.LookUp(queue.Name, GroupId.None, entry => Answered(queue, entry));
+    }
+
+    private void Answered(CallerQueue queue, RegistryEntry? entry)
+    {
+        queue.IsLookingUp = false;
+        foreach (CallerCall call in queue.Waiting.Values.ToArray())
+        {
+            bool isGone = entry is null || (call.SentTo != GroupId.None && call.SentTo != entry.Id);
+            if (isGone) requests.End(call.Call, Outcome.NoSuchGroup);
+        }
+        if (entry is null) return;
+        queue.Group = entry.Id;
+        NodeId[] present = [.. entry.Members.Where(m => context.RankOf(m) >= 0)];
+        NodeId[] others = [.. present.Where(m => m != queue.Refuser)];
+        if (others.Length > 0) present = others;
+        queue.Refuser = null;
+        if (present.Contains(context.Self)) queue.Contact = context.Self;
+        else if (present.Length > 0) queue.Contact = present[context.RankOf(context.Self) % present.Length];      // not all callers take the same
+        else queue.RetryAt = context.Now + Retry;
+    }
+
+    /// <summary>Gives the contact the next pieces of a call, as far as its link takes them. True: it has the whole.</summary>
+    private bool TryGive(CallerQueue queue, CallerCall call, NodeId contact)
+    {
+        if (call.Given is null && !MayBegin(queue, call)) return false;
+        Channel? channel = channels.Find(contact);
+        bool isSelf = contact == context.Self;
+        while (!call.IsWhole || call.Given is null)
+        {
+            if (!isSelf && (channel is not { Rank: >= 0 } || channel.Link.UnacknowledgedBytes + channel.OpenLength > LinkWindow)) return false;
+            int offset = call.Given ?? 0;
+            ReadOnlyMemory<byte> piece = call.Body.Slice(offset, Math.Min(PieceSize, call.Body.Length - offset));
+            var cast = new CallerCast(
+                queue.Group, call.Call, call.Sequence, queue.LastGiven, queue.ConfirmedUpTo, call.Kind, call.WantsReplies, call.Body.Length, offset, piece);
+            services.Send(contact, ServiceRecord.CallerCast, cast.Write);
+            call.Given = offset + piece.Length;
+        }
+        call.Contact = contact;
+        call.SentTo = queue.Group;
+        call.IsConsumed = false;
+        queue.LastGiven = call.Sequence;
+        queue.Outstanding += call.Cost;
+        queue.Waiting.Remove(call.Sequence);
+        queue.Unsettled.Add(call.Sequence, call);
+        return true;
+    }
+
+    private bool MayBegin(CallerQueue queue, CallerCall call)
+    {
+        if (queue.Outstanding > 0 && queue.Outstanding + call.Cost > Window) return false;
+        // To hand a causal call to the contact is to send a causal message to it alone: the sending rule holds.
+        if (call.Past is null || context.Ordering!.IsSettled(call.Past)) return true;
+        WaitsForPast = true;
+        return false;
+    }
+
+    // ---- what the contact tells
+
+    public void OnProgress(NodeId from, ref WireReader reader)
+    {
+        CallerProgress progress = CallerProgress.Read(ref reader);
+        if (!_calls.TryGetValue(progress.Call, out CallerCall? call) || call.Contact != from) return;
+        bool isOpen = call.Queue.Unsettled.ContainsKey(call.Sequence);
+        switch (progress.Stage)
+        {
+            case CallerStage.Sent:
+                if (isOpen) requests.OnSent(call.Call, call.SentTo, [.. progress.Members]);
+                break;
+            case CallerStage.Settled:
+                if (isOpen) OnSettled(call, Outcome.Done);
+                break;
+            case CallerStage.Consumed:
+                OnConsumed(call);
+                break;
+            case CallerStage.Refused:
+                if (isOpen) OnRefused(call, from);
+                break;
+            case CallerStage.TooLarge:
+                if (!isOpen) break;
+                OnConsumed(call);
+                OnSettled(call, Outcome.TooLarge);
+                break;
+            default:
+                throw new WireFormatException("A contact tells of no known stage.");
+        }
+    }
+
+    private void OnSettled(CallerCall call, Outcome outcome)
+    {
+        call.Queue.Unsettled.Remove(call.Sequence);
+        call.Settle();
+        if (call.IsConsumed) _calls.Remove(call.Call);
+        if (!call.WantsReplies || outcome != Outcome.Done) requests.End(call.Call, outcome);
+    }
+
+    private void OnConsumed(CallerCall call)
+    {
+        if (call.IsConsumed || call.Given is null) return;
+        call.IsConsumed = true;
+        call.Queue.Outstanding -= call.Cost;
+        if (call.IsSettled) _calls.Remove(call.Call);
+    }
+
+    private void OnRefused(CallerCall call, NodeId contact)
+    {
+        CallerQueue queue = call.Queue;
+        queue.Unsettled.Remove(call.Sequence);
+        queue.Outstanding -= call.Cost;
+        call.Given = null;
+        if (call.IsWithdrawn) _calls.Remove(call.Call);
+        else queue.Waiting.Add(call.Sequence, call);
+        if (queue.Contact != contact) return;
+        queue.Release();
+        queue.Refuser = contact;
+        queue.RetryAt = context.Now + Retry;
+    }
+
+    // ---- configurations and time
+
+    /// <summary>A new configuration: everything that is not settled is sent again, and every contact is chosen anew.</summary>
+    public void OnInstalled()
+    {
+        foreach (CallerQueue queue in _queues.Values)
+        {
+            foreach (CallerCall call in queue.Unsettled.Values)
+            {
+                if (call.IsWithdrawn) continue;
+                requests.Recall(call.Call);
+                queue.Waiting.Add(call.Sequence, call);
+            }
+            queue.Unsettled.Clear();
+            queue.Release();
+            queue.Refuser = null;
+            queue.RetryAt = null;
+            queue.IsLookingUp = false;
+            queue.Outstanding = 0;
+            foreach (CallerCall call in queue.Waiting.Values)
+            {
+                if (call.Past is not null) call.Past = [];      // all of it is settled
+            }
+        }
+        foreach (CallerCall over in _calls.Values.Where(c => c.IsSettled || c.IsWithdrawn).ToArray()) _calls.Remove(over.Call);
+        Sweep();
+    }
+
+    public TimeSpan Deadline()
+    {
+        TimeSpan deadline = TimeSpan.MaxValue;
+        if (_calls.Count == 0 || !context.IsWorking) return deadline;
+        foreach (CallerQueue queue in _queues.Values)
+        {
+            if (queue.Waiting.Count > 0 && queue.Unsettled.Count == 0 && queue.RetryAt is { } at && at < deadline) deadline = at;
+        }
+        return deadline;
+    }
+}
