@@ -141,7 +141,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         GoOnFromAttempt(attempt, decision);
         MemberStatus self = attempt.Statuses[context.Self];
-        if (self.Installed is not null && self.Installed != decision.Base?.Number)
+        if (self.Installed != decision.Base?.Number && (self.Installed is not null || HoldsPending(attempt)))
         {
             Exclude($"the primary goes on from {decision.Base}, without this incarnation");
             return;
@@ -183,20 +183,26 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
     }
 
-    private PrimaryDecision Decide(Attempt attempt) => PrimaryRule.Decide(
-        [.. attempt.Proposal.Members.Select(m => attempt.Statuses[m.Id] is { } s
-            ? new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id), s.Last, s.Attempts, s.Installed) : null!)],
-        attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage);
+    private static PrimaryDecision Decide(Attempt attempt) =>
+        PrimaryRule.Decide(Voters(attempt), attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage);
+
+    private static Voter[] Voters(Attempt attempt) =>
+        [.. attempt.Proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id),
+            attempt.Statuses[m.Id].Last, attempt.Statuses[m.Id].Attempts))];
+
+    /// <summary>
+    /// This node recorded an attempt that others may have completed, and what is decided here goes on from another session:
+    /// its vote is given, so it can only come back as a new incarnation.
+    /// </summary>
+    private bool HoldsPending(Attempt attempt) => Attempts.Any(a => PrimaryRule.IsPending(a, Voters(attempt)));
 
     private void ShareMessages(Attempt attempt, OrderingLayer ordering)
     {
         (NodeId Node, int Rank, MemberStatus Status)[] together =
             [.. attempt.Together.Select(n => (n, context.RankOf(n), attempt.Statuses[n])).OrderBy(t => t.Item2)];
-        foreach (Held held in _stash.ToArray())
-        {
-            if (attempt.Together.Contains(held.From.Id)) TakeHeld(held);
-        }
-        _stash.Clear();
+        // What others sent is kept: if this attempt fails, they may go along in the next.
+        foreach (Held held in _stash.FindAll(h => attempt.Together.Contains(h.From.Id))) TakeHeld(held);
+        _stash.RemoveAll(h => attempt.Together.Contains(h.From.Id));
         for (int sender = 0; sender < ordering.Members; sender++)
         {
             bool isOwn = sender == ordering.Self;
@@ -259,7 +265,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => Continued(g, chain)));
         else if (context.Ordering is { } ordering)
         {
-            var oracle = new CollectiveOracle(ordering, attempt.Id, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
+            var oracle = new CollectiveOracle(ordering, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;

@@ -62,13 +62,11 @@ internal sealed class RecoveryPlan
 }
 
 /// <summary>What the members that go along know together: the boundary of the regular configuration, then everything.</summary>
-internal sealed class CollectiveOracle(OrderingLayer ordering, ConfigurationId next, IReadOnlyList<(int Rank, MemberStatus Status)> together) : IOrderingOracle
+internal sealed class CollectiveOracle(OrderingLayer ordering, IReadOnlyList<(int Rank, MemberStatus Status)> together) : IOrderingOracle
 {
     private readonly MemberSet _together = MemberSet.Of([.. together.Select(t => t.Rank)]);
 
     public bool IsTransitional { get; set; }
-
-    public string Place => IsTransitional ? $"{ordering.Id}>{next}" : ordering.Id.ToString();
 
     /// <summary>For a sender that does not go along: the highest floor that a member of the group holds that does.</summary>
     public long Floor(int rank, GroupOrder group)

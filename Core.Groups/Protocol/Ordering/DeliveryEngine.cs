@@ -4,7 +4,7 @@
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
 namespace Core.Groups.Protocol.Ordering;
 
-internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, int plan = 0)
+internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, int plan = 0)
 {
     private readonly SortedDictionary<GroupId, GroupOrder> _groups = [];
     private readonly List<StreamProgress> _waitingStreams = [];
@@ -29,7 +29,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A copy with the groups as they are and nothing pending: its owner routes what is not delivered.</summary>
     public DeliveryEngine Fork(IOrderingOracle otherOracle, IOrderingSink otherSink, int otherPlan)
     {
-        var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, otherPlan);
+        var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, otherPlan);
         foreach (GroupOrder group in _groups.Values) fork.Add(group.Fork());
         foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
         return fork;
@@ -228,7 +228,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (Message message in group.OpenMessages ?? []) MarkDone(message);
         GroupOperation[] operations = group.Operations;
         int[] oldView = group.View;
-        group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{oracle.Place}:{group.Epoch + 1}");
+        group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{configuration}:{group.Epoch + 1}");
         List<Message>? future = group.Future;
         group.Future = null;
         if (!group.ViewSet.Contains(self))

@@ -20,8 +20,6 @@ internal interface IOrderingOracle
 {
     /// <summary>Whether nothing more is waited for: the boundary is behind, the rest is delivered in order.</summary>
     bool IsTransitional { get; }
-    /// <summary>Where what is delivered now stands, for the ids of views: the configuration, or the transition from it.</summary>
-    string Place { get; }
     /// <summary>The timestamp up to which a node has sent all its total messages to a group with this view.</summary>
     long Floor(int rank, GroupOrder group);
     bool IsStable(Message message);

@@ -41,8 +41,7 @@ internal sealed class OrderingLayer : IOrderingOracle
         _settled = new long[members];
         _receivedBy = new long[members];
         _deliveredBy = new long[members];
-        Place = id.ToString();
-        Engine = new DeliveryEngine(self, _logs, this, sink);
+        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString());
     }
 
     public ConfigurationId Id { get; }
@@ -65,7 +64,6 @@ internal sealed class OrderingLayer : IOrderingOracle
     public long ReceivedBy(int rank) => _receivedBy[rank];
 
     public bool IsTransitional => false;
-    public string Place { get; }
     public long Floor(int rank, GroupOrder group) => _floors[rank];
     public bool IsStable(Message message) => message.Sequence <= _stable[message.Sender];
     public bool IsStable(Dependency dependency) => dependency.Sequence <= _stable[dependency.Sender];

@@ -10,8 +10,7 @@ namespace Core.Groups.Protocol.Primary;
 /// <param name="Stays">False: it votes and records, and is not in the configuration that follows.</param>
 /// <param name="Last">The last primary session that it knows of.</param>
 /// <param name="Attempts">Attempts that it recorded and whose outcome it does not know.</param>
-/// <param name="Installed">The configuration that it is in.</param>
-internal sealed record Voter(NodeId Id, int Weight, bool IsElector, bool Stays, Session? Last, ImmutableArray<Session> Attempts, ConfigurationId? Installed);
+internal sealed record Voter(NodeId Id, int Weight, bool IsElector, bool Stays, Session? Last, ImmutableArray<Session> Attempts);
 
 /// <summary>The rule's answer.</summary>
 /// <param name="IsPrimary">Whether the proposed configuration is primary.</param>
@@ -71,12 +70,8 @@ internal static class PrimaryRule
     /// <summary>Null: the lineage never began.</summary>
     private static PrimaryDecision? Continue(IReadOnlyList<Voter> voters, LineageId lineage, bool hasElectorate)
     {
-        Session? last = voters.Select(v => v.Last).Where(s => s is not null && s.Lineage == lineage).MaxBy(s => s!.Number);
-        Session[] pending = [.. voters.SelectMany(v => v.Attempts)
-            .Where(a => a.Lineage == lineage && (last is null || a.Number > last.Number))
-            .Distinct()
-            .Where(a => !HasFailed(a, voters))
-            .OrderBy(a => a.Number)];
+        Session? last = LastOf(voters, lineage);
+        Session[] pending = [.. voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && IsPending(a, voters)).Distinct().OrderBy(a => a.Number)];
         if (last is null && pending.Length == 0) return null;
         foreach (Session session in last is null ? pending : pending.Append(last))
         {
@@ -92,6 +87,13 @@ internal static class PrimaryRule
         }
         return new PrimaryDecision(true, lineage, newest, pending.Length > 0, "");
     }
+
+    private static Session? LastOf(IReadOnlyList<Voter> voters, LineageId lineage) =>
+        voters.Select(v => v.Last).Where(s => s is not null && s.Lineage == lineage).MaxBy(s => s!.Number);
+
+    /// <summary>Whether an attempt may have formed, and nothing newer of its lineage is known.</summary>
+    public static bool IsPending(Session attempt, IReadOnlyList<Voter> voters) =>
+        !(LastOf(voters, attempt.Lineage) is { } last && last.Number >= attempt.Number) && !HasFailed(attempt, voters);
 
     /// <summary>
     /// A member of the attempt that never recorded it says so: then nobody can have installed it. So does a member that has

@@ -18,16 +18,16 @@ public sealed class CreditGateTests
 
     public CreditGateTests() => _gate = new CreditGate<int>("/g", Window, _posted);
 
-    private ValueTask Pass(int input, int bytes = 400, bool inside = false, CancellationToken ct = default) =>
-        _gate.PassAsync(input, bytes - Overhead, inside, ct);
+    private Task Pass(int input, int bytes = 400, bool inside = false, CancellationToken ct = default) =>
+        _gate.PassAsync(input, bytes - Overhead, inside, ct).AsTask();
 
     [Fact]
     public async Task Waits_when_the_window_is_full_and_goes_on_in_order()
     {
         Assert.True(Pass(1).IsCompletedSuccessfully);
         Assert.True(Pass(2).IsCompletedSuccessfully);
-        Task third = Pass(3).AsTask();
-        Task fourth = Pass(4, bytes: 100).AsTask(); // would fit, but does not overtake
+        Task third = Pass(3);
+        Task fourth = Pass(4, bytes: 100); // would fit, but does not overtake
         Assert.False(third.IsCompleted);
         Assert.False(fourth.IsCompleted);
         _gate.Release(400);
@@ -41,7 +41,7 @@ public sealed class CreditGateTests
     public void One_message_larger_than_the_window_goes_alone()
     {
         Assert.True(Pass(1, bytes: 5000).IsCompletedSuccessfully);
-        Task second = Pass(2, bytes: 100).AsTask();
+        Task second = Pass(2, bytes: 100);
         Assert.False(second.IsCompleted);
         _gate.Release(5000);
         Assert.Equal([1, 2], _posted.Inputs);
@@ -52,8 +52,8 @@ public sealed class CreditGateTests
     {
         using var cancel = new CancellationTokenSource();
         _ = Pass(1, bytes: 900);
-        Task second = Pass(2, bytes: 900, ct: cancel.Token).AsTask();
-        Task third = Pass(3, bytes: 100).AsTask();
+        Task second = Pass(2, bytes: 900, ct: cancel.Token);
+        Task third = Pass(3, bytes: 100);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
         await third; // what was in its way is gone
@@ -65,7 +65,7 @@ public sealed class CreditGateTests
     [Fact]
     public async Task A_token_that_is_cancelled_before_sends_nothing()
     {
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Pass(1, ct: new CancellationToken(true)).AsTask());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Pass(1, ct: new CancellationToken(true)));
         Assert.Empty(_posted.Inputs);
     }
 
@@ -77,7 +77,7 @@ public sealed class CreditGateTests
             Assert.True(Pass(i, inside: true).IsCompletedSuccessfully);
         }
 
-        await Assert.ThrowsAsync<OverdraftException>(() => Pass(6, inside: true).AsTask());
+        await Assert.ThrowsAsync<OverdraftException>(() => Pass(6, inside: true));
         Assert.Equal(5, _posted.Inputs.Count);
         _gate.Release(400);
         Assert.True(Pass(7, inside: true).IsCompletedSuccessfully);
@@ -87,10 +87,10 @@ public sealed class CreditGateTests
     public async Task The_end_of_the_membership_ends_the_waits()
     {
         _ = Pass(1, bytes: 1000);
-        Task second = Pass(2).AsTask();
+        Task second = Pass(2);
         _gate.Close(() => new NotMemberException("/g"));
         await Assert.ThrowsAsync<NotMemberException>(() => second);
-        await Assert.ThrowsAsync<NotMemberException>(() => Pass(3).AsTask());
+        await Assert.ThrowsAsync<NotMemberException>(() => Pass(3));
         _gate.Open();
         Assert.True(Pass(4).IsCompletedSuccessfully);
         Assert.Equal([1, 4], _posted.Inputs);

@@ -49,16 +49,16 @@ public sealed class EventLoopTests
     [Fact]
     public async Task Every_input_of_many_threads_is_taken_once_and_in_each_threads_order()
     {
-        const int threads = 8;
-        const int each = 20_000;
-        var recorder = new Recorder { Expected = threads * each };
+        const int Threads = 8;
+        const int Each = 20_000;
+        var recorder = new Recorder { Expected = Threads * Each };
         EventLoop<int> loop = Started(recorder);
-        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, thread =>
+        Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, thread =>
         {
-            for (int i = 0; i < each; i++)
+            for (int i = 0; i < Each; i++)
             {
                 bool inline = i % 3 == 0;
-                loop.Post((thread * each) + i, schedule: !inline);
+                loop.Post((thread * Each) + i, schedule: !inline);
                 if (inline)
                 {
                     loop.RunHere();
@@ -69,9 +69,9 @@ public sealed class EventLoopTests
         await recorder.AllTaken.Task.WaitAsync(Patience);
         loop.Stop();
         Assert.False(recorder.Overlapped);
-        foreach (IGrouping<int, int> thread in recorder.Taken.GroupBy(i => i / each))
+        foreach (IGrouping<int, int> thread in recorder.Taken.GroupBy(i => i / Each))
         {
-            Assert.Equal(Enumerable.Range(thread.Key * each, each), thread);
+            Assert.Equal(Enumerable.Range(thread.Key * Each, Each), thread);
         }
     }
 

@@ -31,7 +31,7 @@ public sealed class RealNodeTests
     [Fact(Timeout = Limit)]
     public async Task Concurrent_sends_are_delivered_in_one_total_order()
     {
-        const int each = 200;
+        const int Each = 200;
         await using RealCluster cluster = await RealCluster.StartAsync(3);
         var members = new List<Member>();
         foreach (GroupNode node in cluster.Nodes)
@@ -42,32 +42,32 @@ public sealed class RealNodeTests
         await Task.WhenAll(members.Select(m => m.ViewOfAsync("a", "b", "c")));
         await Task.WhenAll(members.Select((m, sender) => Task.Run(async () =>
         {
-            for (int i = 0; i < each; i++)
+            for (int i = 0; i < Each; i++)
             {
                 await m.SendAsync($"{sender}:{i}");
             }
         })));
-        List<string>[] orders = await Task.WhenAll(members.Select(m => m.ReadAsync(3 * each)));
+        List<string>[] orders = await Task.WhenAll(members.Select(m => m.ReadAsync(3 * Each)));
         Assert.Equal(orders[0], orders[1]);
         Assert.Equal(orders[0], orders[2]);
         for (int sender = 0; sender < 3; sender++)
         {
-            Assert.Equal(Enumerable.Range(0, each).Select(i => $"{sender}:{i}"), orders[0].Where(t => t.StartsWith($"{sender}:")));
+            Assert.Equal(Enumerable.Range(0, Each).Select(i => $"{sender}:{i}"), orders[0].Where(t => t.StartsWith($"{sender}:")));
         }
     }
 
     [Fact(Timeout = Limit)]
     public async Task A_late_joiner_has_the_state_and_every_message_behind_it_once()
     {
-        const int count = 300;
+        const int Count = 300;
         await using RealCluster cluster = await RealCluster.StartAsync(3);
         Member first = await Member.JoinAsync(cluster.Nodes[0], "/test/state");
         Task sending = Task.Run(async () =>
         {
-            for (int i = 0; i < count; i++)
+            for (int i = 0; i < Count; i++)
             {
                 await first.SendAsync($"{i}", Order.Fifo);
-                if (i == count / 4)
+                if (i == Count / 4)
                 {
                     await first.Group.FlushAsync();
                 }
@@ -80,7 +80,7 @@ public sealed class RealNodeTests
         {
         }
 
-        Assert.Equal([.. Enumerable.Range(0, count).Select(i => $"{i}"), "end"], second.Texts);
+        Assert.Equal([.. Enumerable.Range(0, Count).Select(i => $"{i}"), "end"], second.Texts);
     }
 
     [Fact(Timeout = Limit)]
