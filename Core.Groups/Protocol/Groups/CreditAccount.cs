@@ -11,6 +11,7 @@ internal sealed class CreditAccount
 
     private readonly Dictionary<NodeId, Consumer> _consumers = [];
     private Dictionary<NodeId, Producer>? _producers;
+    private Producer? _lastProducer;
     private Queue<(Producer From, int Bytes)>? _unconsumed;
     private long _sent, _released;
 
@@ -39,14 +40,13 @@ internal sealed class CreditAccount
             if (!_consumers.ContainsKey(member)) _consumers.Add(member, new Consumer { Base = _sent });
         }
         if (_producers is null) return;
+        _lastProducer = null;
         foreach (NodeId gone in _producers.Keys.Where(n => !view.Contains(n)).ToArray()) _producers.Remove(gone);
     }
 
     public void OnDelivered(NodeId sender, int bytes)
     {
-        _producers ??= [];
-        if (!_producers.TryGetValue(sender, out Producer? producer)) _producers.Add(sender, producer = new Producer(sender));
-        (_unconsumed ??= new()).Enqueue((producer, bytes));
+        (_unconsumed ??= new()).Enqueue((ProducerOf(sender), bytes));
     }
 
     /// <summary>The application has handled so many deliveries.</summary>
@@ -58,9 +58,16 @@ internal sealed class CreditAccount
     /// <summary>A delivery that is never handed over, since a later snapshot covers it.</summary>
     public void OnDropped(NodeId sender, int bytes)
     {
+        ProducerOf(sender).Consumed += bytes;
+    }
+
+    // Messages of one sender come in runs.
+    private Producer ProducerOf(NodeId sender)
+    {
+        if (_lastProducer is { } last && last.Id == sender) return last;
         _producers ??= [];
         if (!_producers.TryGetValue(sender, out Producer? producer)) _producers.Add(sender, producer = new Producer(sender));
-        producer.Consumed += bytes;
+        return _lastProducer = producer;
     }
 
     public void OnTold(NodeId member, long consumed)

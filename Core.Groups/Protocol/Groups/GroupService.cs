@@ -13,7 +13,7 @@ internal sealed class GroupService
 {
     private readonly NodeContext _context;
     private bool _isCarryingPlan;
-    private readonly SortedDictionary<GroupId, GroupMember> _groups = [];
+    private readonly GroupTable<GroupMember> _groups = new();
     private readonly Directory _directory;
     private readonly StateTransfers _states;
     private readonly Deliveries _deliveries;
@@ -27,7 +27,7 @@ internal sealed class GroupService
         _deliveries = new Deliveries(context);
     }
 
-    public IReadOnlyDictionary<GroupId, GroupMember> Members => _groups;
+    public IReadOnlyCollection<GroupMember> Members => _groups;
     public Directory Directory => _directory;
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
@@ -37,8 +37,8 @@ internal sealed class GroupService
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
 
-    public GroupMember? Find(GroupId id) => _groups.GetValueOrDefault(id);
-    public GroupMember? Find(string name) => _groups.Values.FirstOrDefault(g => g.Name == name);
+    public GroupMember? Find(GroupId id) => _groups.Find(id);
+    public GroupMember? Find(string name) => _groups.FirstOrDefault(g => g.Name == name);
     public GroupOrder? OrderOf(GroupId id) => _context.Ordering?.Engine.Find(id);
 
     // ---- becoming a member
@@ -288,7 +288,7 @@ internal sealed class GroupService
         foreach (var (id, entries) in byGroup.OrderBy(e => e.Key))
         {
             GroupTold first = entries[0].Told;
-            if (!_groups.ContainsKey(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
+            if (!_groups.Contains(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
         if (!_context.IsFrozen) _directory.OnInstalled();
     }
@@ -360,7 +360,7 @@ internal sealed class GroupService
     public void BeginPlan()
     {
         _isCarryingPlan = true;
-        foreach (GroupMember group in _groups.Values)
+        foreach (GroupMember group in _groups)
         {
             foreach (HeldEvent held in group.Held)
             {
@@ -378,7 +378,7 @@ internal sealed class GroupService
 
     private void Lose(GroupMember group)
     {
-        _groups.Remove(group.Id);
+        _groups.Remove(group.Id, out _);
         _toAnnounce.Remove(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
