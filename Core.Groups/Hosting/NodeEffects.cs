@@ -11,7 +11,7 @@ namespace Core.Groups.Hosting;
 /// <summary>The effects of one incarnation's machine. Event loop only.</summary>
 internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, ITransport transport, TraceFile? trace) : INodeEffects
 {
-    private readonly Dictionary<GroupId, GroupMembership> _members = [];
+    private readonly GroupTable<GroupMembership> _members = new();
     private readonly Dictionary<long, GroupMembership> _joining = [];
     private readonly List<Mailbox> _touched = [];
     private readonly List<(PendingCall Call, CallResult Result)> _ended = [];
@@ -34,7 +34,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     public void RemoveJoin(long call) => _joining.Remove(call);
 
     public bool IsMember(GroupMembership membership) =>
-        _members.TryGetValue(membership.Id, out GroupMembership? member) && member == membership;
+        _members.TryGet(membership.Id, out GroupMembership? member) && member == membership;
 
     /// <summary>The trace to the operating system: before anything of this turn leaves.</summary>
     public void FlushTrace()
@@ -141,7 +141,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void CreditReleased(GroupId group, long bytes)
     {
-        if (_members.TryGetValue(group, out GroupMembership? member))
+        if (_members.TryGet(group, out GroupMembership? member))
         {
             member.ReleaseCredit(bytes);
         }
@@ -162,7 +162,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         if (_joining.Remove(call, out GroupMembership? membership))
         {
             membership.Begin(group, host.Generation);
-            _members[group] = membership;
+            _members.Add(group, membership);
         }
     }
 
@@ -190,7 +190,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     private void Stage(GroupId group, in Mail mail)
     {
-        if (_members.TryGetValue(group, out GroupMembership? member) && member.Mailbox.Stage(mail))
+        if (_members.TryGet(group, out GroupMembership? member) && member.Mailbox.Stage(mail))
         {
             _touched.Add(member.Mailbox);
         }

@@ -33,11 +33,12 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
     /// <summary>One turn. Throws what the machine throws.</summary>
     public TimeSpan Run(ReadOnlySpan<NodeInput> inputs)
     {
+        TimeSpan now = host.Loop.Now; // one reading for all inputs of a turn: it costs as much as handling a small one
         foreach (ref readonly NodeInput input in inputs)
         {
             if (input.Generation == host.Generation || input.Generation == NodeInput.AnyGeneration)
             {
-                Feed(input);
+                Feed(input, now);
                 GoOnAfterExclusion();
             }
             else if (host.Calls.Take(input.Call) is { } late)
@@ -46,7 +47,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             }
         }
 
-        TimeSpan now = host.Loop.Now;
+        now = host.Loop.Now;
         if (now >= Machine!.NextDeadline)
         {
             Machine.Tick(now);
@@ -121,19 +122,23 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         }
     }
 
+    // Called after every input: the way out must be short.
     private void GoOnAfterExclusion()
     {
-        if (_effects!.Exclusion is not { } reason)
+        if (_effects!.Exclusion is { } reason)
         {
-            return;
+            BeginAgain(reason);
         }
+    }
 
+    private void BeginAgain(string reason)
+    {
         EndTurn(); // what it still had to say; its deliveries of this turn are dropped with it
         NodeId old = host.Self;
         var next = new NodeId(old.Name, Math.Max(NodeHost.UnixMilliseconds(), old.Incarnation + 1));
         HostLog.Excluded(host.Logger, old, reason, next);
         host.Counters.Excluded();
-        _effects.PublishTrace();
+        _effects!.PublishTrace();
         _effects.PublishCalls();
         _trace?.Dispose();
 
@@ -163,10 +168,9 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         }
     }
 
-    private void Feed(in NodeInput i)
+    private void Feed(in NodeInput i, TimeSpan now)
     {
         NodeMachine machine = Machine!;
-        TimeSpan now = host.Loop.Now;
         switch (i.Kind)
         {
             case InputKind.PeerConnected: machine.PeerConnected(now, i.Number, (PeerIdentity)i.Subject!); break;

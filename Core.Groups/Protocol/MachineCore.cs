@@ -277,7 +277,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void OnDirect(Message message)
     {
-        Groups.Deliveries.TraceDirect(message);
+        if (Context.Settings.Tracing) Groups.Deliveries.TraceDirect(message);
         if ((message.Flags & MessageFlags.Reply) == 0) return;
         if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
         else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), message.Body, (message.Flags & MessageFlags.Error) != 0));
@@ -398,7 +398,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Calls.End(null, outcome);
         foreach ((long call, _) in _flushes) Context.Effects.Completed(call, outcome);
         _flushes.Clear();
-        foreach (GroupMember group in Groups.Members.Values)
+        foreach (GroupMember group in Groups.Members)
         {
             foreach (long call in group.LeaveCalls ?? []) Context.Effects.Completed(call, outcome);
         }

@@ -189,7 +189,7 @@ internal sealed class NodeMachine
         if (!Enter(now) || _stopBy is not null) return;
         _stopBy = now + StopPatience;
         foreach (long call in _core.Groups.Directory.EndAll()) _context.Effects.Completed(call, Outcome.Stopped);
-        foreach (GroupMember group in _core.Groups.Members.Values) _core.Groups.Leave(group, 0);
+        foreach (GroupMember group in _core.Groups.Members) _core.Groups.Leave(group, 0);
     }
 
     private void GoOnStopping(TimeSpan stopBy)

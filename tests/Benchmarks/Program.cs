@@ -23,6 +23,7 @@ internal static class Program
     private static readonly Option<int> Count = Number("--count", 5000, "Requests that are measured.", 1, 10_000_000);
     private static readonly Option<int> Rounds = Number("--rounds", 6, "Failures of each kind.", 1, 1000);
     private static readonly Option<int> Suspect = Number("--suspect", 2000, "The silence after which a node is suspected, in milliseconds.", 400, 60_000);
+    private static readonly Option<int> PerTurn = Number("--per-turn", 100, "Messages that each machine sends in a turn.", 1, 10_000);
     private static readonly Option<int> Groups = Number("--groups", 1000, "Groups.", 1, 100_000);
 
     public static Task<int> Main(string[] args)
@@ -36,6 +37,7 @@ internal static class Program
             Measure("failover", "From a SIGKILL, or a SIGSTOP, to the new view at all survivors.", FailoverAsync, Members, Rounds, Suspect),
             Measure("idle", "What a node takes that is in many groups.", IdleAsync, Members, Groups, Seconds),
             Measure("groups", "How fast groups are made and joined.", given => Measurements.GroupsAsync(given.GetValue(Members), given.GetValue(Groups)), Members, Groups),
+            Measure("machine", "What a delivery costs the protocol alone, without sockets and threads.", MachineAsync, OrderName, Members, Size, PerTurn),
             Measure("all", "All of these.", AllAsync, Members, Size, Seconds, Warmup, Count, Rounds, Suspect, Groups),
             NodeCommand(),
         };
@@ -55,6 +57,9 @@ internal static class Program
 
     private static Task<JsonObject> IdleAsync(ParseResult given) =>
         Measurements.IdleAsync(given.GetValue(Members), given.GetValue(Groups), given.GetValue(Seconds));
+
+    private static Task<JsonObject> MachineAsync(ParseResult given) => Task.FromResult(MachineBench.Measure(
+        Enum.Parse<Order>(given.GetValue(OrderName)!, ignoreCase: true), given.GetValue(Members), given.GetValue(Size), given.GetValue(PerTurn)));
 
     private static async Task<JsonObject> AllAsync(ParseResult given)
     {

@@ -11,6 +11,7 @@ internal sealed class CreditAccount
 
     private readonly Dictionary<NodeId, Consumer> _consumers = [];
     private Dictionary<NodeId, Producer>? _producers;
+    private Producer? _lastProducer;
     private Queue<(Producer From, int Bytes)>? _unconsumed;
     /// <summary>Where among the bytes sent those stand that were sent for callers that are not members: theirs to use again.</summary>
     private Queue<(long Start, long End, NodeId Caller, long Call)>? _forCallers;
@@ -45,14 +46,13 @@ internal sealed class CreditAccount
             if (!_consumers.ContainsKey(member)) _consumers.Add(member, new Consumer { Base = _sent });
         }
         if (_producers is null) return;
+        _lastProducer = null;
         foreach (NodeId gone in _producers.Keys.Where(n => !view.Contains(n)).ToArray()) _producers.Remove(gone);
     }
 
     public void OnDelivered(NodeId sender, int bytes)
     {
-        _producers ??= [];
-        if (!_producers.TryGetValue(sender, out Producer? producer)) _producers.Add(sender, producer = new Producer(sender));
-        (_unconsumed ??= new()).Enqueue((producer, bytes));
+        (_unconsumed ??= new()).Enqueue((ProducerOf(sender), bytes));
     }
 
     /// <summary>The application has handled so many deliveries.</summary>
@@ -65,9 +65,16 @@ internal sealed class CreditAccount
     /// <returns>The bytes of this sender that are consumed.</returns>
     public long OnDropped(NodeId sender, int bytes)
     {
+        return ProducerOf(sender).Consumed += bytes;
+    }
+
+    // Messages of one sender come in runs.
+    private Producer ProducerOf(NodeId sender)
+    {
+        if (_lastProducer is { } last && last.Id == sender) return last;
         _producers ??= [];
         if (!_producers.TryGetValue(sender, out Producer? producer)) _producers.Add(sender, producer = new Producer(sender));
-        return producer.Consumed += bytes;
+        return _lastProducer = producer;
     }
 
     public void OnTold(NodeId member, long consumed)

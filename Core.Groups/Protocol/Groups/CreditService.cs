@@ -58,7 +58,7 @@ internal sealed class CreditService(NodeContext context, Services services, Grou
     /// <summary>A new configuration: what was told may have been lost, so everything is told again.</summary>
     public void OnInstalled()
     {
-        foreach (GroupMember group in groups.Members.Values)
+        foreach (GroupMember group in groups.Members)
         {
             foreach (CreditAccount.Producer producer in group.Credit.Producers) producer.Told = 0;
             if (group.Credit.Producers.Count > 0) Owe(group);

@@ -39,7 +39,7 @@ internal sealed class Deliveries(NodeContext context)
     /// <summary>Delivers a whole message of a group.</summary>
     public void Message(GroupMember group, Message message, ReadOnlyMemory<byte> body)
     {
-        Trace(group, message);
+        if (context.Settings.Tracing) TraceDelivery(group, message);
         group.Credit.OnDelivered(context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
         Delivered++;
         DeliveredBytes += body.Length;
@@ -57,14 +57,13 @@ internal sealed class Deliveries(NodeContext context)
     /// </summary>
     public void Repeated(GroupMember group, Message message)
     {
-        Trace(group, message);
+        if (context.Settings.Tracing) TraceDelivery(group, message);
         // Who got the first one by state transfer has nothing to answer; who has answered is not asked again.
         if (!_tokens.Values.Any(t => t.Caller == SenderOf(message) && t.Request == message.RequestId)) Unanswered(message);
     }
 
-    private void Trace(GroupMember group, Message message)
-    {
-        if (!context.Settings.Tracing) return;
+    // A method of its own: what the lambda captures is allocated where the method begins, also when nothing is traced.
+    private void TraceDelivery(GroupMember group, Message message) =>
         context.Trace(TraceKind.Deliver, line => line with
         {
             Group = group.Name,
@@ -73,11 +72,10 @@ internal sealed class Deliveries(NodeContext context)
             From = context.NodeAt(message.Sender).Name,
             For = message.Caller?.Caller.Name,
         });
-    }
 
+    /// <summary>For when tracing is on.</summary>
     public void TraceDirect(Message message)
     {
-        if (!context.Settings.Tracing) return;
         context.Trace(TraceKind.Deliver, line => line with
         {
             To = NamesOf(message.Destination.Members),

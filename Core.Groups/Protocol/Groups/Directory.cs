@@ -215,7 +215,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         _lookups.Clear();
         _earlyJoins.Clear();
         if (Keeper == context.Self) _registry.Reset(context.Configuration!.Members);
-        GroupMember[] mine = [.. groups.Members.Values.Where(g => g.View.Members[0] == context.Self)];
+        GroupMember[] mine = [.. groups.Members.Where(g => g.View.Members[0] == context.Self)];
         int sent = 0;
         do
         {

@@ -12,7 +12,7 @@ internal sealed class GroupService
 {
     private readonly NodeContext _context;
     private bool _isCarryingPlan;
-    private readonly SortedDictionary<GroupId, GroupMember> _groups = [];
+    private readonly GroupTable<GroupMember> _groups = new();
     private readonly Directory _directory;
     private readonly StateTransfers _states;
     private readonly Deliveries _deliveries;
@@ -26,7 +26,7 @@ internal sealed class GroupService
         _deliveries = new Deliveries(context);
     }
 
-    public IReadOnlyDictionary<GroupId, GroupMember> Members => _groups;
+    public IReadOnlyCollection<GroupMember> Members => _groups;
     public Directory Directory => _directory;
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
@@ -38,8 +38,8 @@ internal sealed class GroupService
     /// <summary>Told of a delivery that the application does not see, with its sender and its cost.</summary>
     public Action<GroupMember, NodeId, int> OnDropped { get; set; } = static (_, _, _) => { };
 
-    public GroupMember? Find(GroupId id) => _groups.GetValueOrDefault(id);
-    public GroupMember? Find(string name) => _groups.Values.FirstOrDefault(g => g.Name == name);
+    public GroupMember? Find(GroupId id) => _groups.Find(id);
+    public GroupMember? Find(string name) => _groups.FirstOrDefault(g => g.Name == name);
     public GroupOrder? OrderOf(GroupId id) => _context.Ordering?.Engine.Find(id);
 
     // ---- becoming a member
@@ -256,7 +256,7 @@ internal sealed class GroupService
         RecoveryPlan first = plan.Chain ?? plan;
         bool isBefore = _context.Settings.Weak.Lacks(WeakRules.GroupsBeforeThePlan) && _context.Ordering is not null;
         PlanStep[] steps = isBefore ? [] : [.. first.Regular, .. first.Transitional];
-        foreach (GroupOrder order in isBefore ? _context.Ordering!.Engine.Groups.Values : plan.Groups)
+        foreach (GroupOrder order in isBefore ? _context.Ordering!.Engine.Groups : plan.Groups)
         {
             ImmutableArray<NodeId> view = nodes(order.View);
             GroupMember? group = Find(order.Id);
@@ -286,7 +286,7 @@ internal sealed class GroupService
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
         _states.OnInstalled();
-        foreach (GroupMember group in _groups.Values) group.Callers.Forget(caller => _context.RankOf(caller) < 0);
+        foreach (GroupMember group in _groups) group.Callers.Forget(caller => _context.RankOf(caller) < 0);
         if (told is null)
         {
             foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, null);
@@ -305,7 +305,7 @@ internal sealed class GroupService
         foreach (var (id, entries) in byGroup.OrderBy(e => e.Key))
         {
             GroupTold first = entries[0].Told;
-            if (!_groups.ContainsKey(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
+            if (!_groups.Contains(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
         if (!_context.IsFrozen) _directory.OnInstalled();
     }
@@ -377,7 +377,7 @@ internal sealed class GroupService
     public void BeginPlan()
     {
         _isCarryingPlan = true;
-        foreach (GroupMember group in _groups.Values)
+        foreach (GroupMember group in _groups)
         {
             foreach (HeldEvent held in group.Held)
             {
@@ -399,7 +399,7 @@ internal sealed class GroupService
 
     private void Lose(GroupMember group)
     {
-        _groups.Remove(group.Id);
+        _groups.Remove(group.Id, out _);
         _toAnnounce.Remove(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });

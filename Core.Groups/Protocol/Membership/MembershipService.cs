@@ -235,7 +235,8 @@ internal sealed class MembershipService
     /// <summary>This node's own proposal, to nodes that meanwhile say that they belong elsewhere.</summary>
     private bool IsOutdated(Attempt attempt, Gathering.Choice choice) =>
         attempt.Id.Representative == _context.Self && !attempt.IsExchanging
-        && (choice.Representative != _context.Self || attempt.WithoutStatus.Any(m => !choice.Members.Contains(m)));
+        && attempt.WithoutStatus.Any(m => !choice.Members.Contains(m)
+            || (m == choice.Representative && _context.IsBlocked && Reachability.Of(m) is { IsBlocked: false }));
 
     private bool MustGiveUp(Attempt attempt, ImmutableSortedDictionary<NodeId, string> reach)
     {

@@ -46,7 +46,7 @@ internal sealed class RecoveryPlan
             engine.Pump();
             more = Transitional.Count > before || engine.GiveUpLost(blocking: true);
         }
-        Groups.AddRange(engine.Groups.Values);
+        Groups.AddRange(engine.Groups);
     }
 
     private sealed class Collector(List<PlanStep> steps) : IOrderingSink

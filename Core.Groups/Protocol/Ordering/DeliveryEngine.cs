@@ -6,15 +6,16 @@ namespace Core.Groups.Protocol.Ordering;
 
 internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
 {
-    private readonly SortedDictionary<GroupId, GroupOrder> _groups = [];
+    private readonly GroupTable<GroupOrder> _groups = new();
     private readonly List<StreamProgress> _waitingStreams = [];
     private readonly List<GroupOrder> _withTotals = [];
     private readonly List<GroupOrder> _changing = [];
     private readonly List<Message> _orphans = [];
+    private TotalQueue? _spareTotals;
     /// <summary>Announcements that let this node into a group, until their GBCAST takes it in: they may leave the log before.</summary>
     private readonly Dictionary<Dependency, Message> _invitations = [];
 
-    public IReadOnlyDictionary<GroupId, GroupOrder> Groups => _groups;
+    public IReadOnlyCollection<GroupOrder> Groups => _groups;
     public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
     public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0;
 
@@ -24,13 +25,13 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         if (group.Announcement is not null) _changing.Add(group);
     }
 
-    public GroupOrder? Find(GroupId id) => _groups.GetValueOrDefault(id);
+    public GroupOrder? Find(GroupId id) => _groups.Find(id);
 
     /// <summary>A copy with the groups as they are and nothing pending: its owner routes what is not delivered.</summary>
     public DeliveryEngine Fork(IOrderingOracle otherOracle, IOrderingSink otherSink, int otherPlan)
     {
         var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, weak, otherPlan);
-        foreach (GroupOrder group in _groups.Values) fork.Add(group.Fork());
+        foreach (GroupOrder group in _groups) fork.Add(group.Fork());
         foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
         return fork;
     }
@@ -53,7 +54,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             AdoptOrphans(to.Group);
             return;
         }
-        if (!_groups.TryGetValue(to.Group, out GroupOrder? group))
+        if (!_groups.TryGet(to.Group, out GroupOrder? group))
         {
             _orphans.Add(message);
             AdoptOrphans(to.Group);
@@ -71,7 +72,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             progress = false;
             for (int i = 0; i < _withTotals.Count; i++) progress |= PumpTotals(_withTotals[i]);
-            _withTotals.RemoveAll(static g => g.Totals!.Count == 0);
+            DropEmptyTotals();
             for (int i = 0; i < _waitingStreams.Count; i++) progress |= PumpWaiting(_waitingStreams[i]);
             if (_waitingStreams.Count > 0) _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
             for (int i = 0; i < _changing.Count; i++) progress |= PumpChange(_changing[i]);
@@ -101,9 +102,13 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 (group.OpenMessages ??= []).Add(message);
                 break;
             default:
-                group.Totals ??= new PriorityQueue<Message, ulong>();
-                if (group.Totals.Count == 0 && !_withTotals.Contains(group)) _withTotals.Add(group);
-                group.Totals.Enqueue(message, message.TotalKey);
+                if (group.Totals is null)
+                {
+                    group.Totals = _spareTotals ?? new TotalQueue();
+                    _spareTotals = null;
+                    _withTotals.Add(group);
+                }
+                group.Totals.Enqueue(message);
                 group.Pending++;
                 break;
         }
@@ -150,7 +155,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream))
         {
             stream.Waiting.Dequeue();
-            if (!message.Destination.IsDirect) _groups[message.Destination.Group].Pending--;
+            if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
             Deliver(message, stream);
             progress = true;
         }
@@ -165,7 +170,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (rank != self) limit = Math.Min(limit, oracle.Floor(rank, group));
         }
-        while (group.Totals!.TryPeek(out Message? message, out _) && message.Timestamp <= limit)
+        while (group.Totals!.TryPeek(out Message? message) && message.Timestamp <= limit)
         {
             StreamProgress? stream = message.Kind == MessageKind.Announcement ? null : ProgressOf(message);
             if (stream is not null && message.StreamIndex != stream.LastDone + 1) break;
@@ -178,6 +183,18 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             else Deliver(message, stream);
         }
         return progress;
+    }
+
+    /// <summary>An idle group holds no queue; the next group to need one takes the last one's.</summary>
+    private void DropEmptyTotals()
+    {
+        for (int i = _withTotals.Count - 1; i >= 0; i--)
+        {
+            if (_withTotals[i].Totals is not { Count: 0 } empty) continue;
+            if (empty.IsSmall) _spareTotals = empty;
+            _withTotals[i].Totals = null;
+            _withTotals.RemoveAt(i);
+        }
     }
 
     private bool IsSafe(Message message)
@@ -249,7 +266,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         group.Future = null;
         if (!group.ViewSet.Contains(self))
         {
-            _groups.Remove(group.Id);
+            _groups.Remove(group.Id, out _);
             if (group.Totals is { } totals) totals.Clear();
             sink.OnGroupChanged(group, announcement, operations, oldView);
             if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _orphans.AddRange(future);
@@ -291,9 +308,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (StreamProgress stream in _waitingStreams) alive.UnionWith(stream.Waiting!);
         foreach (GroupOrder group in _withTotals)
         {
-            foreach ((Message message, _) in group.Totals!.UnorderedItems) alive.Add(message);
+            foreach (Message message in group.Totals!.Messages) alive.Add(message);
         }
-        foreach (GroupOrder group in _groups.Values)
+        foreach (GroupOrder group in _groups)
         {
             foreach (Message message in group.OpenMessages ?? []) alive.Add(message);
             foreach (Message message in group.Future ?? []) alive.Add(message);
@@ -356,23 +373,23 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             foreach (Message message in stream.Waiting!)
             {
                 if (!lost.Contains(message)) kept.Enqueue(message);
-                else if (!message.Destination.IsDirect) _groups[message.Destination.Group].Pending--;
+                else if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
             }
             stream.Waiting = kept;
         }
         foreach (GroupOrder group in _withTotals)
         {
-            var kept = new PriorityQueue<Message, ulong>();
-            foreach ((Message message, ulong key) in group.Totals!.UnorderedItems)
+            var kept = new TotalQueue();
+            foreach (Message message in group.Totals!.Messages)
             {
-                if (!lost.Contains(message)) kept.Enqueue(message, key);
+                if (!lost.Contains(message)) kept.Enqueue(message);
                 else group.Pending--;
             }
             group.Totals = kept;
         }
-        _withTotals.RemoveAll(static g => g.Totals!.Count == 0);
+        DropEmptyTotals();
         _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
-        foreach (GroupOrder group in _groups.Values) group.Future?.RemoveAll(lost.Contains);
+        foreach (GroupOrder group in _groups) group.Future?.RemoveAll(lost.Contains);
         _orphans.RemoveAll(lost.Contains);
     }
 

@@ -28,7 +28,7 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
 
     /// <summary>Received, undelivered messages of this epoch (other than markers and finishes).</summary>
     public int Pending { get; set; }
-    public PriorityQueue<Message, ulong>? Totals { get; set; }
+    public TotalQueue? Totals { get; set; }
     /// <summary>Messages of later epochs, in the order in which they came.</summary>
     public List<Message>? Future { get; set; }
     /// <summary>The destination of this node's own messages in this epoch.</summary>

@@ -14,7 +14,7 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Acts">The acts.</param>
 internal sealed record Schedule(string Names, string Groups, string Acts)
 {
-    private static readonly Order[] _orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal];
+    private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal];
 
     /// <summary>Runs to the quiet end, and judges.</summary>
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
@@ -58,7 +58,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
         double churn = random.Next(6) switch { 0 => 20, 1 or 2 => 6, _ => random.NextDouble() }, membership = random.NextDouble();
         int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
-        Order[] orders = withSafe ? [.. _orders, Order.Safe] : _orders;
+        Order[] orders = withSafe ? [.. Orders, Order.Safe] : Orders;
         var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak);
         var acts = new List<string>();
         for (int i = 0; i < steps && cluster.Violations.Count == 0; i++)
