@@ -9,7 +9,7 @@ using System.Text.Json;
 namespace Core.Groups.Tracing;
 
 /// <summary>Writes <see cref="TraceEvent"/>s as lines of the trace.</summary>
-internal static class TraceLineFormat
+public static class TraceLineFormat
 {
     private const long NanosecondsPerTick = 100;
 
@@ -21,7 +21,7 @@ internal static class TraceLineFormat
     internal static Utf8JsonWriter CreateWriter(IBufferWriter<byte> output) => new(output, WriterOptions);
 
     /// <summary>Appends the event's line, with its line feed.</summary>
-    internal static void Write(TraceEvent line, IBufferWriter<byte> output)
+    public static void Write(TraceEvent line, IBufferWriter<byte> output)
     {
         using Utf8JsonWriter json = CreateWriter(output);
         Write(line, output, json);

@@ -63,6 +63,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         // While this node works, only its own configuration's members may change it: others ask to be let in.
         if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
+        if (Current is { } running && LeavesOut(running, proposal)) return false;
         channels.SealAll();
         Promised = proposal.Id;
         BlockedWith = [];
@@ -82,6 +83,17 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         });
         OnStatus(context.Self, status, _table);
         return true;
+    }
+
+    /// <summary>
+    /// Another node's proposal would leave out somebody of the running attempt who can be reached: the attempt has its time
+    /// first, so that two that propose at once do not exclude each other's nodes.
+    /// </summary>
+    private bool LeavesOut(Attempt running, Proposal proposal)
+    {
+        if (proposal.Id.Representative == running.Id.Representative || context.Now >= running.Deadline) return false;
+        ImmutableSortedDictionary<NodeId, string> reach = reachability.Reach();
+        return running.Proposal.Members.Any(m => m.Id != context.Self && reach.ContainsKey(m.Id) && !proposal.Includes(m.Id));
     }
 
     public void OnStatus(NodeId from, MemberStatus status, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)

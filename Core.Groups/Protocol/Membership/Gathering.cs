@@ -45,6 +45,11 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
         return true;
     }
 
+    /// <summary>A member that did not hear that this configuration was decided, and gave up: only another change brings it along.</summary>
+    public bool IsLeftBehind(NodeId member) =>
+        member != context.Self && context.Configuration is { } present && reachability.Of(member) is { IsStuck: true } presence
+        && presence.Configuration != present.Id && presence.Promised >= present.Id.Epoch;
+
     public void WaitsNoMore() => _waiting = null;
 
     /// <summary>A node broke an attempt: it is left out for a growing time.</summary>
@@ -91,7 +96,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     {
         // Members of a working configuration are in it, even where their last presence does not say so yet.
         int rank = own.IsBlocked ? -1 : context.RankOf(node);
-        if (rank >= 0) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
+        if (rank >= 0 && !IsLeftBehind(node)) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
         Presence presence = PresenceOf(node, own);
         ConfigurationId? session = presence.Last?.Number;
         return (presence.IsBlocked, -(session?.Epoch ?? 0), session?.Representative ?? default, presence.Configuration is null ? int.MaxValue : presence.Rank, node);

@@ -220,7 +220,7 @@ internal sealed class MembershipService
         if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
         if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
         if (Change.IsInterrupted || _context.Configuration is null) return true;
-        return !choice.Leavers.IsEmpty || !SameNodes(choice.Members, _context.Configuration.Members);
+        return !choice.Leavers.IsEmpty || choice.Members.Any(_gathering.IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
     }
 
     private bool IsHealthy(ImmutableSortedDictionary<NodeId, string> reach) =>
@@ -281,7 +281,7 @@ internal sealed class MembershipService
     // ---- telling and dialling
 
     private Presence Describe(ImmutableSortedDictionary<NodeId, string> reach) => new(
-        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, IsLeaving, Change.Last, reach);
+        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach);
 
     private void Tell()
     {

@@ -11,11 +11,12 @@ namespace Core.Groups.Protocol.Membership;
 /// <param name="Configuration">The configuration that it is in.</param>
 /// <param name="Rank">Its rank there.</param>
 /// <param name="IsBlocked">Not in a primary configuration.</param>
+/// <param name="IsStuck">A change began there and did not end: it cannot go on until another one does.</param>
 /// <param name="IsLeaving">It stops in order: it votes in the change that leaves it out.</param>
 /// <param name="Last">The last primary session that it knows.</param>
 /// <param name="Reach">The nodes that it can talk to, itself included, with their addresses.</param>
 internal sealed record Presence(
-    long Promised, ConfigurationId? Configuration, int Rank, bool IsBlocked, bool IsLeaving, Session? Last, ImmutableSortedDictionary<NodeId, string> Reach)
+    long Promised, ConfigurationId? Configuration, int Rank, bool IsBlocked, bool IsStuck, bool IsLeaving, Session? Last, ImmutableSortedDictionary<NodeId, string> Reach)
 {
     public void Write(WireWriter writer)
     {
@@ -24,6 +25,7 @@ internal sealed record Presence(
         if (Configuration is { } id) writer.Configuration(id);
         writer.Varint(Rank);
         writer.Flag(IsBlocked);
+        writer.Flag(IsStuck);
         writer.Flag(IsLeaving);
         Session.Write(writer, Last);
         writer.Varint(Reach.Count);
@@ -39,14 +41,14 @@ internal sealed record Presence(
         long promised = reader.Varint();
         ConfigurationId? id = reader.Flag() ? reader.Configuration() : null;
         int rank = (int)Math.Min(reader.Varint(), int.MaxValue);
-        bool blocked = reader.Flag(), leaving = reader.Flag();
+        bool blocked = reader.Flag(), stuck = reader.Flag(), leaving = reader.Flag();
         Session? last = Session.Read(ref reader);
         var reach = ImmutableSortedDictionary.CreateBuilder<NodeId, string>();
         for (int left = reader.Count(3); left > 0; left--) reach[reader.Node()] = reader.Text();
-        return new Presence(promised, id, rank, blocked, leaving, last, reach.ToImmutable());
+        return new Presence(promised, id, rank, blocked, stuck, leaving, last, reach.ToImmutable());
     }
 
     public bool Says(Presence other) =>
         Promised == other.Promised && Configuration == other.Configuration && Rank == other.Rank && IsBlocked == other.IsBlocked
-        && IsLeaving == other.IsLeaving && Equals(Last, other.Last) && Reach.SequenceEqual(other.Reach);
+        && IsStuck == other.IsStuck && IsLeaving == other.IsLeaving && Equals(Last, other.Last) && Reach.SequenceEqual(other.Reach);
 }

@@ -79,7 +79,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
                 && (cast.Body.Length > context.Settings.PieceSize ? TrySendPieces(waiting) : TrySend(cast, waiting.Past, waiting.Number));
             if (sent)
             {
-                if (node.List is not null) Remove(node);      // one that ended with an error is gone already
+                if (node.List is not null) Remove(node);      // a request that failed has withdrawn itself
                 any = true;
                 continue;
             }

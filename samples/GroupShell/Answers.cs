@@ -1,0 +1,69 @@
+// The lines of the JSON protocol that the shell makes itself: answers, `ready`, `error`. One object a line.
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace GroupShell;
+
+/// <summary>Writes answers. Safe for any thread.</summary>
+internal sealed class Answers(ILineOutput output)
+{
+    /// <summary>People read the lines too, and no browser does: nothing is escaped that need not be.</summary>
+    public static readonly JsonWriterOptions WriterOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <param name="id">The command's `id`, as it came; undefined: null.</param>
+    public void Ok(JsonElement id, AnswerFields? fields) => Line(json =>
+    {
+        WriteId(json, id);
+        json.WriteBoolean("ok", true);
+        fields?.Invoke(json);
+    });
+
+    public void Error(JsonElement id, Exception error) => Line(json =>
+    {
+        WriteId(json, id);
+        json.WriteBoolean("ok", false);
+        json.WriteString("error", Errors.CodeOf(error));
+        json.WriteString("message", Errors.MessageOf(error));
+        if (Errors.IsOutcomeUnknown(error))
+            json.WriteBoolean("outcome-unknown", true);
+        (error as ShellException)?.Fields?.Invoke(json);
+    });
+
+    public void Ready(string name, string listen) => Line(json =>
+    {
+        json.WriteString("ev", "ready");
+        json.WriteString("name", name);
+        json.WriteString("listen", listen);
+    });
+
+    /// <summary>Why the process ends, when no command asked for it.</summary>
+    public void Fatal(Exception error) => Line(json =>
+    {
+        json.WriteString("ev", "error");
+        json.WriteString("error", Errors.CodeOf(error));
+        json.WriteString("message", Errors.MessageOf(error));
+    });
+
+    private void Line(AnswerFields fields)
+    {
+        var line = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(line, WriterOptions))
+        {
+            json.WriteStartObject();
+            fields(json);
+            json.WriteEndObject();
+        }
+
+        output.Append(line.WrittenSpan);
+    }
+
+    private static void WriteId(Utf8JsonWriter json, JsonElement id)
+    {
+        json.WritePropertyName("re");
+        if (id.ValueKind == JsonValueKind.Undefined)
+            json.WriteNullValue();
+        else
+            id.WriteTo(json);
+    }
+}

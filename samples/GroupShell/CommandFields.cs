@@ -1,0 +1,102 @@
+// The fields of one command object. Keeps: a field that is missing, of the wrong type or out of range is a `bad-field`
+// error that names it. Fields that nobody asks for are passed over: newer clients may send more.
+using System.Text.Json;
+using Core.Groups;
+
+namespace GroupShell;
+
+/// <summary>Reads the fields of a command.</summary>
+internal sealed class CommandFields(JsonElement command)
+{
+    private const int LongestName = 1000;
+    private const int MostMessages = 1_000_000;
+
+    public bool Has(string field) => command.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+
+    public string Text(string field)
+    {
+        JsonElement value = Required(field);
+        return value.ValueKind == JsonValueKind.String ? Decoded(field, value) : throw ShellException.BadField(field, "must be a string");
+    }
+
+    /// <summary>A group's name: not empty, of bounded length.</summary>
+    public string Name(string field)
+    {
+        string name = Text(field);
+        return name.Length is > 0 and <= LongestName ? name : throw ShellException.BadField(field, $"must have 1 to {LongestName} characters");
+    }
+
+    public bool Flag(string field)
+    {
+        JsonElement value = Required(field);
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : throw ShellException.BadField(field, "must be true or false");
+    }
+
+    /// <summary>The field `timeout`; infinite if it is not there.</summary>
+    public TimeSpan Timeout()
+    {
+        if (!Has("timeout"))
+            return System.Threading.Timeout.InfiniteTimeSpan;
+        return Durations.TryParse(Text("timeout"), out TimeSpan timeout)
+            ? timeout
+            : throw ShellException.BadField("timeout", "must be a time such as \"250ms\" or \"5s\"");
+    }
+
+    /// <summary>The field `count`, 1 if it is not there.</summary>
+    public int Count() => Has("count") ? Integer("count", 1, MostMessages) : 1;
+
+    /// <summary>`text`, or `size` in bytes.</summary>
+    public Payload Payload()
+    {
+        if (Has("text") == Has("size"))
+            throw ShellException.BadField("text", "or 'size' must be given, and not both");
+        return Has("text") ? new Payload(Text("text"), 0) : new Payload(null, Integer("size", 0, 1 << 30));
+    }
+
+    /// <summary>The field `order`.</summary>
+    public Order Order() => OrderNames.TryParse(Text("order"), out Order order)
+        ? order
+        : throw ShellException.BadField("order", $"must be one of {string.Join(", ", OrderNames.All.Select(OrderNames.Of))}");
+
+    /// <summary>The field `replies`, all if it is not there.</summary>
+    public Replies Replies()
+    {
+        if (!Has("replies"))
+            return Core.Groups.Replies.All;
+        if (Required("replies").ValueKind == JsonValueKind.Number)
+            return Core.Groups.Replies.Count(Integer("replies", 1, int.MaxValue));
+        return Text("replies") switch
+        {
+            "all" => Core.Groups.Replies.All,
+            "majority" => Core.Groups.Replies.Majority,
+            "first" => Core.Groups.Replies.First,
+            _ => throw ShellException.BadField("replies", "must be \"all\", \"majority\", \"first\" or a number"),
+        };
+    }
+
+    private int Integer(string field, int lowest, int highest)
+    {
+        JsonElement value = Required(field);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= lowest && number <= highest
+            ? number
+            : throw ShellException.BadField(field, $"must be a whole number from {lowest} to {highest}");
+    }
+
+    private JsonElement Required(string field) =>
+        Has(field) ? command.GetProperty(field) : throw ShellException.BadField(field, "is missing");
+
+    // A string may hold an escape for half a character.
+    private static string Decoded(string field, JsonElement value)
+    {
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            throw ShellException.BadField(field, "is not a text: it holds half a character");
+        }
+    }
+}

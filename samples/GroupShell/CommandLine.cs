@@ -1,0 +1,51 @@
+// One line of input as a command object; and the operations that are known but not built yet.
+using System.Collections.Frozen;
+using System.Text.Json;
+
+namespace GroupShell;
+
+/// <summary>Parses lines. Keeps: any bytes give a command or a <see cref="ShellException"/>.</summary>
+internal static class CommandLine
+{
+    private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
+    [
+        "force-primary", "groups", "delete", "migrate", "configure", "watch",
+        "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
+        "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
+        "txn.transfer", "txn.balances", "task.serve", "task.run", "task.status",
+        "news.subscribe", "news.unsubscribe", "news.post", "news.back",
+        "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
+        "log.status", "log.checkpoint", "log.rollback", "log.override",
+    ]);
+
+    /// <param name="line">The line in UTF-8; null: it was too long to be read.</param>
+    /// <param name="id">Its `id`, also if the rest is wrong; undefined if there is none.</param>
+    /// <param name="operation">Its `op`.</param>
+    public static JsonElement Parse(byte[]? line, out JsonElement id, out string operation)
+    {
+        id = default;
+        if (line is null)
+            throw new ShellException("line-too-long", $"A line may have {LineInput.LongestLine} bytes.");
+        JsonElement command;
+        try
+        {
+            command = JsonElement.Parse(line);
+        }
+        catch (JsonException e)
+        {
+            throw new ShellException("bad-json", $"The line is not a JSON object: {e.Message}");
+        }
+
+        if (command.ValueKind != JsonValueKind.Object)
+            throw new ShellException("bad-json", "A command is a JSON object, such as {\"id\":1,\"op\":\"config\"}.");
+        if (command.TryGetProperty("id", out JsonElement given))
+            id = given;
+        operation = new CommandFields(command).Text("op");
+        return command;
+    }
+
+    /// <summary>What to answer to an operation that this program does not have.</summary>
+    public static ShellException Unknown(string operation) => Planned.Contains(operation)
+        ? ShellException.NotSupported($"The operation '{operation}'")
+        : new ShellException("unknown-operation", $"There is no operation '{operation}'.");
+}

@@ -1,0 +1,213 @@
+// What the node saw, as event lines in the node's own order (the trace contract), with the contents of each delivery.
+// Keeps: the trace tells of a delivery before the handler has its body, so lines wait for it and stay in order; a body that
+// never comes (the membership was cut off, or the message is another program's) holds nothing up for long.
+using System.Buffers;
+using System.Text.Json;
+using Core.Groups;
+using Core.Groups.Tracing;
+
+namespace GroupShell;
+
+/// <summary>Joins the node's trace events with the bodies that handlers get. Safe for any thread; never throws.</summary>
+internal sealed class EventFeed(ILineOutput output)
+{
+    /// <summary>How many calls of <see cref="Tick"/> a line waits at most for its body.</summary>
+    public const int Patience = 5;
+
+    private readonly Lock _gate = new();
+    private readonly Queue<Entry> _lines = [];
+    private readonly Dictionary<string, Queue<Entry>> _withoutBody = [];
+    private readonly Dictionary<string, long[]> _delivered = [];
+    private readonly ArrayBufferWriter<byte> _line = new(1024);
+    private bool _isOpen;
+    private bool _isQuiet;
+    private long _ticks;
+
+    /// <summary>Lets the lines out; what came before waits until now.</summary>
+    public void Open()
+    {
+        lock (_gate)
+        {
+            _isOpen = true;
+            Drain();
+        }
+    }
+
+    /// <summary>Stops or resumes the printing of deliveries. They are counted all the same.</summary>
+    public void SetQuiet(bool quiet)
+    {
+        lock (_gate)
+            _isQuiet = quiet;
+    }
+
+    /// <summary>The node's events, one at a time, before handlers run.</summary>
+    public void OnTraced(TraceEvent traced)
+    {
+        if (traced.Kind is TraceKind.Send or TraceKind.Call)
+            return;
+        lock (_gate)
+        {
+            bool isGroupDelivery = traced is { Kind: TraceKind.Deliver, Group: not null };
+            if (isGroupDelivery)
+                Count(traced.Group!, traced.Order);
+            if (traced.Kind == TraceKind.Exclude)
+                ReleaseAll();
+            if (traced.Kind == TraceKind.Deliver && _isQuiet)
+                return;
+            var entry = new Entry(traced, _ticks) { IsReady = !isGroupDelivery };
+            _lines.Enqueue(entry);
+            if (isGroupDelivery)
+                WaitForBody(traced.Group!, entry);
+            Drain();
+        }
+    }
+
+    /// <summary>A handler has the body of a delivery. Completes when the reader of the lines is not far behind.</summary>
+    public ValueTask OnHandled(string group, MessageId message, Payload payload)
+    {
+        lock (_gate)
+        {
+            if (_withoutBody.TryGetValue(group, out Queue<Entry>? waiting) && Contains(waiting, message.ToString(), out string id))
+            {
+                // Handlers run in delivery order: what stands before this one will not be handled any more.
+                Entry entry;
+                do
+                {
+                    entry = waiting.Dequeue();
+                    entry.IsReady = true;
+                }
+                while (entry.Traced.Message != id);
+                entry.Payload = payload;
+                Drain();
+            }
+        }
+
+        return output.WhenDrained();
+    }
+
+    /// <summary>To be called about once a second: what has waited too long goes without its body.</summary>
+    public void Tick()
+    {
+        lock (_gate)
+        {
+            // Ticks, not time: a process that was frozen has not waited.
+            _ticks++;
+            while (_lines.TryPeek(out Entry? first) && !first.IsReady && _ticks - first.Tick > Patience)
+            {
+                first.IsReady = true;
+                Drain();
+            }
+        }
+    }
+
+    /// <summary>The node has ended: no more bodies come.</summary>
+    public void Close()
+    {
+        lock (_gate)
+        {
+            ReleaseAll();
+            Drain();
+        }
+    }
+
+    /// <summary>Deliveries so far: per group and order.</summary>
+    public void WriteCounts(Utf8JsonWriter json)
+    {
+        lock (_gate)
+        {
+            json.WriteStartObject("delivered");
+            foreach ((string group, long[] counts) in _delivered)
+            {
+                json.WriteStartObject(group);
+                foreach (Order order in OrderNames.All)
+                {
+                    if (counts[(int)order] > 0)
+                        json.WriteNumber(OrderNames.Of(order), counts[(int)order]);
+                }
+
+                json.WriteEndObject();
+            }
+
+            json.WriteEndObject();
+        }
+    }
+
+    private void WaitForBody(string group, Entry entry)
+    {
+        if (!_withoutBody.TryGetValue(group, out Queue<Entry>? waiting))
+            _withoutBody.Add(group, waiting = []);
+
+        // Given up by Tick, in order: they must not pile up here.
+        while (waiting.TryPeek(out Entry? first) && first.IsReady)
+            waiting.Dequeue();
+        waiting.Enqueue(entry);
+    }
+
+    private static bool Contains(Queue<Entry> waiting, string message, out string id)
+    {
+        id = message;
+        foreach (Entry entry in waiting)
+        {
+            if (entry.Traced.Message == message)
+                return true;
+        }
+
+        return false;
+    }
+
+    private void ReleaseAll()
+    {
+        foreach (Entry entry in _lines)
+            entry.IsReady = true;
+        _withoutBody.Clear();
+    }
+
+    private void Drain()
+    {
+        while (_isOpen && _lines.TryPeek(out Entry? first) && first.IsReady)
+        {
+            Write(_lines.Dequeue());
+        }
+    }
+
+    private void Write(Entry entry)
+    {
+        _line.ResetWrittenCount();
+        TraceLineFormat.Write(entry.Traced, _line);
+        if (entry.Payload is not { } payload)
+        {
+            output.Append(_line.WrittenSpan[..^1]); // without the line feed
+            return;
+        }
+
+        // The trace's object, one field longer: in place of `}` and the line feed.
+        var longer = new ArrayBufferWriter<byte>(_line.WrittenCount + 64);
+        longer.Write(_line.WrittenSpan[..^2]);
+        longer.Write(payload.Text is null ? ",\"size\":"u8 : ",\"text\":"u8);
+        using (var json = new Utf8JsonWriter(longer, Answers.WriterOptions))
+        {
+            if (payload.Text is null)
+                json.WriteNumberValue(payload.Size);
+            else
+                json.WriteStringValue(payload.Text);
+        }
+
+        longer.Write("}"u8);
+        output.Append(longer.WrittenSpan);
+    }
+
+    private void Count(string group, Order order)
+    {
+        if (!_delivered.TryGetValue(group, out long[]? counts))
+            _delivered.Add(group, counts = new long[OrderNames.All.Length]);
+        counts[(int)order]++;
+    }
+
+    private sealed class Entry(TraceEvent traced, long tick)
+    {
+        public TraceEvent Traced { get; } = traced;
+        public long Tick { get; } = tick;
+        public Payload? Payload { get; set; }
+        public bool IsReady { get; set; }
+    }
+}

@@ -1,0 +1,194 @@
+// The operations on groups: join, leave, members, send, request, flush. Each starts in its turn of the group's lane.
+// Deviation: `send` by a node that is not a member travels as a request whose first answer is the message's id, because
+// only the member that passes it on numbers it (trace contract: `for`).
+using System.Text;
+using System.Text.Json;
+using Core.Groups;
+
+namespace GroupShell;
+
+/// <summary>Carries out the operations on groups.</summary>
+internal sealed class GroupOperations(GroupNode node, EventFeed feed)
+{
+    // Sends that find credit do not wait, and the node's own work needs the thread pool too.
+    private const int SendsInARow = 64;
+
+    private readonly Dictionary<string, GroupLane> _lanes = [];
+
+    public async Task<AnswerFields?> JoinAsync(CommandFields command, CancellationToken ct)
+    {
+        GroupLane lane = LaneOf(command.Name("group"));
+        if (command.Has("credentials"))
+            throw ShellException.NotSupported("Joining with credentials");
+        if (command.Has("logged") && command.Flag("logged"))
+            throw ShellException.NotSupported("A logged group");
+        using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
+        lane.Group = await node.JoinAsync(lane.Name, new GroupOptions { Configure = RegisterHandlers }, ct).ConfigureAwait(false);
+        return Membership(lane.Group.View);
+    }
+
+    public async Task<AnswerFields?> MembersAsync(CommandFields command, CancellationToken ct)
+    {
+        GroupLane lane = LaneOf(command.Name("group"));
+        using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
+        return Membership((lane.Group ?? throw new NotMemberException(lane.Name)).View);
+    }
+
+    public async Task<AnswerFields?> LeaveAsync(CommandFields command, CancellationToken ct)
+    {
+        GroupLane lane = LaneOf(command.Name("group"));
+        using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
+        await (lane.Group ?? throw new NotMemberException(lane.Name)).LeaveAsync(ct).ConfigureAwait(false);
+        lane.Group = null;
+        return null;
+    }
+
+    public async Task<AnswerFields?> FlushAsync(CommandFields command, CancellationToken ct)
+    {
+        GroupLane lane = LaneOf(command.Name("group"));
+        Task flush;
+        using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
+            flush = lane.Group is { } group ? group.FlushAsync(ct).AsTask() : node.FlushAsync(ct).AsTask();
+        await flush.ConfigureAwait(false);
+        return null;
+    }
+
+    public async Task<AnswerFields?> SendAsync(CommandFields command, CancellationToken ct)
+    {
+        RefuseWhatIsNotBuilt(command);
+        (GroupLane lane, Order order, Payload payload, int count) = (LaneOf(command.Name("group")), command.Order(), command.Payload(), command.Count());
+        List<Task<string>> calls = new(Math.Min(count, 1024));
+        Exception? error = null;
+        using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
+        {
+            byte[] body = payload.ToBody(fromOutside: lane.Group is null);
+            try
+            {
+                for (int i = 0; i < count && (i == 0 || !calls[^1].IsFaulted); i++)
+                {
+                    await lane.Window.EnterAsync(body.Length, ct).ConfigureAwait(false);
+                    calls.Add(SendOneAsync(lane, order, body, ct));
+                    if (i % SendsInARow == SendsInARow - 1)
+                        await Task.Yield();
+                }
+            }
+            catch (OperationCanceledException e)
+            {
+                error = e;
+            }
+        }
+
+        List<string> ids = new(calls.Count);
+        foreach (Task<string> call in calls)
+        {
+            try
+            {
+                ids.Add(await call.ConfigureAwait(false));
+            }
+            catch (Exception e)
+            {
+                error ??= e;
+            }
+        }
+
+        AnswerFields fields = json => WriteNames(json, "ids", ids);
+        return error switch
+        {
+            null => fields,
+            _ when ids.Count == 0 => throw error,
+            _ => throw new ShellException(Errors.CodeOf(error), $"{Errors.MessageOf(error)} {ids.Count} of {count} messages were sent.", fields),
+        };
+    }
+
+    public async Task<AnswerFields?> RequestAsync(CommandFields command, CancellationToken ct)
+    {
+        RefuseWhatIsNotBuilt(command);
+        if (command.Count() != 1)
+            throw ShellException.BadField("count", "must be 1 for a request");
+        (GroupLane lane, Order order, Payload payload, Replies replies) = (LaneOf(command.Name("group")), command.Order(), command.Payload(), command.Replies());
+        Task<GroupReplies> call;
+        using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
+        {
+            byte[] body = payload.ToBody();
+            call = lane.Group is { } group
+                ? group.RequestAsync(order, body, replies, timeout: null, ct).AsTask()
+                : node.RequestAsync(lane.Name, order, body, replies, timeout: null, ct).AsTask();
+        }
+
+        GroupReplies result = await call.ConfigureAwait(false);
+        return json => WriteReplies(json, result);
+    }
+
+    private async Task<string> SendOneAsync(GroupLane lane, Order order, byte[] body, CancellationToken ct)
+    {
+        try
+        {
+            if (lane.Group is { } group)
+                return (await group.SendTracedAsync(order, body, ct).ConfigureAwait(false)).ToString();
+            GroupReplies replies = await node.RequestAsync(lane.Name, order, body, Replies.First, timeout: null, ct).ConfigureAwait(false);
+            return replies.Answers is [{ IsError: false } answer, ..]
+                ? Encoding.UTF8.GetString(answer.Body.Span)
+                : throw new ShellException("no-answer", "No member told the message's id: the members failed, or are other programs than this one.");
+        }
+        finally
+        {
+            lane.Window.Leave(body.Length);
+        }
+    }
+
+    private void RegisterHandlers(ProcessGroup group)
+    {
+        group.OnMessage(message => feed.OnHandled(group.Name, message.Id, Payload.Read(message.Body.Span, out _)));
+        group.OnRequest(async request =>
+        {
+            Payload payload = Payload.Read(request.Body.Span, out bool isSend);
+            await feed.OnHandled(group.Name, request.Id, payload).ConfigureAwait(false);
+            return Encoding.UTF8.GetBytes(isSend ? request.Id.ToString() : $"{node.Name}:{payload.Shown}");
+        });
+    }
+
+    // Turns are taken by the thread that reads the commands: the dictionary is its own.
+    private GroupLane LaneOf(string name)
+    {
+        if (!_lanes.TryGetValue(name, out GroupLane? lane))
+            _lanes.Add(name, lane = new GroupLane(name));
+        return lane;
+    }
+
+    private static void RefuseWhatIsNotBuilt(CommandFields command)
+    {
+        if (command.Has("groups"))
+            throw ShellException.NotSupported("A multicast to several groups");
+        if (command.Has("label"))
+            throw ShellException.NotSupported("A label");
+    }
+
+    private static AnswerFields Membership(View view) => json =>
+    {
+        json.WriteNumber("view", view.Number);
+        WriteNames(json, "members", view.Members.Select(m => m.Name));
+    };
+
+    private static void WriteReplies(Utf8JsonWriter json, GroupReplies result)
+    {
+        json.WriteStartArray("answers");
+        foreach (GroupReply answer in result.Answers)
+        {
+            json.WriteStartObject();
+            json.WriteString("from", answer.From.Name);
+            json.WriteString(answer.IsError ? "error" : "text", Encoding.UTF8.GetString(answer.Body.Span));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        WriteNames(json, "failed", result.Failed.Select(f => f.Name));
+    }
+
+    private static void WriteNames(Utf8JsonWriter json, string field, IEnumerable<string> names)
+    {
+        json.WriteStartArray(field);
+        foreach (string name in names)
+            json.WriteStringValue(name);
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,62 @@
+// A command as a person types it, translated to the command object that programs send: `send /prices total SUN 51.5`.
+// Words in the order of the table, then or in between `field=value`; the last word of send and request takes the rest.
+using System.Text.Json.Nodes;
+
+namespace GroupShell.Interactive;
+
+/// <summary>Translates what is typed.</summary>
+internal static class Phrase
+{
+    /// <summary>The operations worth typing, their fields in order, and what they do.</summary>
+    public static readonly (string Operation, string[] Fields, string Help)[] Table =
+    [
+        ("join", ["group"], "become a member"),
+        ("leave", ["group"], "stop being a member"),
+        ("members", ["group"], "the view: its number, and the members by rank"),
+        ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total; more: count=N size=BYTES timeout=5s"),
+        ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first timeout=5s"),
+        ("flush", ["group"], "wait until all that was sent and delivered is stable"),
+        ("config", [], "the nodes that can talk now"),
+        ("stats", [], "counters"),
+        ("quiet", ["on"], "true: stop printing deliveries; false: print them again"),
+        ("crash", [], "end at once, without a goodbye"),
+        ("stop", [], "leave in order, and end"),
+    ];
+
+    private static readonly string[] Numbers = ["count", "size"];
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label"];
+
+    /// <summary>The command object of a line; null for an empty line.</summary>
+    public static JsonObject? Translate(string line)
+    {
+        string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (words.Length == 0)
+            return null;
+        var command = new JsonObject { ["op"] = words[0] };
+        string[] fields = Table.FirstOrDefault(row => row.Operation == words[0]).Fields ?? [];
+        int next = 0;
+        for (int i = 1; i < words.Length; i++)
+        {
+            int equals = words[i].IndexOf('=');
+            if (equals > 0 && KnownFields.Contains(words[i][..equals]))
+                Set(command, words[i][..equals], words[i][(equals + 1)..]);
+            else if (next < fields.Length && fields[next] != "text")
+                Set(command, fields[next++], words[i]);
+            else
+                command["text"] = command["text"] is { } begun ? $"{begun} {words[i]}" : words[i];
+        }
+
+        return command;
+    }
+
+    private static void Set(JsonObject command, string field, string value)
+    {
+        command[field] = value switch
+        {
+            "true" or "on" when field == "on" => true,
+            "false" or "off" when field == "on" => false,
+            _ when (Numbers.Contains(field) || field == "replies") && int.TryParse(value, out int number) => number,
+            _ => value,
+        };
+    }
+}

@@ -1,0 +1,68 @@
+// GroupShell: one node of a cluster, driven by a person at a terminal or by a program that speaks JSON lines.
+// Exit codes: 0 stopped, 1 failed, 2 wrong options, 3 the name is taken by a live node, 137 the command `crash`.
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net.Sockets;
+using Core.Groups;
+
+namespace GroupShell;
+
+/// <summary>The process.</summary>
+internal static class Program
+{
+    private static readonly TimeSpan LastLinesPatience = TimeSpan.FromSeconds(5);
+
+    public static async Task<int> Main(string[] args)
+    {
+        var options = new ShellOptions();
+        options.Command.SetAction((given, terminate) => RunAsync(options, given, terminate));
+        ParseResult parsed = options.Command.Parse(args);
+        if (parsed.Errors.Count == 0)
+            return await parsed.InvokeAsync();
+
+        // Not on standard output, where programs expect nothing but JSON.
+        foreach (ParseError error in parsed.Errors)
+            Console.Error.WriteLine(error.Message);
+        return ExitCode.WrongOptions;
+    }
+
+    private static async Task<int> RunAsync(ShellOptions options, ParseResult given, CancellationToken terminate)
+    {
+        if (options.IsJson(given))
+        {
+            var lines = new LineOutput(Console.OpenStandardOutput());
+            IAsyncEnumerable<byte[]?> commands = new LineInput(Console.OpenStandardInput()).ReadAsync(terminate);
+            int exitCode = await RunNodeAsync(options, given, lines, _ => commands, terminate);
+            lines.Close(LastLinesPatience);
+            return exitCode;
+        }
+
+        var terminal = new Interactive.Terminal();
+        return await RunNodeAsync(options, given, terminal, terminal.ReadCommands, terminate);
+    }
+
+    private static async Task<int> RunNodeAsync(
+        ShellOptions options, ParseResult given, ILineOutput output, Func<GroupNode, IAsyncEnumerable<byte[]?>> commands, CancellationToken terminate)
+    {
+        var answers = new Answers(output);
+        var feed = new EventFeed(output);
+        GroupNode node;
+        try
+        {
+            GroupNodeOptions nodeOptions = options.NodeOptions(given);
+            nodeOptions.Traced = feed.OnTraced;
+            node = await GroupNode.StartAsync(nodeOptions, terminate);
+        }
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or NotSupportedException or GroupException or SocketException or IOException)
+        {
+            Console.Error.WriteLine(e.Message);
+            answers.Fatal(e);
+            return e is NotSupportedException or InvalidOperationException ? ExitCode.WrongOptions : ExitCode.Of(e);
+        }
+
+        answers.Ready(node.Name, node.ListenAddress);
+        feed.Open();
+        using var ticks = new Timer(_ => feed.Tick(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
+        return await new Shell(node, feed, answers).RunAsync(commands(node), terminate);
+    }
+}

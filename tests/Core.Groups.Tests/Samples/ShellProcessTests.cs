@@ -1,0 +1,186 @@
+// GroupShell as a process, driven through its pipes: the contract that programs in other languages rely on.
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+
+namespace Core.Groups.Tests.Samples;
+
+public sealed class ShellProcessTests
+{
+    [Fact]
+    public async Task Three_shells_form_a_group_and_see_the_same_messages_and_the_same_failure()
+    {
+        string[] addresses = FreeAddresses(3);
+        await using Shell a = new("a", addresses[0], addresses), b = new("b", addresses[1], addresses), c = new("c", addresses[2], addresses);
+        foreach (Shell shell in (Shell[])[a, b, c])
+        {
+            JsonObject ready = await shell.ReadAsync(line => true);
+            Assert.Equal("ready", (string?)ready["ev"]);
+            Assert.True((bool)(await shell.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
+        }
+
+        // What one client gives in a row leaves in that order, whatever its kind; the answers bear the ids of the deliveries.
+        a.Tell("s1", "send", "\"group\":\"/g\",\"order\":\"fifo\",\"text\":\"1\"");
+        a.Tell("s2", "send", "\"group\":\"/g\",\"order\":\"total\",\"size\":20,\"count\":2");
+        JsonObject first = await a.ReadAsync(line => (string?)line["re"] == "s1");
+        JsonObject second = await a.ReadAsync(line => (string?)line["re"] == "s2");
+        string[] ids = [.. first["ids"]!.AsArray().Concat(second["ids"]!.AsArray()).Select(id => (string)id!)];
+        Assert.Equal(3, ids.Distinct().Count());
+        foreach (string id in ids)
+        {
+            JsonObject delivery = await c.ReadAsync(line => (string?)line["msg"] == id);
+            Assert.Equal(("deliver", "a"), ((string?)delivery["ev"], (string?)delivery["from"]));
+            Assert.True(id == ids[0] ? (string?)delivery["text"] == "1" : (int?)delivery["size"] == 20);
+        }
+
+        JsonObject answer = await b.AskAsync("request", "\"group\":\"/g\",\"order\":\"total\",\"text\":\"who\"");
+        Assert.Equal(["a:who", "b:who", "c:who"], answer["answers"]!.AsArray().Select(x => (string)x!["text"]!).Order());
+
+        a.Kill();
+        foreach (Shell shell in (Shell[])[b, c])
+            await shell.ReadAsync(line => (string?)line["ev"] == "view" && string.Concat(line["members"]!.AsArray()) == "bc");
+        Assert.True((bool)(await b.AskAsync("stop", ""))["ok"]!);
+        Assert.Equal(0, await b.ExitAsync());
+    }
+
+    [Fact]
+    public async Task Nothing_on_the_input_ends_the_process_but_what_should()
+    {
+        string[] address = FreeAddresses(1);
+        await using Shell shell = new("a", address[0], address);
+        shell.Write("garbage\n\u0000\u0001\n{}\n[]\n{\"id\":{},\"op\":{}}\n");
+        Assert.Equal("unknown-operation", (string?)(await shell.AskAsync("fly", ""))["error"]);
+        Assert.Equal("not-supported", (string?)(await shell.AskAsync("lock.acquire", "\"name\":\"/l\""))["error"]);
+        Assert.Equal("bad-field", (string?)(await shell.AskAsync("join", "\"group\":7"))["error"]);
+        Assert.Equal("not-member", (string?)(await shell.AskAsync("leave", "\"group\":\"/g\""))["error"]);
+        Assert.True((bool)(await shell.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
+
+        shell.CloseInput();
+        Assert.Equal(0, await shell.ExitAsync());
+    }
+
+    [Fact]
+    public async Task A_name_that_a_live_node_has_is_refused_and_a_crash_is_a_crash()
+    {
+        string[] addresses = FreeAddresses(2);
+        await using Shell first = new("a", addresses[0], addresses[..1]);
+        Assert.True((bool)(await first.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
+        await using Shell second = new("a", addresses[1], addresses[..1]);
+        Assert.Equal(3, await second.ExitAsync());
+
+        // Alone and without its seed, a node is blocked: its calls end with their time-outs.
+        await using Shell lonely = new("b", addresses[1], [addresses[1], "127.0.0.1:1"]);
+        Assert.Equal("timeout", (string?)(await lonely.AskAsync("join", "\"group\":\"/g\",\"timeout\":\"50ms\""))["error"]);
+
+        first.Tell("x", "crash", "");
+        Assert.Equal(137, await first.ExitAsync());
+    }
+
+    [Theory]
+    [InlineData("--listen", "localhost")]
+    [InlineData("--heartbeat", "200")]
+    [InlineData("--mode", "extended")]
+    [InlineData("--key-file", "/there/is/no/such/file")]
+    [InlineData("--listen", "0.0.0.0:0")]
+    public async Task Wrong_options_end_the_process(string option, string value)
+    {
+        string address = FreeAddresses(1)[0];
+        await using Shell shell = option == "--listen" ? new("a", value, [address]) : new("a", address, [address], option, value);
+        Assert.Equal(2, await shell.ExitAsync());
+    }
+
+    private static string[] FreeAddresses(int count)
+    {
+        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
+        foreach (TcpListener listener in listeners)
+            listener.Start();
+        string[] addresses = [.. listeners.Select(l => l.LocalEndpoint.ToString()!)];
+        foreach (TcpListener listener in listeners)
+            listener.Stop();
+        return addresses;
+    }
+
+    private sealed class Shell : IAsyncDisposable
+    {
+        private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+        private readonly Process _process;
+        private readonly BlockingCollection<string> _lines = [];
+        private readonly List<JsonObject> _read = [];
+        private int _lastId;
+
+        public Shell(string name, string listen, string[] seeds, params string[] more)
+        {
+            var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "GroupShell"))
+            {
+                RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+            };
+            foreach (string argument in (string[])["--json", "--name", name, "--listen", listen, "--seeds", string.Join(',', seeds), .. more])
+                start.ArgumentList.Add(argument);
+            _process = new Process { StartInfo = start };
+            _process.OutputDataReceived += (_, line) =>
+            {
+                if (line.Data is { } text)
+                    _lines.Add(text);
+            };
+            _process.Start();
+            _process.BeginOutputReadLine();
+            _process.BeginErrorReadLine();
+        }
+
+        public void Write(string text)
+        {
+            _process.StandardInput.Write(text);
+            _process.StandardInput.Flush();
+        }
+
+        public void Tell(string id, string operation, string fields) =>
+            Write($"{{\"id\":\"{id}\",\"op\":\"{operation}\"{(fields.Length > 0 ? "," : "")}{fields}}}\n");
+
+        public Task<JsonObject> AskAsync(string operation, string fields)
+        {
+            string id = $"{++_lastId}";
+            Tell(id, operation, fields);
+            return ReadAsync(line => line["re"] is JsonValue re && re.ToString() == id);
+        }
+
+        /// <summary>The first line of this kind, among those that came before too.</summary>
+        public Task<JsonObject> ReadAsync(Func<JsonObject, bool> isIt) => Task.Run(() =>
+        {
+            int next = 0;
+            while (true)
+            {
+                for (; next < _read.Count; next++)
+                {
+                    if (isIt(_read[next]))
+                        return _read[next];
+                }
+
+                if (!_lines.TryTake(out string? line, Patience))
+                    throw new TimeoutException($"The line did not come. Before: {string.Join('\n', _read.TakeLast(10).Select(l => l.ToJsonString()))}");
+                _read.Add(JsonNode.Parse(line)!.AsObject());
+            }
+        });
+
+        public void Kill() => _process.Kill();
+
+        public void CloseInput() => _process.StandardInput.Close();
+
+        public async Task<int> ExitAsync()
+        {
+            await _process.WaitForExitAsync().WaitAsync(Patience);
+            return _process.ExitCode;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            if (!_process.HasExited)
+                _process.Kill();
+            await _process.WaitForExitAsync();
+            _process.Dispose();
+            _lines.Dispose();
+        }
+    }
+}
