@@ -187,13 +187,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     public void Tell(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members)));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Number, group.View.Members)));
     }
 
     public void TellGone(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, [])));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Number, [])));
     }
 
     public void OnUpdate(ref WireReader reader)
@@ -225,7 +225,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             {
                 writer.Flag(sent == mine.Length);
                 writer.Varint(part.Length);
-                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members));
+                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Number, group.View.Members));
             });
         }
         while (sent < mine.Length);
@@ -236,8 +236,9 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     {
         writer.Group(entry.Id);
         writer.Text(entry.Name);
+        writer.Varint(entry.Number);
         Services.WriteNodes(writer, entry.Members);
     }
 
-    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader));
+    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), reader.Varint(), Services.ReadNodes(ref reader));
 }
