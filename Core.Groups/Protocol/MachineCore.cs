@@ -14,7 +14,7 @@ namespace Core.Groups.Protocol;
 
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
-    private static readonly TimeSpan _eager = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     private readonly List<(long Call, long[] Sequences)> _flushes = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -125,7 +125,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (!Waits || Context.Now - _askedAt < Context.Settings.AcknowledgementDelay) return;
         _askedAt = Context.Now;
-        Context.EagerUntil = Context.Now + _eager;
+        Context.EagerUntil = Context.Now + Eager;
         foreach (Channel channel in Channels.All)
         {
             if (channel.Rank < 0) continue;
@@ -190,13 +190,13 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (Change.IsOver) return;
         bool isPresent = Context.Configuration is not null && from.Rank >= 0 && header.Configuration.Span.SequenceEqual(Context.ConfigurationBytes.Span);
-        if (!isPresent || Context.IsFrozen)
+        if (!isPresent || (Context.IsFrozen && !Context.Settings.Weak.Lacks(WeakRules.GoesOnAfterStatus)))
         {
             Change.OnFrame(from, header, records);
             return;
         }
         Change.OnSeenInstalled(from.Id);
-        if (header.Asks) Context.EagerUntil = Context.Now + _eager;
+        if (header.Asks) Context.EagerUntil = Context.Now + Eager;
         Take(from.Rank, header, records, silently: false);
     }
 
@@ -323,7 +323,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Tell(plan, Change.NodesOf);
 
     public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
-        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this);
+        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak);
 
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {

@@ -1,7 +1,6 @@
 // The composer: one node's protocol as a deterministic, single-threaded machine. Event and time in, effects out.
 using System.Collections.Immutable;
 using Core.Groups.Protocol.Groups;
-using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Primary;
 using Core.Groups.Protocol.Requests;
@@ -21,7 +20,7 @@ internal readonly record struct MachineStatistics(
 /// </summary>
 internal sealed class NodeMachine
 {
-    private static readonly TimeSpan _stopPatience = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(3);
     private readonly NodeContext _context;
     private readonly MachineCore _core;
     private TimeSpan? _stopBy;
@@ -188,7 +187,7 @@ internal sealed class NodeMachine
     public void Stop(TimeSpan now)
     {
         if (!Enter(now) || _stopBy is not null) return;
-        _stopBy = now + _stopPatience;
+        _stopBy = now + StopPatience;
         foreach (long call in _core.Groups.Directory.EndAll()) _context.Effects.Completed(call, Outcome.Stopped);
         foreach (GroupMember group in _core.Groups.Members.Values) _core.Groups.Leave(group, 0);
     }

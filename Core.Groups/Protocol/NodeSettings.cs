@@ -32,6 +32,8 @@ internal sealed record NodeSettings
     public int CreditWindow { get; init; } = 4 << 20;
     /// <summary>Whether <see cref="INodeEffects.Trace"/> is called.</summary>
     public bool Tracing { get; init; }
+    /// <summary>Rules that a test takes away.</summary>
+    internal WeakRules Weak { get; init; }
 }
 
 /// <summary>What a connection's handshake has proven of the peer.</summary>

@@ -25,13 +25,13 @@ internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst,
         Parallel.ForEach(selection.Runs(), new ParallelOptions { MaxDegreeOfParallelism = parallel }, (run, state) =>
         {
             if (stop) state.Stop();
-            else Take(SimulationRun.Run(run.Scenario, run.Seed, selection.Acts));
+            else Take(run.Scenario, SimulationRun.Run(run.Scenario, run.Seed, selection.Acts));
         });
         Summarize(watch.Elapsed);
         return violated == 0;
     }
 
-    private void Take(SimulationResult result)
+    private void Take(Scenario scenario, SimulationResult result)
     {
         lock (gate)
         {
@@ -43,8 +43,8 @@ internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst,
             if (result.Violations.Count == 0) return;
             violated++;
             stop = stopOnFirst;
-            if (violated == 1 && shrink) FailureReport.Print(Shrinker.Shrink(result, out string acts), acts);
-            else if (violated == 1 || verbose) FailureReport.Print(result);
+            if (violated == 1 && shrink) FailureReport.Print(scenario, Shrinker.Shrink(scenario, result, out string acts), acts);
+            else if (violated == 1 || verbose) FailureReport.Print(scenario, result);
             else if (violated <= MaximumLines) Console.WriteLine(FailureReport.OneLine(result));
             if (traceFolder is not null) FailureReport.Write(result, traceFolder);
         }

@@ -1,3 +1,4 @@
+using Core.Groups.Protocol;
 using Core.Groups.Testing.Checkers;
 using Core.Groups.Testing.Simulation;
 using Core.Groups.Tracing;
@@ -18,11 +19,12 @@ internal static class FailureReport
         $"{result.Scenario} {result.Seed}: {(result.Violations.Count == 0 ? "ok" : "VIOLATION " + FirstLine(result.Violations[0]))} "
         + $"({result.History.Count} lines, fingerprint {result.Fingerprint:x16})";
 
-    public static void Print(SimulationResult result, string acts = "")
+    public static void Print(Scenario scenario, SimulationResult result, string acts = "")
     {
+        string weak = scenario.Weak == WeakRules.None ? "" : $" --weak {scenario.Weak}";
         Console.WriteLine($"VIOLATION in scenario {result.Scenario}, seed {result.Seed}:");
         foreach (string violation in result.Violations.Take(5)) Console.WriteLine("  " + violation);
-        Console.WriteLine($"replay: dotnet run -c Release --project tests/Simulator -- --seeds {result.Seed} --scenario {result.Scenario}{(acts.Length > 0 ? " --acts " + acts : "")} --verbose");
+        Console.WriteLine($"replay: dotnet run -c Release --project tests/Simulator -- --seeds {result.Seed} --scenario {result.Scenario}{(acts.Length > 0 ? " --acts " + acts : "")}{weak} --verbose");
         Console.WriteLine("the last acts:");
         foreach (string line in result.Log.TakeLast(LastActs)) Console.WriteLine("  " + line);
         Console.WriteLine("the last lines of the traces up to the violation (times in milliseconds):");

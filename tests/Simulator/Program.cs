@@ -1,6 +1,7 @@
 // The simulator's command line: many seeds, all scenarios, and the replay of the one that failed.
 // Exit code: 0 when every run kept every promise, 1 at a violation, 2 when the command line makes no sense.
 using System.CommandLine;
+using Core.Groups.Protocol;
 using Core.Groups.Testing.Simulation;
 using Simulator;
 
@@ -13,11 +14,12 @@ Option<bool> stopOnFirst = new("--stop-on-first") { Description = "Ends at the f
 Option<bool> shrink = new("--shrink") { Description = "Looks for the fewest acts with which the first violated run still fails alike." };
 Option<string> acts = new("--acts") { Description = "Does only these acts of the schedule (3,17,22), as --shrink found them.", DefaultValueFactory = _ => "" };
 Option<FileInfo?> script = new("--script") { Description = "Runs one written scenario and prints what every node saw; with --verbose, all traces." };
+Option<WeakRules> weak = new("--weak") { Description = "Takes rules of the protocol away (see WeakRules): the checkers must notice." };
 Option<bool> list = new("--list") { Description = "Lists the scenarios." };
 
 RootCommand command = new("Runs simulated clusters, one for each seed and scenario, and checks what they promise.")
 {
-    seeds, scenario, parallel, trace, verbose, stopOnFirst, shrink, acts, script, list,
+    seeds, scenario, parallel, trace, verbose, stopOnFirst, shrink, acts, script, list, weak,
 };
 command.SetAction(result =>
 {
@@ -27,7 +29,7 @@ command.SetAction(result =>
         return 0;
     }
     if (result.GetValue(script) is { } file) return ScriptRun.Run(file, result.GetValue(verbose));
-    if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, result.GetValue(acts)!, out Selection? selection, out string error))
+    if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, result.GetValue(acts)!, result.GetValue(weak), out Selection? selection, out string error))
     {
         Console.Error.WriteLine(error);
         return 2;

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using Core.Groups.Protocol;
 using Core.Groups.Testing.Simulation;
 
 namespace Simulator;
@@ -22,7 +23,7 @@ internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario
         }
     }
 
-    public static bool TryParse(string seeds, string names, string acts, [NotNullWhen(true)] out Selection? selection, out string error)
+    public static bool TryParse(string seeds, string names, string acts, WeakRules weak, [NotNullWhen(true)] out Selection? selection, out string error)
     {
         selection = null;
         string[] ends = seeds.Split("..");
@@ -53,7 +54,7 @@ internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario
             }
         }
         error = scenarios.Count > 0 ? "" : "No scenario was named.";
-        if (scenarios.Count > 0) selection = new(first, last, [.. scenarios.Distinct()], acts.Length > 0 ? numbers : null);
+        if (scenarios.Count > 0) selection = new(first, last, [.. scenarios.Distinct().Select(s => s with { Weak = weak })], acts.Length > 0 ? numbers : null);
         return selection is not null;
     }
 

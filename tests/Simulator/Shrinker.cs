@@ -9,9 +9,8 @@ namespace Simulator;
 internal static partial class Shrinker
 {
     /// <summary>The shortest run that was found, and the numbers of its acts for <c>--acts</c>.</summary>
-    public static SimulationResult Shrink(SimulationResult failed, out string acts)
+    public static SimulationResult Shrink(Scenario scenario, SimulationResult failed, out string acts)
     {
-        Scenario scenario = Scenarios.Find(failed.Scenario)!;
         string kind = Kind(failed);
         List<int> kept = [.. Enumerable.Range(0, failed.ActsDone)];
         SimulationResult best = failed;

@@ -21,7 +21,13 @@ internal sealed class Deliveries(NodeContext context)
     {
         context.Trace(TraceKind.View, line => line with
         {
-            Group = view.GroupName, ViewNumber = view.Number, ViewId = view.Id, Members = view.Members, Joined = view.Joined, Left = view.Left, IsPrimary = view.IsPrimary,
+            Group = view.GroupName,
+            ViewNumber = view.Number,
+            ViewId = view.Id,
+            Members = view.Members,
+            Joined = view.Joined,
+            Left = view.Left,
+            IsPrimary = view.IsPrimary,
         });
         if (group.IsWanted) context.Effects.ViewInstalled(view);
     }
@@ -61,7 +67,11 @@ internal sealed class Deliveries(NodeContext context)
         if (!context.Settings.Tracing) return;
         context.Trace(TraceKind.Deliver, line => line with
         {
-            Group = group.Name, Message = IdOf(message).ToString(), Order = message.Kind.ToOrder(), From = context.NodeAt(message.Sender).Name, For = message.Caller?.Caller.Name,
+            Group = group.Name,
+            Message = IdOf(message).ToString(),
+            Order = message.Kind.ToOrder(),
+            From = context.NodeAt(message.Sender).Name,
+            For = message.Caller?.Caller.Name,
         });
     }
 
@@ -70,7 +80,10 @@ internal sealed class Deliveries(NodeContext context)
         if (!context.Settings.Tracing) return;
         context.Trace(TraceKind.Deliver, line => line with
         {
-            To = NamesOf(message.Destination.Members), Message = IdOf(message).ToString(), Order = message.Kind.ToOrder(), From = context.NodeAt(message.Sender).Name,
+            To = NamesOf(message.Destination.Members),
+            Message = IdOf(message).ToString(),
+            Order = message.Kind.ToOrder(),
+            From = context.NodeAt(message.Sender).Name,
         });
     }
 

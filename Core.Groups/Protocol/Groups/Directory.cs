@@ -10,7 +10,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
 {
     /// <summary>Groups in one record of a report: it must fit into a frame.</summary>
     private const int ReportSize = 100;
-    private static readonly TimeSpan _retry = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
     private readonly Registry _registry = new();
     private readonly SortedDictionary<string, Join> _joins = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<NodeId>> _earlyJoins = [];
@@ -82,7 +82,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             return;
         }
         NodeId contact = entry?.Members.FirstOrDefault(m => m != context.Self && context.RankOf(m) >= 0) ?? default;
-        if (contact.Name is null) join.RetryAt = context.Now + _retry;
+        if (contact.Name is null) join.RetryAt = context.Now + RetryDelay;
         else
         {
             services.Send(contact, ServiceRecord.JoinRequest, writer =>
@@ -178,7 +178,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
 
     public void OnJoinRefused(ref WireReader reader)
     {
-        if (_joins.TryGetValue(reader.Text(), out Join? join)) join.RetryAt = context.Now + _retry;
+        if (_joins.TryGetValue(reader.Text(), out Join? join)) join.RetryAt = context.Now + RetryDelay;
     }
 
     // ---- the registry's side
@@ -187,13 +187,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     public void Tell(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Number, group.View.Members)));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members, group.View.Number)));
     }
 
     public void TellGone(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Number, [])));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, [], group.View.Number)));
     }
 
     public void OnUpdate(ref WireReader reader)
@@ -225,7 +225,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             {
                 writer.Flag(sent == mine.Length);
                 writer.Varint(part.Length);
-                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Number, group.View.Members));
+                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members, group.View.Number));
             });
         }
         while (sent < mine.Length);
@@ -236,9 +236,9 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     {
         writer.Group(entry.Id);
         writer.Text(entry.Name);
-        writer.Varint(entry.Number);
         Services.WriteNodes(writer, entry.Members);
+        writer.Varint(entry.Number);
     }
 
-    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), reader.Varint(), Services.ReadNodes(ref reader));
+    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader), reader.Varint());
 }

@@ -1,5 +1,4 @@
 // One group that this node is a member of, across configurations: its view, its pending changes, its joiners.
-using System.Collections.Immutable;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Requests;
 

@@ -5,7 +5,6 @@ using System.Collections.Immutable;
 using Core.Groups.Protocol.Membership;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Tracing;
-using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Groups;
 
@@ -255,8 +254,9 @@ internal sealed class GroupService
     {
         var told = ImmutableArray.CreateBuilder<GroupTold>();
         RecoveryPlan first = plan.Chain ?? plan;
-        PlanStep[] steps = [.. first.Regular, .. first.Transitional];
-        foreach (GroupOrder order in plan.Groups)
+        bool isBefore = _context.Settings.Weak.Lacks(WeakRules.GroupsBeforeThePlan) && _context.Ordering is not null;
+        PlanStep[] steps = isBefore ? [] : [.. first.Regular, .. first.Transitional];
+        foreach (GroupOrder order in isBefore ? _context.Ordering!.Engine.Groups.Values : plan.Groups)
         {
             ImmutableArray<NodeId> view = nodes(order.View);
             GroupMember? group = Find(order.Id);

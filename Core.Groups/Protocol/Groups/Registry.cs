@@ -1,23 +1,19 @@
 // The names of the groups, kept by the oldest node of the configuration.
-// Keeps: a name leads to one group; a look-up is answered only when every member has reported what it knows. Members tell
-// on their own links: what is older than what is known here, or of a group that has ended, comes too late and is dropped.
+// Keeps: a name leads to one group; a look-up is answered only when every member has reported what it knows.
 // Follows: protocol.md section 7. Deviation: each oldest member of a group reports it right after the configuration is
 // installed, in place of a part of the Recovereds: only the keeper needs it.
 using System.Collections.Immutable;
 
 namespace Core.Groups.Protocol.Groups;
 
-/// <param name="Number">The number of the view; 0 before the first.</param>
-internal sealed record RegistryEntry(GroupId Id, string Name, long Number, ImmutableArray<NodeId> Members);
+/// <param name="Number">The number of the view: what is told of an older one comes from another member, and late.</param>
+internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<NodeId> Members, long Number);
 
 internal sealed class Registry
 {
     private readonly SortedDictionary<string, RegistryEntry> _entries = new(StringComparer.Ordinal);
     private readonly HashSet<NodeId> _missing = [];
     private readonly List<Action> _waiting = [];
-    /// <summary>Groups that ended in this configuration: as many as the links may still carry something of.</summary>
-    private readonly Queue<GroupId> _ended = new();
-    private const int EndedKept = 256;
 
     public bool IsReady => _missing.Count == 0;
 
@@ -25,7 +21,6 @@ internal sealed class Registry
     {
         _entries.Clear();
         _waiting.Clear();
-        _ended.Clear();
         _missing.Clear();
         _missing.UnionWith(members);
     }
@@ -40,14 +35,10 @@ internal sealed class Registry
 
     public void Update(RegistryEntry entry)
     {
-        RegistryEntry? known = _entries.GetValueOrDefault(entry.Name);
-        if (entry.Members.IsEmpty)
-        {
-            if (known?.Id == entry.Id) _entries.Remove(entry.Name);
-            if (_ended.Count == EndedKept) _ended.Dequeue();
-            _ended.Enqueue(entry.Id);
-        }
-        else if (!_ended.Contains(entry.Id) && !(known?.Id == entry.Id && known.Number > entry.Number)) _entries[entry.Name] = entry;
+        // A group comes in by a look-up or a report: what is not known is gone.
+        if (!_entries.TryGetValue(entry.Name, out RegistryEntry? known) || known.Id != entry.Id) return;
+        if (entry.Members.IsEmpty) _entries.Remove(entry.Name);
+        else if (entry.Number > known.Number) _entries[entry.Name] = entry;
     }
 
     /// <summary>Runs a look-up now, or when everybody has reported.</summary>
@@ -62,7 +53,7 @@ internal sealed class Registry
     {
         if (_entries.TryGetValue(name, out RegistryEntry? entry)) return (entry, false);
         if (candidate == GroupId.None) return (null, false);
-        entry = new RegistryEntry(candidate, name, 0, [creator]);
+        entry = new RegistryEntry(candidate, name, [creator], 0);
         _entries.Add(name, entry);
         return (entry, true);
     }

@@ -107,7 +107,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (_outgoing.Count == 0 || !context.IsWorking) return;
         foreach ((long token, Outgoing outgoing) in _outgoing.ToArray())
         {
-            if (outgoing.Content is not { } content || !context.Ordering!.IsStable(outgoing.Past)) continue;
+            if (outgoing.Content is not { } content || !(context.Settings.Weak.Lacks(WeakRules.SnapshotLeavesAtOnce) || context.Ordering!.IsStable(outgoing.Past))) continue;
             bool complete = true;
             foreach (NodeId joiner in outgoing.Sent.Keys.ToArray())
             {

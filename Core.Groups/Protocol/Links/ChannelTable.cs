@@ -195,7 +195,7 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         if (channel.HasOpenFrame && (channel.OpenKind != FrameKind.Data || channel.OpenLength + message.Body.Length > Channel.FrameLimit))
         {
             // The message has its timestamp already and is not in this frame: the frame must not promise that it has passed.
-            Seal(channel, message.Timestamp > 0 ? message.Timestamp - 1 : long.MaxValue);
+            Seal(channel, message.Timestamp > 0 && !context.Settings.Weak.Lacks(WeakRules.FramesOverpromise) ? message.Timestamp - 1 : long.MaxValue);
         }
         channel.Open(FrameKind.Data);
         channel.Write(message);

@@ -27,4 +27,16 @@ internal sealed class Attempt(Proposal proposal)
 
     public bool HasAllStatuses => Statuses.Count == proposal.Members.Length;
     public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !Statuses.ContainsKey(m));
+
+    public PrimaryDecision Decide(WeakRules weak) =>
+        PrimaryRule.Decide(Voters, proposal.HasElectorate, proposal.MinimumWeight, proposal.NewLineage, weak);
+
+    /// <summary>
+    /// Whether an attempt that this node recorded may have been completed by others. If what is decided here goes on from
+    /// another session, the node's vote is given: it can only come back as a new incarnation.
+    /// </summary>
+    public bool IsPending(Session attempt) => PrimaryRule.IsPending(attempt, Voters);
+
+    private Voter[] Voters =>
+        [.. proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !proposal.Leavers.Contains(m.Id), Statuses[m.Id].Last, Statuses[m.Id].Attempts))];
 }

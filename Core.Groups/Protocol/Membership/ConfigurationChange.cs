@@ -10,13 +10,12 @@ using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Primary;
 using Core.Groups.Tracing;
-using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
-    private readonly WireWriter _record = new();
+    private readonly ChangeRecords _records = new(context, channels);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
@@ -27,6 +26,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private readonly record struct Held(Channel From, FrameHeader Header, ReadOnlyMemory<byte> Records);
 
+    public ChangeRecords Records => _records;
+    private WeakRules Weak => context.Settings.Weak;
     public Attempt? Current { get; private set; }
     public ConfigurationId Promised { get; private set; }
     public Session? Last { get; private set; }
@@ -48,7 +49,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public void Propose(ImmutableArray<PeerIdentity> members, ImmutableArray<NodeId> leavers, long epoch, bool hasElectorate, int minimumWeight, LineageId newLineage)
     {
         var proposal = new Proposal(new ConfigurationId(epoch, context.Self), members, leavers, hasElectorate, minimumWeight, newLineage);
-        SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
+        _records.SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
         OnProposal(proposal);
     }
 
@@ -56,7 +57,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public bool OnProposal(Proposal proposal)
     {
         if (Current?.Id == proposal.Id) return true;
-        if (proposal.Id <= Promised || !proposal.Includes(context.Self) || IsOver) return false;
+        if ((proposal.Id <= Promised && !Weak.Lacks(WeakRules.PromisesAreForgotten)) || !proposal.Includes(context.Self) || IsOver) return false;
         foreach (PeerIdentity member in proposal.Members)
         {
             if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
@@ -75,11 +76,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             user.OnFrozen();
         }
         MemberStatus status = DescribeSelf();
-        SendToAll(proposal, ControlRecord.Status, writer =>
+        _records.SendToAll(proposal, ControlRecord.Status, writer =>
         {
             proposal.Write(writer);
             status.Write(writer);
-            WriteTable(writer, _table);
+            ChangeRecords.WriteTable(writer, _table);
         });
         OnStatus(context.Self, status, _table);
         return true;
@@ -135,7 +136,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             received[rank] = ordering.Logs[rank].Received;
             foreach (Message message in ordering.Logs[rank].Messages)
             {
-                if (message.Sequence > received[rank]) forwarded.Add((rank, message.Sequence));
+                if (message.Sequence <= received[rank]) continue;
+                if (Weak.Lacks(WeakRules.StatusTellsHighest)) received[rank] = message.Sequence;
+                else forwarded.Add((rank, message.Sequence));
             }
         }
         return new MemberStatus
@@ -155,7 +158,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.IsExchanging = true;
         CompleteInstalled(attempt);
         if (Current != attempt) return;
-        PrimaryDecision decision = Decide(attempt);
+        PrimaryDecision decision = attempt.Decide(Weak);
         attempt.Decision = decision;
         if (!decision.IsPrimary)
         {
@@ -165,21 +168,22 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         GoOnFromAttempt(attempt, decision);
         if (IsOver) return;
         MemberStatus self = attempt.Statuses[context.Self];
-        if (self.Installed != decision.Base?.Number && (self.Installed is not null || HoldsPending(attempt)))
+        if (self.Installed != decision.Base?.Number && (self.Installed is not null || Attempts.Any(attempt.IsPending)))
         {
             Exclude($"the primary goes on from {decision.Base}, without this incarnation");
             return;
         }
-        if (attempt.Chain is null) Void();
+        if (attempt.Chain is null && !Weak.Lacks(WeakRules.KeptPlanIsNeverVoid)) Void();
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
-        foreach (NodeId member in attempt.Together) SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
+        foreach (NodeId member in attempt.Together) _records.SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
     }
 
     /// <summary>(i) Somebody has installed what others have only recorded: so it was decided, and those install it now.</summary>
     private void CompleteInstalled(Attempt attempt)
     {
+        if (Weak.Lacks(WeakRules.InstalledIsNotCompleted)) return;
         HashSet<ConfigurationId> installed = [.. attempt.Statuses.Values.Where(s => s.Installed is not null).Select(s => s.Installed!.Value)];
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
@@ -202,7 +206,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>(ii) Nobody here has installed it, but others may have: those that recorded it go on from it.</summary>
     private void GoOnFromAttempt(Attempt attempt, PrimaryDecision decision)
     {
-        if (decision.Base is not { } session) return;
+        if (Weak.Lacks(WeakRules.AttemptIsNotContinued) || decision.Base is not { } session) return;
         bool isInstalled = attempt.Statuses.Values.Any(s => s.Installed == session.Number);
         foreach ((NodeId node, MemberStatus status) in attempt.Statuses.ToArray())
         {
@@ -216,26 +220,14 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
     }
 
-    private static PrimaryDecision Decide(Attempt attempt) =>
-        PrimaryRule.Decide(Voters(attempt), attempt.Proposal.HasElectorate, attempt.Proposal.MinimumWeight, attempt.Proposal.NewLineage);
-
-    private static Voter[] Voters(Attempt attempt) =>
-        [.. attempt.Proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !attempt.Proposal.Leavers.Contains(m.Id),
-            attempt.Statuses[m.Id].Last, attempt.Statuses[m.Id].Attempts))];
-
-    /// <summary>
-    /// This node recorded an attempt that others may have completed, and what is decided here goes on from another session:
-    /// its vote is given, so it can only come back as a new incarnation.
-    /// </summary>
-    private bool HoldsPending(Attempt attempt) => Attempts.Any(a => PrimaryRule.IsPending(a, Voters(attempt)));
-
     private void ShareMessages(Attempt attempt, OrderingLayer ordering)
     {
         (NodeId Node, int Rank, MemberStatus Status)[] together =
             [.. attempt.Together.Select(n => (n, context.RankOf(n), attempt.Statuses[n])).OrderBy(t => t.Item2)];
         // What others sent is kept: if this attempt fails, they may go along in the next.
-        foreach (Held held in _stash.FindAll(h => attempt.Together.Contains(h.From.Id))) TakeHeld(held);
-        _stash.RemoveAll(h => attempt.Together.Contains(h.From.Id));
+        bool IsTaken(Held held) => attempt.Together.Contains(held.From.Id) || Weak.Lacks(WeakRules.TakesFromStrangers);
+        foreach (Held held in _stash.FindAll(IsTaken)) TakeHeld(held);
+        _stash.RemoveAll(IsTaken);
         for (int sender = 0; sender < ordering.Members; sender++)
         {
             bool isOwn = sender == ordering.Self;
@@ -253,14 +245,14 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
                 }
                 var concerned = together.Where(t => message.Destination.Members.Contains(t.Rank)).ToArray();
                 var holder = concerned.FirstOrDefault(t => Holds(t.Status, message));
-                if (holder.Node != context.Self) continue;
+                if (holder.Node != context.Self || (Weak.Lacks(WeakRules.MarkersAreNotForwarded) && message.Kind >= MessageKind.Marker)) continue;
                 foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message))) Forward(attempt, node, message);
             }
         }
     }
 
     private void Forward(Attempt attempt, NodeId to, Message message) =>
-        Send(to, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
+        _records.Send(to, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
 
     private static bool Holds(MemberStatus status, Message message) =>
         MemberStatus.At(status.Received, message.Sender) >= message.Sequence || status.Forwarded.Contains((message.Sender, message.Sequence));
@@ -302,11 +294,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
+        AdoptBase(attempt);
         Attempts = [.. Attempts.Where(a => a.Number != plan.Session.Number), plan.Session];
         ImmutableArray<GroupTold> told = user.Tell(plan);
         foreach (PeerIdentity member in attempt.Proposal.Members)
         {
-            SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
+            _records.SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
         }
     }
 
@@ -314,8 +307,24 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (Current is not { } attempt || attempt.Id != id) return;
         attempt.Recovered[from] = told;
-        if (attempt.Plan is { } plan && attempt.Recovered.Count == attempt.Proposal.Members.Length) Install(plan, attempt.Recovered, isLate: false);
+        if (attempt.Plan is { } plan && HasAllRecovered(attempt)) Install(plan, attempt.Recovered, isLate: false);
     }
+
+    /// <summary>
+    /// Who records an attempt learns from which session it goes on: a stranger that knew the attempt alone could go on from
+    /// it, though it never formed, beside those that the session still belongs to.
+    /// </summary>
+    private void AdoptBase(Attempt attempt)
+    {
+        Session? known = attempt.Statuses.Values.Select(s => s.Last).Where(s => s?.Lineage == attempt.Decision!.Lineage).MaxBy(s => s!.Number);
+        if (Weak.Lacks(WeakRules.StrangersDoNotAdopt) || known is null || (Last?.Lineage == known.Lineage && Last.Number >= known.Number)) return;
+        Last = known;
+        Attempts = [.. Attempts.Where(a => a.Number > known.Number)];
+    }
+
+    private bool HasAllRecovered(Attempt attempt) =>
+        attempt.Recovered.Count == attempt.Proposal.Members.Length
+        || (Weak.Lacks(WeakRules.InstallWithTheRepresentative) && attempt.Recovered.ContainsKey(attempt.Id.Representative));
 
     // ---- 5. install
 
@@ -443,8 +452,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Exclude($"session {newest} went on without this incarnation");
             return;
         }
-        Last = newest;
-        Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
+        if (!Weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) Last = newest;
+        if (!Weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
     }
 
     private void Unblock()
@@ -479,10 +488,10 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         var held = new Held(from, header, records);
         if (header.Configuration.Span.SequenceEqual(context.ConfigurationBytes.Span) && context.Configuration is not null)
         {
-            if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && attempt.Together.Contains(from.Id)) TakeHeld(held);
+            if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && (attempt.Together.Contains(from.Id) || Weak.Lacks(WeakRules.TakesFromStrangers))) TakeHeld(held);
             else _stash.Add(held);
         }
-        else if (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id)) _future.Add(held);
+        else if (!Weak.Lacks(WeakRules.EarlyFramesAreDropped) && (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id))) _future.Add(held);
     }
 
     /// <summary>A member was heard in the present configuration: once all were, nobody needs to be told of it again.</summary>
@@ -500,76 +509,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private static bool IsOf(Held held, ConfigurationId? id) =>
         id is { } value && held.Header.Configuration.Span.SequenceEqual(NodeContext.Encode(value));
 
-    // ---- records
-
-    private void SendToAll(Proposal proposal, ControlRecord kind, Action<WireWriter> body)
-    {
-        foreach (PeerIdentity member in proposal.Members)
-        {
-            if (member.Id != context.Self && channels.Find(member.Id) is { } channel) SendRecord(channel, kind, body);
-        }
-    }
-
-    private void Send(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body)
-    {
-        if (channels.Find(to) is { } channel)
-        {
-            SendRecord(channel, kind, writer =>
-            {
-                writer.Configuration(proposal.Id);
-                body(writer);
-            });
-        }
-    }
-
-    private void SendOrTake(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body, Action take)
-    {
-        if (to == context.Self) take();
-        else Send(to, kind, proposal, body);
-    }
-
-    public void SendRecord(Channel channel, ControlRecord kind, Action<WireWriter> body)
-    {
-        _record.Reset();
-        _record.Byte((byte)kind);
-        body(_record);
-        byte[] content = _record.ToArray();
-        channels.Control(channel, content);
-    }
-
-    private static void WriteTold(WireWriter writer, ImmutableArray<GroupTold> told)
-    {
-        writer.Varint(told.Length);
-        foreach (GroupTold group in told) group.Write(writer);
-    }
-
-    public static ImmutableArray<GroupTold> ReadTold(ref WireReader reader)
-    {
-        var told = ImmutableArray.CreateBuilder<GroupTold>(reader.Count(20));
-        for (int left = told.Capacity; left > 0; left--) told.Add(GroupTold.Read(ref reader));
-        return told.MoveToImmutable();
-    }
-
-    private static void WriteTable(WireWriter writer, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
-    {
-        writer.Varint(table.Count);
-        foreach ((NodeId node, ImmutableArray<GroupTold> told) in table)
-        {
-            writer.Node(node);
-            WriteTold(writer, told);
-        }
-    }
-
-    public static IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> ReadTable(ref WireReader reader)
-    {
-        var table = new SortedDictionary<NodeId, ImmutableArray<GroupTold>>();
-        for (int left = reader.Count(3); left > 0; left--) table[reader.Node()] = ReadTold(ref reader);
-        return table;
-    }
-
     private void TraceConfiguration(Configuration configuration) => context.Trace(TraceKind.Configuration, line => line with
     {
         ConfigurationId = configuration.IsTransitional ? $"{context.Configuration!.Id}>{configuration.Id}:{string.Join(',', configuration.Members)}" : configuration.Id.ToString(),
-        IsTransitional = configuration.IsTransitional, Members = configuration.Members, IsPrimary = configuration.IsPrimary,
+        IsTransitional = configuration.IsTransitional,
+        Members = configuration.Members,
+        IsPrimary = configuration.IsPrimary,
     });
 }

@@ -4,13 +4,12 @@
 // Follows: protocol.md section 5.1, with a greedy clique in rank order in place of Totem's growing fail sets: it needs no
 // rounds, since each presence says the whole reach of its node.
 using System.Collections.Immutable;
-using Core.Groups.Protocol.Primary;
 
 namespace Core.Groups.Protocol.Membership;
 
 internal sealed class Gathering(NodeContext context, Reachability reachability)
 {
-    private static readonly TimeSpan _firstBackoff = TimeSpan.FromMilliseconds(500), _longestBackoff = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500), LongestBackoff = TimeSpan.FromSeconds(15);
     private readonly SortedDictionary<NodeId, Backoff> _passed = [];
     private (NodeId Node, TimeSpan Since)? _waiting;
 
@@ -55,7 +54,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     /// <summary>A node broke an attempt: it is left out for a growing time.</summary>
     public void Pass(NodeId node)
     {
-        TimeSpan length = _passed.TryGetValue(node, out Backoff before) ? Min(before.Length * 2, _longestBackoff) : _firstBackoff;
+        TimeSpan length = _passed.TryGetValue(node, out Backoff before) ? Min(before.Length * 2, LongestBackoff) : FirstBackoff;
         _passed[node] = new Backoff(context.Now + length, length);
     }
 

@@ -11,7 +11,7 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class MembershipService
 {
-    private static readonly TimeSpan _redial = TimeSpan.FromMilliseconds(100), _longestRedial = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Redial = TimeSpan.FromMilliseconds(100), LongestRedial = TimeSpan.FromSeconds(1);
     private readonly NodeContext _context;
     private readonly ChannelTable _channels;
     private readonly PeerIdentity _own;
@@ -77,8 +77,8 @@ internal sealed class MembershipService
     public void OnDialFailed(string address, bool refused)
     {
         LookAgain();
-        TimeSpan wait = _dials.TryGetValue(address, out var dial) ? dial.Wait : _redial;
-        wait = wait * 2 < _longestRedial ? wait * 2 : _longestRedial;
+        TimeSpan wait = _dials.TryGetValue(address, out var dial) ? dial.Wait : Redial;
+        wait = wait * 2 < LongestRedial ? wait * 2 : LongestRedial;
         _dials[address] = (_context.Now + wait, wait);
         if (!refused) return;
         foreach (Channel channel in _channels.All)
@@ -104,7 +104,7 @@ internal sealed class MembershipService
             case ControlRecord.Status:
                 Proposal proposal = Proposal.Read(ref reader);
                 MemberStatus status = MemberStatus.Read(ref reader);
-                var table = ConfigurationChange.ReadTable(ref reader);
+                var table = ChangeRecords.ReadTable(ref reader);
                 if (Propose(from, proposal)) Change.OnStatus(from.Id, status, table);
                 break;
             case ControlRecord.RecoveryDone:
@@ -112,7 +112,7 @@ internal sealed class MembershipService
                 break;
             case ControlRecord.Recovered:
                 ConfigurationId id = reader.Configuration();
-                Change.OnRecovered(from.Id, id, ConfigurationChange.ReadTold(ref reader));
+                Change.OnRecovered(from.Id, id, ChangeRecords.ReadTold(ref reader));
                 break;
             default:
                 throw new WireFormatException("A control record has no known kind.");
@@ -171,7 +171,7 @@ internal sealed class MembershipService
         }
         foreach (Channel newcomer in Reachability.Contend())
         {
-            Change.SendRecord(newcomer, ControlRecord.NameTaken, writer => writer.Text(_context.Settings.Address));
+            Change.Records.Send(newcomer, ControlRecord.NameTaken, writer => writer.Text(_context.Settings.Address));
         }
         // Each step may call for the next one; it ends, since every proposal has a higher epoch and freezes this node.
         for (int round = 0; round < 8 && Step(); round++) { }
@@ -294,11 +294,11 @@ internal sealed class MembershipService
         }
     }
 
-    private void Send(Channel channel, Presence presence) => Change.SendRecord(channel, ControlRecord.Presence, presence.Write);
+    private void Send(Channel channel, Presence presence) => Change.Records.Send(channel, ControlRecord.Presence, presence.Write);
 
     private void DialSoon(string address, TimeSpan after)
     {
-        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, _redial / 2);
+        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, Redial / 2);
     }
 
     private void Dial()

@@ -75,7 +75,7 @@ internal sealed class CollectiveOracle(OrderingLayer ordering, IReadOnlyList<(in
         long floor = 0;
         foreach ((int member, MemberStatus status) in together)
         {
-            if (group.ViewSet.Contains(member)) floor = Math.Max(floor, MemberStatus.At(status.Floors, rank));
+            if (group.ViewSet.Contains(member) || ordering.Weak.Lacks(WeakRules.BoundaryByAnyFloor)) floor = Math.Max(floor, MemberStatus.At(status.Floors, rank));
         }
         return floor;
     }

@@ -4,7 +4,7 @@
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
 namespace Core.Groups.Protocol.Ordering;
 
-internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, int plan = 0)
+internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
 {
     private readonly SortedDictionary<GroupId, GroupOrder> _groups = [];
     private readonly List<StreamProgress> _waitingStreams = [];
@@ -29,7 +29,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A copy with the groups as they are and nothing pending: its owner routes what is not delivered.</summary>
     public DeliveryEngine Fork(IOrderingOracle otherOracle, IOrderingSink otherSink, int otherPlan)
     {
-        var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, otherPlan);
+        var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, weak, otherPlan);
         foreach (GroupOrder group in _groups.Values) fork.Add(group.Fork());
         foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
         return fork;
@@ -86,7 +86,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             case MessageKind.Reliable or MessageKind.Fifo:
                 StreamProgress stream = ProgressOf(message);
-                if (message.StreamIndex == stream.LastDone + 1) Deliver(message, stream);
+                if (message.StreamIndex == stream.LastDone + 1 || DeliversGaps) Deliver(message, stream);
                 else Park(group, message, stream);      // only in a plan: nobody has its predecessor
                 break;
             case MessageKind.Causal:
@@ -124,8 +124,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         if (group is not null) group.Pending++;
     }
 
+    private bool DeliversGaps => plan != 0 && weak.Lacks(WeakRules.GapsAreDelivered);
+
     private bool IsCausallyReady(Message message, StreamProgress stream)
     {
+        if (DeliversGaps && oracle.IsTransitional) return true;
         if (message.StreamIndex != stream.LastDone + 1) return false;
         foreach (Dependency dependency in message.Dependencies)
         {
@@ -179,6 +182,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     private bool IsSafe(Message message)
     {
+        if (weak.Lacks(WeakRules.SafeByFloors)) return true;
         if (!oracle.IsStable(message)) return false;
         foreach (Dependency dependency in message.Dependencies)
         {
@@ -197,6 +201,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     private void Announce(GroupOrder group, Message message)
     {
         MarkDone(message);
+        if (group.Announcement is not null && weak.Lacks(WeakRules.SecondAnnouncementStands))
+        {
+            group.Operations = [.. group.Operations, .. GroupChangeFormat.ReadOperations(message.Body)];
+            return;
+        }
         if (group.Announcement is not null)
         {
             sink.OnVoided(message);
@@ -218,9 +227,16 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             sink.OnFlushed(group);
             progress = true;
         }
-        if (!oracle.IsTransitional && !group.ViewSet.IsSubsetOf(group.Finished)) return progress;
+        if (!oracle.IsTransitional && !IsFinished(group)) return progress;
         Change(group, announcement);
         return true;
+    }
+
+    /// <summary>All members have the whole old epoch; that this one has it is not enough, for another may have to take over with less.</summary>
+    private bool IsFinished(GroupOrder group)
+    {
+        if (!weak.Lacks(WeakRules.GroupChangeOnMarkers)) return group.ViewSet.IsSubsetOf(group.Finished);
+        return group.ViewSet.Contains(self) ? group.Finished.Contains(self) : !group.Finished.Equals(MemberSet.Empty);
     }
 
     private void Change(GroupOrder group, Message announcement)
@@ -236,7 +252,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             _groups.Remove(group.Id);
             if (group.Totals is { } totals) totals.Clear();
             sink.OnGroupChanged(group, announcement, operations, oldView);
-            if (future is not null) _orphans.AddRange(future);
+            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _orphans.AddRange(future);
             AdoptOrphans(group.Id);
             return;
         }
@@ -287,6 +303,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         int before;
         do
         {
+            if (DeliversGaps) break;
             before = lost.Count;
             var places = new HashSet<(StreamProgress, long)>();
             foreach (Message message in alive)

@@ -28,11 +28,12 @@ internal sealed class OrderingLayer : IOrderingOracle
     private int _sweepAt = 64;
     private long _sequence;
 
-    public OrderingLayer(ConfigurationId id, int self, int members, long clock, IOrderingSink sink, IMessageCarrier carrier)
+    public OrderingLayer(ConfigurationId id, int self, int members, long clock, IOrderingSink sink, IMessageCarrier carrier, WeakRules weak = WeakRules.None)
     {
         Id = id;
         Self = self;
         Clock = clock;
+        Weak = weak;
         _carrier = carrier;
         _logs = new SenderLog[members];
         for (int i = 0; i < members; i++) _logs[i] = new SenderLog();
@@ -41,13 +42,14 @@ internal sealed class OrderingLayer : IOrderingOracle
         _settled = new long[members];
         _receivedBy = new long[members];
         _deliveredBy = new long[members];
-        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString());
+        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString(), weak);
     }
 
     public ConfigurationId Id { get; }
     public int Self { get; }
     public int Members => _logs.Length;
     public long Clock { get; private set; }
+    public WeakRules Weak { get; }
     public DeliveryEngine Engine { get; }
     public DestinationTable Destinations { get; } = new();
     public ReadOnlySpan<SenderLog> Logs => _logs;
@@ -242,6 +244,7 @@ internal sealed class OrderingLayer : IOrderingOracle
         {
             if ((captured is null || stream.Sender == Self) && !TryName(stream, stream.PastSequence, own, kind)) return false;
         }
+        if (Weak.Lacks(WeakRules.DependenciesPerSender)) _named.RemoveAll(n => _named.Exists(other => other.Stream.Sender == n.Stream.Sender && other.Sequence > n.Sequence));
         if (_named.Count == 0) return true;
         dependencies = new Dependency[_named.Count];
         own.Named ??= [];
@@ -253,11 +256,13 @@ internal sealed class OrderingLayer : IOrderingOracle
         return true;
     }
 
+    private long SettledFor(int sender) => Weak.Lacks(WeakRules.DependenciesEndWhenStable) ? _stable[sender] : _settled[sender];
+
     /// <summary>Adds a message of the past to the dependencies, unless an earlier message of the own stream implies it.</summary>
     private bool TryName(StreamState stream, long sequence, StreamState own, MessageKind kind)
     {
-        if (ReferenceEquals(stream, own) || sequence <= _settled[stream.Sender]) return true;
-        if (!own.Destination.Members.IsSubsetOf(stream.Destination.Members)) return false;
+        if (ReferenceEquals(stream, own) || sequence <= SettledFor(stream.Sender)) return true;
+        if (!Weak.Lacks(WeakRules.NoSendingRule) && !own.Destination.Members.IsSubsetOf(stream.Destination.Members)) return false;
         bool implied = kind != MessageKind.Safe         // safe delivery looks at every dependency itself
             && own.Named is not null && own.Named.TryGetValue(stream, out long before) && before >= sequence;
         if (!implied) _named.Add(new PastEntry(stream, sequence));
@@ -305,7 +310,7 @@ internal sealed class OrderingLayer : IOrderingOracle
     {
         _past.RemoveAll(stream =>
         {
-            if (stream.PastSequence > _settled[stream.Sender]) return false;
+            if (stream.PastSequence > SettledFor(stream.Sender)) return false;
             stream.InPast = false;
             return true;
         });

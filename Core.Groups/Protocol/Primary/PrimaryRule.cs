@@ -30,10 +30,10 @@ internal static class PrimaryRule
     /// <param name="hasElectorate">Whether seeds are configured.</param>
     /// <param name="minimumWeight">The electorate weight that a primary needs.</param>
     /// <param name="newLineage">The id of the lineage that begins if all participants are strangers.</param>
-    public static PrimaryDecision Decide(IReadOnlyList<Voter> voters, bool hasElectorate, int minimumWeight, LineageId newLineage)
+    public static PrimaryDecision Decide(IReadOnlyList<Voter> voters, bool hasElectorate, int minimumWeight, LineageId newLineage, WeakRules weak = WeakRules.None)
     {
-        int electorate = voters.Where(v => v.Stays && v.IsElector).Sum(v => v.Weight);
-        if (hasElectorate && electorate < minimumWeight)
+        int electorate = voters.Where(v => (v.Stays || weak.Lacks(WeakRules.MinimumCountsLeavers)) && v.IsElector).Sum(v => v.Weight);
+        if (hasElectorate && electorate < minimumWeight && !weak.Lacks(WeakRules.NoMinimum))
         {
             return PrimaryDecision.No($"electorate weight {electorate} is below the minimum of {minimumWeight}");
         }
@@ -47,7 +47,7 @@ internal static class PrimaryRule
         bool begun = false;
         foreach (LineageId lineage in lineages)
         {
-            PrimaryDecision? decision = Continue(voters, lineage, hasElectorate);
+            PrimaryDecision? decision = Continue(voters, lineage, hasElectorate, weak);
             begun |= decision is not null;
             if (decision is null) continue;
             if (!decision.IsPrimary)
@@ -68,14 +68,14 @@ internal static class PrimaryRule
         voter.Last is null ? voter.Attempts : voter.Attempts.Append(voter.Last);
 
     /// <summary>Null: the lineage never began.</summary>
-    private static PrimaryDecision? Continue(IReadOnlyList<Voter> voters, LineageId lineage, bool hasElectorate)
+    private static PrimaryDecision? Continue(IReadOnlyList<Voter> voters, LineageId lineage, bool hasElectorate, WeakRules weak)
     {
         Session? last = LastOf(voters, lineage);
-        Session[] pending = [.. voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && IsPending(a, voters)).Distinct().OrderBy(a => a.Number)];
+        Session[] pending = weak.Lacks(WeakRules.NoAttempts) ? [] : [.. voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && IsPending(a, voters)).Distinct().OrderBy(a => a.Number)];
         if (last is null && pending.Length == 0) return null;
         foreach (Session session in last is null ? pending : pending.Append(last))
         {
-            if (!HasMajority(session, voters) && !(hasElectorate && MissingAreDead(session, voters)))
+            if (!HasMajority(session, voters, weak) && !(hasElectorate && MissingAreDead(session, voters, weak)))
             {
                 return PrimaryDecision.No($"no majority of session {session}");
             }
@@ -103,17 +103,24 @@ internal static class PrimaryRule
         voters.Any(v => attempt.Contains(v.Id) && !v.Attempts.Contains(attempt)
             && !(v.Last is { } last && last.Lineage == attempt.Lineage && last.Number >= attempt.Number));
 
-    private static bool HasMajority(Session session, IReadOnlyList<Voter> voters)
+    private static bool HasMajority(Session session, IReadOnlyList<Voter> voters, WeakRules weak)
     {
-        int present = session.Members.Where(m => voters.Any(v => v.Id == m.Id)).Sum(m => m.Weight);
+        int present = session.Members.Where(m => HasVote(m, voters, weak)).Sum(m => m.Weight);
         int total = session.Weight;
-        return 2 * present > total || (2 * present == total && voters.Any(v => v.Id == session.Members[0].Id));
+        return 2 * present > total || (2 * present == total && HasVote(session.Members[0], voters, weak));
     }
+
+    private static bool HasVote(SessionMember member, IReadOnlyList<Voter> voters, WeakRules weak) =>
+        voters.Any(v => v.Id == member.Id || (v.Id.Name == member.Id.Name && weak.Lacks(WeakRules.VotesByName)));
 
     /// <summary>
     /// Every missing member is proven dead: its name is here under a newer incarnation, and without stable storage
     /// nothing of the old one can come back. It is not enough that the living outweigh the missing.
     /// </summary>
-    private static bool MissingAreDead(Session session, IReadOnlyList<Voter> voters) =>
-        session.Members.All(m => voters.Any(v => v.Id.Name == m.Id.Name && v.Id.Incarnation >= m.Id.Incarnation));
+    private static bool MissingAreDead(Session session, IReadOnlyList<Voter> voters, WeakRules weak)
+    {
+        int missing = session.Members.Where(m => !voters.Any(v => v.Id.Name == m.Id.Name && v.Id.Incarnation >= m.Id.Incarnation)).Sum(m => m.Weight);
+        int here = session.Members.Where(m => voters.Any(v => v.Id == m.Id)).Sum(m => m.Weight);
+        return missing == 0 || (here > missing && weak.Lacks(WeakRules.SomeDeadSuffice));
+    }
 }

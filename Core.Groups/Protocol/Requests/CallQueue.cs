@@ -36,6 +36,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         public Destination? SentTo { get; set; }
     }
 
+    private WeakRules Weak => context.Settings.Weak;
     public int Count => _waiting.Count;
     public long Sent { get; private set; }
     /// <summary>A causal call waits until something of its past is settled.</summary>
@@ -47,7 +48,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     public void Submit(in Cast cast)
     {
-        bool mayGo = (cast.To is not null || !_waitingIn.ContainsKey(cast.Group)) && (_waiting.Count == 0 || !cast.Kind.IsCausal())
+        bool mayGo = (cast.To is not null || !_waitingIn.ContainsKey(cast.Group)) && (_waiting.Count == 0 || !cast.Kind.IsCausal() || Weak.Lacks(WeakRules.CausalCallsOvertake))
             && cast.Body.Length <= context.Settings.PieceSize;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
@@ -55,7 +56,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     private void Wait(in Cast cast)
     {
-        PastEntry[]? past = cast.Kind.IsCausal() && context.Ordering is { } ordering ? ordering.CapturePast() : null;
+        PastEntry[]? past = cast.Kind.IsCausal() && !Weak.Lacks(WeakRules.PastIsTakenAtDeparture) && context.Ordering is { } ordering ? ordering.CapturePast() : null;
         long number = ++_calls;
         context.Trace(TraceKind.Call, line => line with { Call = number });
         _waiting.AddLast(new Waiting(cast, past, number));
@@ -83,7 +84,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
                 any = true;
                 continue;
             }
-            causalWaits = true;
+            causalWaits = !Weak.Lacks(WeakRules.CausalCallsOvertake);
             if (cast.To is null) _stopped.Add(cast.Group);
         }
         return any;
@@ -162,15 +163,14 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             to = ordering.Destinations.Intern(GroupId.None, 0, one, one);
             return true;
         }
-        if (groups.Find(cast.Group) is not { } group || ordering.Engine.Find(cast.Group) is not { } order)
+        if (groups.Find(cast.Group) is null || ordering.Engine.Find(cast.Group) is not { } order)
         {
             if (cast.Call != 0 || cast.Caller is not null) Fail(cast, Outcome.NotMember);
             isOver = true;
             return false;
         }
-        if (order.Announcement is not null) return false;      // a GBCAST is open: nothing is sent in the group
+        if (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker)) return false;      // a GBCAST is open: nothing is sent in the group
         to = order.Own ??= ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
-        _ = group;
         return true;
     }
 
@@ -191,7 +191,12 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         string? name = cast.To is null ? groups.Find(cast.Group)!.Name : null;
         context.Trace(TraceKind.Send, line => line with
         {
-            Message = groups.Deliveries.IdOf(message).ToString(), Order = cast.Kind.ToOrder(), Group = name, To = to, Call = number, For = cast.Caller?.Caller.Name,
+            Message = groups.Deliveries.IdOf(message).ToString(),
+            Order = cast.Kind.ToOrder(),
+            Group = name,
+            To = to,
+            Call = number,
+            For = cast.Caller?.Caller.Name,
         });
     }
 

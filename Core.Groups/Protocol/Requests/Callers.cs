@@ -19,7 +19,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
     private const long Window = 1 << 20;
     /// <summary>Beyond so many queues those are let go in which nothing happens.</summary>
     private const int KeptQueues = 256;
-    private static readonly TimeSpan _retry = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(10);
 
     private readonly SortedDictionary<string, CallerQueue> _queues = new(StringComparer.Ordinal);
     /// <summary>Calls that wait, are not settled, or not consumed.</summary>
@@ -102,7 +102,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         queue.Refuser = null;
         if (present.Contains(context.Self)) queue.Contact = context.Self;
         else if (present.Length > 0) queue.Contact = present[context.RankOf(context.Self) % present.Length];      // not all callers take the same
-        else queue.RetryAt = context.Now + _retry;
+        else queue.RetryAt = context.Now + Retry;
     }
 
     /// <summary>Gives the contact the next pieces of a call, as far as its link takes them. True: it has the whole.</summary>
@@ -198,7 +198,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         if (queue.Contact != contact) return;
         queue.Release();
         queue.Refuser = contact;
-        queue.RetryAt = context.Now + _retry;
+        queue.RetryAt = context.Now + Retry;
     }
 
     // ---- configurations and time

@@ -80,7 +80,7 @@ internal sealed class VirtualSynchronyChecker : IChecker
                 // The leaver's next view is the one without it that others installed in the configuration of its `leave`.
                 List<ViewPeriod>? company = byNext.Values.FirstOrDefault(others =>
                     !others[0].Next!.View.Members.Contains(leaver.Trace.Node)
-                    && others.Exists(other => other.Next!.InstalledIn?.Key == leaver.Membership.LeftIn?.Key));
+                    && others.Exists(other => other.Next?.InstalledIn?.Key == leaver.Membership.LeftIn?.Key));
                 if (company is null)
                     continue;
                 company.Add(leaver);

@@ -1,4 +1,6 @@
 // The named kinds of trouble that a cluster is put through. A row says what happens in it and how often.
+using Core.Groups.Protocol;
+
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>What can happen in a random schedule.</summary>
@@ -30,6 +32,8 @@ internal sealed record Scenario(string Name, string Promise)
     public bool LosesMinority { get; init; } = true;
     /// <summary>The application; its speed varies with the seed.</summary>
     public ApplicationProfile Application { get; init; } = new();
+    /// <summary>Rules of the protocol that are taken away.</summary>
+    public WeakRules Weak { get; init; }
     /// <summary>How often each act is drawn, relative to the others.</summary>
     public required IReadOnlyList<(Act Act, int Weight)> Weights { get; init; }
 }

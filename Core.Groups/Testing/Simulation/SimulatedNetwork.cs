@@ -1,7 +1,6 @@
 // The network between simulated nodes: reachability by name and direction, connections, delays.
 // Keeps: what TCP promises and no more. Frames of a connection arrive in order; a broken connection loses a suffix
 // of what was on its way in each direction; at most one connection of a pair is open.
-using Core.Groups.Protocol;
 
 namespace Core.Groups.Testing.Simulation;
 

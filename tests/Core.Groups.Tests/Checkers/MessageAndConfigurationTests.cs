@@ -156,8 +156,14 @@ public sealed class MessageAndConfigurationTests : CheckerTests
         a,b conf c1 [a b] primary
         a trans c2 [a]
         a conf c2 [a] primary
+        a view /g 1 v1 [a] +a
+        a send m1 fifo /g
+        a deliver m1
         b trans c3 [b]
         b conf c3 [b] primary
+        b view /h 1 w1 [b] +b
+        b send m2 fifo /h
+        b deliver m2
         a trans c4 [a]
         b trans c4 [b]
         a,b conf c4 [a b] primary

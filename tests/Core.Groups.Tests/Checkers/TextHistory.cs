@@ -47,23 +47,37 @@ internal static class TextHistory
             case "conf" or "trans":
                 return line with
                 {
-                    Kind = TraceKind.Configuration, ConfigurationId = words[2], IsTransitional = words[1] == "trans",
-                    Members = Members(words), IsPrimary = words[^1] == "primary",
+                    Kind = TraceKind.Configuration,
+                    ConfigurationId = words[2],
+                    IsTransitional = words[1] == "trans",
+                    Members = Members(words),
+                    IsPrimary = words[^1] == "primary",
                 };
             case "view":
                 return line with
                 {
-                    Kind = TraceKind.View, Group = words[2], ViewNumber = Number(words[3]), ViewId = words[4], IsPrimary = true,
-                    Members = Members(words), Joined = Marked('+', words), Left = Marked('-', words),
+                    Kind = TraceKind.View,
+                    Group = words[2],
+                    ViewNumber = Number(words[3]),
+                    ViewId = words[4],
+                    IsPrimary = true,
+                    Members = Members(words),
+                    Joined = Marked('+', words),
+                    Left = Marked('-', words),
                 };
             case "send":
                 string[] groups = words.Length > 4 && words[4][0] == '/' ? words[4].Split(',') : [];
                 return line with
                 {
-                    Kind = TraceKind.Send, Message = words[2], Order = Parse<Order>(words[3], TraceNames.TryParseOrder),
-                    Group = groups.Length == 1 ? groups[0] : null, Groups = groups.Length > 1 ? [.. groups] : [],
-                    Label = Option("label", words), To = Option("to", words)?.Split('+').ToImmutableArray() ?? [],
-                    For = Option("for", words), Call = Number(Option("call", words) ?? "0"),
+                    Kind = TraceKind.Send,
+                    Message = words[2],
+                    Order = Parse<Order>(words[3], TraceNames.TryParseOrder),
+                    Group = groups.Length == 1 ? groups[0] : null,
+                    Groups = groups.Length > 1 ? [.. groups] : [],
+                    Label = Option("label", words),
+                    To = Option("to", words)?.Split('+').ToImmutableArray() ?? [],
+                    For = Option("for", words),
+                    Call = Number(Option("call", words) ?? "0"),
                 };
             case "deliver":
                 TraceEvent send = sends.TryGetValue(words[2], out TraceEvent? sent)

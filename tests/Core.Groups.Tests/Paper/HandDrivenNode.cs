@@ -1,0 +1,178 @@
+// One node of a hand-driven cluster: a machine and an application that handles everything at once.
+// Keeps: each input is a turn of its own.
+using System.Collections.Immutable;
+using Core.Groups.Protocol;
+using Core.Groups.Testing.Simulation;
+using Core.Groups.Tracing;
+
+namespace Core.Groups.Tests.Paper;
+
+/// <summary>A node through its incarnations. It joins again what it was in.</summary>
+internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, NodeSettings settings) : INodeEffects
+{
+    private readonly SortedDictionary<GroupId, GroupReplica> _replicas = [];
+    private readonly SortedSet<string> _wanted = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _joining = new(StringComparer.Ordinal);
+    private readonly Queue<Action<NodeMachine, TimeSpan>> _later = new();
+    private NodeMachine? _machine;
+    private int _incarnation;
+    private long _lastCall;
+    private bool _isOver;
+
+    public string Name => name;
+    public NodeId Id => new(name, _incarnation);
+    public PeerIdentity Identity => new(Id, settings.Address, "", settings.Weight, settings.Seeds.Contains(settings.Address));
+    public TimeSpan Now { get; set; }
+    public bool IsUp => _machine is not null;
+    public IEnumerable<GroupReplica> Replicas => _replicas.Values;
+
+    public void Start()
+    {
+        if (IsUp) return;
+        _isOver = false;
+        _incarnation++;
+        _machine = new NodeMachine(Id, settings, (ulong)name[0], (ulong)_incarnation, this);
+        Do((m, now) => m.Start(now));
+        foreach (string group in _wanted) AskToJoin(group);
+    }
+
+    public void Kill()
+    {
+        _machine = null;
+        _replicas.Clear();
+        _joining.Clear();
+        _later.Clear();
+    }
+
+    /// <summary>One turn, and the turns of the application that follow from it.</summary>
+    public void Do(Action<NodeMachine, TimeSpan> input)
+    {
+        _later.Enqueue(input);
+        while (_machine is { } machine && _later.TryDequeue(out Action<NodeMachine, TimeSpan>? next))
+        {
+            try
+            {
+                next(machine, Now);
+                machine.EndTurn(Now);
+            }
+            catch (Exception exception)
+            {
+                cluster.Violate($"{Id} threw {exception}");
+                _isOver = true;
+            }
+            if (_isOver) cluster.End(this);
+        }
+    }
+
+    public void Join(string group)
+    {
+        if (_wanted.Add(group)) AskToJoin(group);
+    }
+
+    public void Leave(string group)
+    {
+        if (_wanted.Remove(group) && Find(group) is { } replica) Do((m, now) => m.Leave(now, ++_lastCall, replica.Id));
+    }
+
+    /// <summary>Multicasts; nothing happens if the node is no member that has the state.</summary>
+    public void Send(string group, Order order, int size = 8)
+    {
+        if (Find(group) is not { IsLoaded: true } replica) return;
+        byte[] body = new byte[Math.Max(8, size)];
+        BitConverter.TryWriteBytes(body, ++cluster.LastMarker);
+        Do((m, now) => m.Multicast(now, 0, replica.Id, order, body));
+    }
+
+    public void Stop() => Do((m, now) => m.Stop(now));
+
+    /// <summary>What keeps this node from being at rest with all others; null: nothing.</summary>
+    public string? Obstacle(IReadOnlyCollection<HandDrivenNode> all)
+    {
+        if (_machine is not { } machine) return $"{name} is down";
+        if (machine.IsBlocked || machine.Configuration is not { } configuration) return $"{Id} is blocked";
+        if (!all.All(n => configuration.Members.Contains(n.Id)) || configuration.Members.Length != all.Count) return $"{Id} is in {configuration.Id} [{string.Join(' ', configuration.Members)}]";
+        MachineStatistics statistics = machine.Statistics;
+        if (statistics.Queued + statistics.Unstable > 0) return $"{Id} queues {statistics.Queued} and keeps {statistics.Unstable}";
+        string? lacking = _wanted.FirstOrDefault(g => Find(g) is not { IsLoaded: true });
+        if (lacking is not null) return $"{Id} has no state of {lacking}";
+        return _replicas.Values.FirstOrDefault(r => !_wanted.Contains(r.Name)) is { } unwanted ? $"{Id} is still in {unwanted.Name}" : null;
+    }
+
+    private GroupReplica? Find(string group) => _replicas.Values.FirstOrDefault(r => r.Name == group);
+
+    private void AskToJoin(string group)
+    {
+        if (!IsUp || Find(group) is not null || !_joining.Add(group)) return;
+        long call = ++_lastCall;
+        var candidate = new GroupId(((ulong)name[0] << 32) + ((ulong)_incarnation * 1000) + (ulong)call, group[^1]);
+        Do((m, now) => m.Join(now, call, group, candidate));
+    }
+
+    void INodeEffects.Dial(string address) => cluster.Wants(this, address);
+    void INodeEffects.Transmit(int connection, ReadOnlySpan<byte> frame) => cluster.Transmit(this, connection, frame);
+    void INodeEffects.Close(int connection, string reason) => cluster.Close(this, connection);
+    void INodeEffects.Trace(TraceEvent line) => cluster.Record(line);
+    void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) { }
+    void INodeEffects.Blocked() { }
+    void INodeEffects.Unblocked() { }
+    void INodeEffects.Excluded(string reason) => _isOver = true;
+    void INodeEffects.Stopped() => _isOver = true;
+    void INodeEffects.NameTaken(string byAddress) => cluster.Violate($"The name of {Id} is taken.");
+    void INodeEffects.CreditReleased(GroupId group, long bytes) { }
+    void INodeEffects.Sent(long call, MessageId message) { }
+    void INodeEffects.RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
+
+    void INodeEffects.Log(ProtocolLogLevel level, string message)
+    {
+        if (level == ProtocolLogLevel.Error) cluster.Violate(message);
+    }
+
+    void INodeEffects.Completed(long call, Outcome outcome)
+    {
+        if (outcome is Outcome.StateTransferFailed) cluster.Violate($"A state transfer to {Id} failed.");
+    }
+
+    void INodeEffects.Joined(long call, GroupId group, string groupName)
+    {
+        _joining.Remove(groupName);
+        if (!_replicas.TryAdd(group, new GroupReplica(group, groupName))) cluster.Violate($"{Id} joined {groupName} twice.");
+        if (!_wanted.Contains(groupName)) _later.Enqueue((m, now) => m.Leave(now, ++_lastCall, group));
+    }
+
+    void INodeEffects.ViewInstalled(View view)
+    {
+        if (_replicas.TryGetValue(view.Group, out GroupReplica? replica)) replica.View = view;
+        else cluster.Violate($"{Id} got a view of {view.GroupName}, of which it is no member.");
+    }
+
+    void INodeEffects.GroupLeft(GroupId group)
+    {
+        if (_replicas.Remove(group, out GroupReplica? replica) && _wanted.Contains(replica.Name)) _later.Enqueue((_, _) => AskToJoin(replica.Name));
+    }
+
+    void INodeEffects.SaveState(GroupId group, long token)
+    {
+        if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;
+        byte[] state = replica.Save(ballast: 0);
+        _later.Enqueue((m, now) => m.StateSaved(now, token, state));
+    }
+
+    void INodeEffects.LoadState(GroupId group, ReadOnlyMemory<byte>? state)
+    {
+        if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;
+        if (replica.IsLoaded || (state is { } bytes && !replica.TryLoad(bytes))) cluster.Violate($"{Id} cannot load a state of {replica.Name}.");
+        replica.IsLoaded = true;
+    }
+
+    void INodeEffects.Deliver(in Delivery delivery)
+    {
+        if (!_replicas.TryGetValue(delivery.Group, out GroupReplica? replica))
+        {
+            if (delivery.Group != GroupId.None) cluster.Violate($"{Id} got {delivery.Message} of a group that it is not in.");
+            return;
+        }
+        if (!replica.IsLoaded) cluster.Violate($"{Id} got {delivery.Message} before the state.");
+        if (!replica.Apply(delivery, BitConverter.ToUInt64(delivery.Body.Span))) cluster.Violate($"{Id} got {delivery.Message} twice.");
+        _later.Enqueue((m, now) => m.Consumed(now, replica.Id, 1));
+    }
+}

@@ -1,0 +1,49 @@
+// No two primaries, whatever is cut off when: the rule of section 6 in many random histories, and what becomes of it
+// when a part is taken away.
+using Core.Groups.Protocol;
+
+namespace Core.Groups.Tests.Paper;
+
+public sealed class VotingTests
+{
+    private const int Histories = 4000, Steps = 60;
+
+    [Theory]
+    [InlineData(true), InlineData(false)]
+    public void NoTwoPrimaries(bool hasElectorate)
+    {
+        int formed = 0;
+        for (int seed = 0; seed < Histories; seed++)
+        {
+            var world = new VotingWorld(seed, hasElectorate, WeakRules.None, goodbyes: false);
+            string? wrong = world.Run(Steps);
+            Assert.True(wrong is null, $"Seed {seed}: {wrong}");
+            formed += world.Formed;
+        }
+        Assert.True(formed > Histories, "Hardly any primary formed: the histories exercise nothing.");
+    }
+
+    [Theory]
+    [InlineData(nameof(WeakRules.NoAttempts), true)]
+    [InlineData(nameof(WeakRules.NoAttempts), false)]
+    [InlineData(nameof(WeakRules.VotesByName), true)]
+    [InlineData(nameof(WeakRules.VotesByName), false)]
+    [InlineData(nameof(WeakRules.SomeDeadSuffice), true)]
+    [InlineData(nameof(WeakRules.AdoptsAndKeepsAttempts), true)]
+    [InlineData(nameof(WeakRules.AdoptsAndKeepsAttempts), false)]
+    [InlineData(nameof(WeakRules.DropsAndDoesNotAdopt), true)]
+    [InlineData(nameof(WeakRules.DropsAndDoesNotAdopt), false)]
+    [InlineData(nameof(WeakRules.StrangersDoNotAdopt), true)]
+    [InlineData(nameof(WeakRules.StrangersDoNotAdopt), false)]
+    [InlineData(nameof(WeakRules.MinimumCountsLeavers), true)]
+    [InlineData(nameof(WeakRules.NoMinimum), true)]
+    public void AWeakerRuleForks(string rule, bool hasElectorate) =>
+        Assert.True(AnyForks(hasElectorate, Enum.Parse<WeakRules>(rule), goodbyes: false), $"{rule} is not noticed.");
+
+    [Theory]
+    [InlineData(true), InlineData(false)]
+    public void AGoodbyeThatCountsAsAVoteForks(bool hasElectorate) => Assert.True(AnyForks(hasElectorate, WeakRules.None, goodbyes: true));
+
+    private static bool AnyForks(bool hasElectorate, WeakRules weak, bool goodbyes) =>
+        Enumerable.Range(0, Histories).Any(seed => new VotingWorld(seed, hasElectorate, weak, goodbyes).Run(Steps) is not null);
+}

@@ -1,0 +1,196 @@
+// The primary rule alone in random rounds: components are proposed, answer, record, install, and are cut off at any step.
+// Keeps: nothing is stored, so a restart is a stranger. What the rounds do with an answer is what ConfigurationChange does.
+// Follows: protocol.md section 6; the executable model of the vote, with weights, an electorate, lineages and leavers.
+using System.Collections.Immutable;
+using Core.Groups.Protocol;
+using Core.Groups.Protocol.Primary;
+
+namespace Core.Groups.Tests.Paper;
+
+/// <summary>One random history of primaries.</summary>
+internal sealed class VotingWorld
+{
+    private sealed class Node(string name, int weight, bool isElector)
+    {
+        public NodeId Id { get; set; } = new(name, 1);
+        public int Weight => weight;
+        public bool IsElector => isElector;
+        public bool IsUp { get; set; } = true;
+        public Session? Last { get; set; }
+        public ImmutableArray<Session> Attempts { get; set; } = [];
+        /// <summary>The configuration that it is in; it keeps it while it is blocked.</summary>
+        public ConfigurationId? Installed { get; set; }
+        /// <summary>It works in that configuration: no proposal has frozen it.</summary>
+        public bool IsActive { get; set; }
+
+        public void Restart()
+        {
+            Id = Id with { Incarnation = Id.Incarnation + 1 };
+            (IsUp, Last, Attempts, Installed, IsActive) = (true, null, [], null, false);
+        }
+
+        public void Install(Session session) => (Last, Attempts, Installed, IsActive) = (session, [], session.Number, true);
+
+        public Voter Vote(bool stays) => new(Id, weight, isElector, stays, Last, Attempts);
+    }
+
+    private readonly Random _random;
+    private readonly WeakRules _weak;
+    private readonly bool _hasElectorate, _goodbyes;
+    private readonly int _minimum;
+    private readonly Node[] _nodes;
+    private readonly List<Voter> _gone = [];
+    private readonly List<(Session Session, NodeId[] Voters)> _formed = [];
+    private long _epoch;
+
+    /// <param name="goodbyes">A leaver tells others before it goes that they may use its vote.</param>
+    public VotingWorld(int seed, bool hasElectorate, WeakRules weak, bool goodbyes)
+    {
+        (_random, _weak, _hasElectorate, _goodbyes) = (new Random(seed), weak, hasElectorate, goodbyes);
+        int count = _random.Next(2, 7), electors = hasElectorate ? Math.Min(count, _random.Next(1, 6)) : 0;
+        _nodes = [.. Enumerable.Range(0, count).Select(i => new Node($"{(char)('a' + i)}", _random.Next(4) == 0 ? 2 : 1, i < electors))];
+        _minimum = (_nodes.Where(n => n.IsElector).Sum(n => n.Weight) / 2) + 1;
+    }
+
+    public int Formed => _formed.Count;
+
+    /// <summary>What went wrong first, or null.</summary>
+    public string? Run(int steps)
+    {
+        for (int i = 0; i < steps; i++)
+        {
+            if (Step() is { } wrong) return wrong;
+        }
+        return null;
+    }
+
+    private string? Step()
+    {
+        Node node = _nodes[_random.Next(_nodes.Length)];
+        if (_random.NextDouble() < 0.06)
+        {
+            (node.IsUp, node.IsActive) = (false, false);
+            if (_goodbyes && _random.Next(2) == 0) _gone.Add(node.Vote(stays: false));
+            return null;
+        }
+        if (!node.IsUp && _random.NextDouble() < 0.5) node.Restart();
+        Node[] up = [.. _nodes.Where(n => n.IsUp).OrderBy(_ => _random.Next())];
+        return up.Length == 0 ? null : Round([.. up.Take(_random.Next(1, up.Length + 1)).OrderBy(n => n.Id)]);
+    }
+
+    /// <summary>One configuration change of these nodes; it may be cut off after any step.</summary>
+    private string? Round(Node[] members)
+    {
+        int left = _random.Next(2) == 0 ? int.MaxValue : _random.Next(3 * members.Length);
+        var number = new ConfigurationId(++_epoch, members[0].Id);
+        foreach (Node member in members)
+        {
+            if (left-- == 0) return null;
+            member.IsActive = false;
+        }
+        CompleteInstalled(members);
+        HashSet<Node> leavers = members.Length > 1 && _random.Next(5) == 0 ? [members[_random.Next(members.Length)]] : [];
+        List<Voter> voters = [.. members.Select(m => m.Vote(!leavers.Contains(m)))];
+        if (_goodbyes) voters.AddRange(_gone.Where(g => !voters.Exists(v => v.Id.Name == g.Id.Name)));
+        PrimaryDecision decision = PrimaryRule.Decide(voters, _hasElectorate, _minimum, new LineageId(1, (ulong)_epoch), _weak);
+        if (!decision.IsPrimary)
+        {
+            foreach (Node member in members) Block(member, members, decision);
+            return null;
+        }
+        if (ExcludeThoseOutside(members, voters, decision)) return null;
+        var session = new Session(decision.Lineage, number, [.. members.Where(m => !leavers.Contains(m)).Select(m => new SessionMember(m.Id, m.Weight))]);
+        foreach (Node member in members)
+        {
+            if (left-- == 0) return null;
+            AdoptBase(member, members, decision.Lineage);
+            member.Attempts = [.. member.Attempts, session];
+        }
+        foreach (Node member in members.OrderBy(_ => _random.Next()))
+        {
+            if (left-- == 0) return null;
+            if (leavers.Contains(member)) (member.IsUp, member.IsActive) = (false, false);
+            else if (_formed.Exists(f => f.Session.Equals(session))) member.Install(session);
+            else if (Form(member, session, members) is { } wrong) return wrong;
+        }
+        return null;
+    }
+
+    /// <summary>Those that recorded what others here have installed install it now.</summary>
+    private static void CompleteInstalled(Node[] members)
+    {
+        foreach (Session formed in members.Where(m => m.Installed is not null && m.Last?.Number == m.Installed).Select(m => m.Last!).ToArray())
+        {
+            foreach (Node member in members)
+            {
+                if (!member.Attempts.IsEmpty && member.Attempts[^1].Equals(formed) && formed.Contains(member.Id)) member.Install(formed);
+            }
+        }
+        foreach (Node member in members) member.IsActive = false;
+    }
+
+    private void Block(Node node, Node[] members, PrimaryDecision decision)
+    {
+        if (node.Last is not { } last) return;
+        Session newest = members.Select(m => m.Last).Where(s => s?.Lineage == last.Lineage).MaxBy(s => s!.Number)!;
+        bool isOver = decision.Ended == last.Lineage
+            || (newest.Number > last.Number && !newest.Contains(node.Id) && !node.Attempts.Any(a => a.Number >= newest.Number));
+        if (isOver)
+        {
+            node.Restart();
+            return;
+        }
+        if (newest.Number <= last.Number || (!node.Attempts.IsEmpty && node.Attempts[^1].Equals(newest))) return;
+        if (!_weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) node.Last = newest;
+        if (!_weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) node.Attempts = [.. node.Attempts.Where(a => a.Number > newest.Number)];
+    }
+
+    private void AdoptBase(Node node, Node[] members, LineageId lineage)
+    {
+        Session? known = members.Select(m => m.Last).Where(s => s?.Lineage == lineage).MaxBy(s => s!.Number);
+        if (_weak.Lacks(WeakRules.StrangersDoNotAdopt) || known is null || (node.Last?.Lineage == known.Lineage && node.Last.Number >= known.Number)) return;
+        node.Last = known;
+        node.Attempts = [.. node.Attempts.Where(a => a.Number > known.Number)];
+    }
+
+    /// <summary>Who is not in the session that the decision goes on from comes back as a new incarnation. True: the round is over.</summary>
+    private static bool ExcludeThoseOutside(Node[] members, List<Voter> voters, PrimaryDecision decision)
+    {
+        bool any = false;
+        foreach (Node member in members)
+        {
+            bool isInBase = decision.Base is { } session && session.Contains(member.Id) && (member.Installed == session.Number || member.Attempts.Contains(session));
+            if (isInBase || (member.Installed is null && !member.Attempts.Any(a => PrimaryRule.IsPending(a, voters)))) continue;
+            member.Restart();
+            any = true;
+        }
+        return any;
+    }
+
+    private string? Form(Node first, Session session, Node[] voters)
+    {
+        Session[] active = [.. _formed.Select(f => f.Session).Where(IsActive)];
+        _formed.Add((session, [.. voters.Select(v => v.Id)]));
+        first.Install(session);
+        int electorate = _nodes.Where(n => n.IsElector && session.Contains(n.Id)).Sum(n => n.Weight);
+        if (_hasElectorate && electorate < _minimum) return $"{session} holds {electorate} of the electorate, {_minimum} is the minimum.";
+        if (_hasElectorate && active.Length > 0) return $"{active[0]} can still decide when {session} forms.";
+        Session? before = _formed.SkipLast(1).LastOrDefault(f => f.Session.Lineage == session.Lineage).Session;
+        return before is null || Continues(before, voters) ? null : $"{session}, by [{string.Join(' ', voters.Select(v => v.Id))}], forks from {before}.";
+    }
+
+    /// <summary>A majority of the session, and of the electorate, works in it.</summary>
+    private bool IsActive(Session session)
+    {
+        Node[] working = [.. _nodes.Where(n => n.IsActive && n.Installed == session.Number)];
+        return 2 * working.Sum(n => n.Weight) > session.Weight && working.Where(n => n.IsElector).Sum(n => n.Weight) >= _minimum;
+    }
+
+    private bool Continues(Session before, Node[] voters)
+    {
+        int present = before.Members.Where(m => voters.Any(v => v.Id == m.Id)).Sum(m => m.Weight);
+        if (2 * present > before.Weight || (2 * present == before.Weight && voters.Any(v => v.Id == before.Members[0].Id))) return true;
+        // Without stable storage a whole session can be forgotten: then its members must all be dead.
+        return _hasElectorate && before.Members.All(m => !_nodes.Any(n => n.IsUp && n.Id == m.Id) || voters.Any(v => v.Id == m.Id));
+    }
+}
