@@ -37,6 +37,6 @@ internal sealed class Attempt(Proposal proposal)
     /// </summary>
     public bool IsPending(Session attempt) => PrimaryRule.IsPending(attempt, Voters);
 
-    private Voter[] Voters =>
+    public Voter[] Voters =>
         [.. proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !proposal.Leavers.Contains(m.Id), Statuses[m.Id].Last, Statuses[m.Id].Attempts))];
 }

@@ -168,7 +168,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         GoOnFromAttempt(attempt, decision);
         if (IsOver) return;
         MemberStatus self = attempt.Statuses[context.Self];
-        if (self.Installed != decision.Base?.Number && (self.Installed is not null || Attempts.Any(attempt.IsPending)))
+        if (self.Installed != decision.Base?.Number && (self.Installed is not null || Attempts.Any(a => a.Contains(context.Self) && attempt.IsPending(a))))
         {
             Exclude($"the primary goes on from {decision.Base}, without this incarnation");
             return;
@@ -311,15 +311,18 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     }
 
     /// <summary>
-    /// Who records an attempt learns from which session it goes on: a stranger that knew the attempt alone could go on from
-    /// it, though it never formed, beside those that the session still belongs to.
+    /// Who records an attempt learns what it goes on from, the last session and the attempts that may have formed: a stranger
+    /// that knew the new attempt alone could go on from that, though it never formed, beside those that the others belong to.
     /// </summary>
     private void AdoptBase(Attempt attempt)
     {
-        Session? known = attempt.Statuses.Values.Select(s => s.Last).Where(s => s?.Lineage == attempt.Decision!.Lineage).MaxBy(s => s!.Number);
-        if (Weak.Lacks(WeakRules.StrangersDoNotAdopt) || known is null || (Last?.Lineage == known.Lineage && Last.Number >= known.Number)) return;
-        Last = known;
-        Attempts = [.. Attempts.Where(a => a.Number > known.Number)];
+        if (Weak.Lacks(WeakRules.StrangersDoNotAdopt)) return;
+        LineageId lineage = attempt.Decision!.Lineage;
+        Voter[] voters = attempt.Voters;
+        Session? known = PrimaryRule.LastOf(voters, lineage);
+        IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
+        if (known is not null && !(Last?.Lineage == lineage && Last.Number >= known.Number)) Last = known;
+        Attempts = [.. pending.Union(Attempts.Where(a => known is null || a.Number > known.Number))];
     }
 
     private bool HasAllRecovered(Attempt attempt) =>

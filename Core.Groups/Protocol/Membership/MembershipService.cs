@@ -32,6 +32,7 @@ internal sealed class MembershipService
         Reachability = new Reachability(context, channels);
         _gathering = new Gathering(context, Reachability);
         Change = new ConfigurationChange(context, channels, Reachability, user);
+        Reachability.IsInAttempt = node => Change.Current?.Proposal.Includes(node) == true;
     }
 
     public Reachability Reachability { get; }
@@ -81,12 +82,14 @@ internal sealed class MembershipService
         wait = wait * 2 < LongestRedial ? wait * 2 : LongestRedial;
         _dials[address] = (_context.Now + wait, wait);
         if (!refused) return;
-        foreach (Channel channel in _channels.All)
+        foreach (Channel channel in _channels.All.Where(c => c.Identity.Address == address && !c.IsConnected).ToArray())
         {
             // Its host answers and nobody listens: the process is gone. No need to wait for silence.
-            if (channel.Identity.Address == address && !channel.IsConnected && _context.RankOf(channel.Id) >= 0)
+            if (_context.RankOf(channel.Id) >= 0) Reachability.Suspect(channel.Id, "nobody listens at its address");
+            else
             {
-                Reachability.Suspect(channel.Id, "nobody listens at its address");
+                _channels.Drop(channel, null);
+                Reachability.Forget(channel.Id);
             }
         }
     }

@@ -31,10 +31,15 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
             // A blocked node goes on with whom it can reach again.
             if (context.IsBlocked && channel.Link.IsEstablished && context.Now - channel.LastHeard < context.Settings.Suspect) _suspects.Remove(channel.Id);
             if (_suspects.Contains(channel.Id) || _contenders.ContainsKey(channel.Id) || !_presences.ContainsKey(channel.Id)) continue;
-            if (channel.Link.IsEstablished || (!context.IsBlocked && context.RankOf(channel.Id) >= 0)) reach[channel.Id] = channel.Identity.Address;
+            if (channel.Link.IsEstablished || (!context.IsBlocked && context.RankOf(channel.Id) >= 0) || IsResuming(channel)) reach[channel.Id] = channel.Identity.Address;
         }
         return reach.ToImmutable();
     }
+
+    /// <summary>Whether a node takes part in the running attempt: a connection that breaks meanwhile is given time to resume.</summary>
+    public Func<NodeId, bool> IsInAttempt { get; set; } = static _ => false;
+
+    private bool IsResuming(Channel channel) => IsInAttempt(channel.Id) && context.Now - channel.LastHeard < context.Settings.Suspect;
 
     public void OnPresence(NodeId from, Presence presence) => _presences[from] = presence;
 

@@ -88,7 +88,8 @@ internal static class PrimaryRule
         return new PrimaryDecision(true, lineage, newest, pending.Length > 0, "");
     }
 
-    private static Session? LastOf(IReadOnlyList<Voter> voters, LineageId lineage) =>
+    /// <summary>The last session of a lineage that anyone here knows.</summary>
+    public static Session? LastOf(IReadOnlyList<Voter> voters, LineageId lineage) =>
         voters.Select(v => v.Last).Where(s => s is not null && s.Lineage == lineage).MaxBy(s => s!.Number);
 
     /// <summary>Whether an attempt may have formed, and nothing newer of its lineage is known.</summary>

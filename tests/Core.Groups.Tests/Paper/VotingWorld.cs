@@ -103,7 +103,7 @@ internal sealed class VotingWorld
         foreach (Node member in members)
         {
             if (left-- == 0) return null;
-            AdoptBase(member, members, decision.Lineage);
+            AdoptBase(member, voters, decision.Lineage);
             member.Attempts = [.. member.Attempts, session];
         }
         foreach (Node member in members.OrderBy(_ => _random.Next()))
@@ -145,12 +145,13 @@ internal sealed class VotingWorld
         if (!_weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) node.Attempts = [.. node.Attempts.Where(a => a.Number > newest.Number)];
     }
 
-    private void AdoptBase(Node node, Node[] members, LineageId lineage)
+    private void AdoptBase(Node node, List<Voter> voters, LineageId lineage)
     {
-        Session? known = members.Select(m => m.Last).Where(s => s?.Lineage == lineage).MaxBy(s => s!.Number);
-        if (_weak.Lacks(WeakRules.StrangersDoNotAdopt) || known is null || (node.Last?.Lineage == known.Lineage && node.Last.Number >= known.Number)) return;
-        node.Last = known;
-        node.Attempts = [.. node.Attempts.Where(a => a.Number > known.Number)];
+        if (_weak.Lacks(WeakRules.StrangersDoNotAdopt)) return;
+        Session? known = PrimaryRule.LastOf(voters, lineage);
+        IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
+        if (known is not null && !(node.Last?.Lineage == lineage && node.Last.Number >= known.Number)) node.Last = known;
+        node.Attempts = [.. pending.Union(node.Attempts.Where(a => known is null || a.Number > known.Number))];
     }
 
     /// <summary>Who is not in the session that the decision goes on from comes back as a new incarnation. True: the round is over.</summary>
@@ -160,7 +161,7 @@ internal sealed class VotingWorld
         foreach (Node member in members)
         {
             bool isInBase = decision.Base is { } session && session.Contains(member.Id) && (member.Installed == session.Number || member.Attempts.Contains(session));
-            if (isInBase || (member.Installed is null && !member.Attempts.Any(a => PrimaryRule.IsPending(a, voters)))) continue;
+            if (isInBase || (member.Installed is null && !member.Attempts.Any(a => a.Contains(member.Id) && PrimaryRule.IsPending(a, voters)))) continue;
             member.Restart();
             any = true;
         }
@@ -190,7 +191,11 @@ internal sealed class VotingWorld
     {
         int present = before.Members.Where(m => voters.Any(v => v.Id == m.Id)).Sum(m => m.Weight);
         if (2 * present > before.Weight || (2 * present == before.Weight && voters.Any(v => v.Id == before.Members[0].Id))) return true;
-        // Without stable storage a whole session can be forgotten: then its members must all be dead.
-        return _hasElectorate && before.Members.All(m => !_nodes.Any(n => n.IsUp && n.Id == m.Id) || voters.Any(v => v.Id == m.Id));
+        if (!_hasElectorate) return false;
+        // Nothing is stored. If whoever took part in both has forgotten it, it is lost (and cannot be active any more);
+        // if somebody remembers it, all others of it must be proven dead.
+        bool IsDead(SessionMember member) => voters.Any(v => v.Id.Name == member.Id.Name && v.Id.Incarnation > member.Id.Incarnation);
+        bool IsHere(SessionMember member) => voters.Any(v => v.Id == member.Id);
+        return before.Members.Any(IsHere) ? before.Members.All(m => IsHere(m) || IsDead(m)) : before.Members.Any(IsDead);
     }
 }
