@@ -44,7 +44,11 @@ internal sealed class Deliveries(NodeContext context)
         Delivered++;
         DeliveredBytes += body.Length;
         long token = 0;
-        if ((message.Flags & MessageFlags.Request) != 0) _tokens[token = ++_lastToken] = new Token(SenderOf(message), message.RequestId, group.Id, message.Caller is not null);
+        if ((message.Flags & MessageFlags.Request) != 0)
+        {
+            token = ++_lastToken;
+            _tokens[token] = new Token(SenderOf(message), message.RequestId, group.Id, message.Caller is not null);
+        }
         context.Effects.Deliver(new Delivery
         {
             Group = group.Id, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message), ReplyToken = token,

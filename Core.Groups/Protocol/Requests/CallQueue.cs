@@ -180,7 +180,11 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (_emitting is not var (cast, number)) return;      // a message of a GBCAST, or a piece
         _emitting = null;
         Sent++;
-        if (cast.To is null) groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead, cast.Caller is { } stamp ? (stamp.Caller, cast.RequestId) : null);
+        if (cast.To is null)
+        {
+            (NodeId, long)? by = cast.Caller is { } stamp ? (stamp.Caller, cast.RequestId) : null;
+            groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead, by);
+        }
         if (context.Settings.Tracing) TraceSend(cast, message, number);
         OnSent(cast, message);
     }

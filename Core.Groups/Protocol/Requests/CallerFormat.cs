@@ -25,7 +25,8 @@ internal enum CallerStage : byte
 /// <param name="Previous">The sequence of the call before it at this contact: it is refused if that one was. 0: there was none.</param>
 /// <param name="Total">The size of the whole body, in bytes; this piece stands at <paramref name="Offset"/>.</param>
 internal readonly record struct CallerCast(
-    GroupId Group, long Call, long Sequence, long Previous, long ConfirmedUpTo, MessageKind Kind, bool WantsReplies, long Total, long Offset, ReadOnlyMemory<byte> Piece)
+    GroupId Group, long Call, long Sequence, long Previous, long ConfirmedUpTo, MessageKind Kind, bool WantsReplies,
+    long Total, long Offset, ReadOnlyMemory<byte> Piece)
 {
     public bool IsLast => Offset + Piece.Length == Total;
 
@@ -46,9 +47,11 @@ internal readonly record struct CallerCast(
     public static CallerCast Read(ref WireReader reader)
     {
         var cast = new CallerCast(
-            reader.Group(), reader.Varint(), reader.Varint(), reader.Varint(), reader.Varint(), (MessageKind)reader.Byte(), reader.Flag(), reader.Varint(), reader.Varint(), reader.Blob());
+            reader.Group(), reader.Varint(), reader.Varint(), reader.Varint(), reader.Varint(), (MessageKind)reader.Byte(), reader.Flag(),
+            reader.Varint(), reader.Varint(), reader.Blob());
         if (!cast.Kind.IsApplication()) throw new WireFormatException("A caller asks for a kind of message that is not the application's.");
-        if (cast.Sequence == 0 || cast.ConfirmedUpTo >= cast.Sequence || cast.Previous >= cast.Sequence) throw new WireFormatException("A caller's numbers are out of order.");
+        bool inOrder = cast.ConfirmedUpTo < cast.Sequence && cast.Previous < cast.Sequence;
+        if (!inOrder) throw new WireFormatException("A caller's numbers are out of order.");
         if (cast.Offset > cast.Total - cast.Piece.Length) throw new WireFormatException("A piece exceeds its message.");
         return cast;
     }

@@ -105,7 +105,11 @@ internal static class Scenarios
         new("callers", "Calls from outside, small and large, while their contacts fail, leave and join.")
         {
             MemberShare = 0.4, MaximumSize = 150_000, MaximumNodes = 6, MaximumGroups = 2,
-            Weights = [(Act.Send, 10), (Act.Request, 60), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2), (Act.Break, 5), (Act.Partition, 1), (Act.Heal, 3)],
+            Weights =
+            [
+                (Act.Send, 10), (Act.Request, 60), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2), (Act.Break, 5),
+                (Act.Partition, 1), (Act.Heal, 3),
+            ],
         },
         new("stop", "Nodes stop in an orderly way, alone and together, and come back.")
         {

@@ -21,7 +21,7 @@ internal static class ScriptSummary
             {
                 bool goesOn = last is { Kind: TraceKind.Deliver } && line.Kind == TraceKind.Deliver && last.Group == line.Group;
                 if (last is not null && !goesOn) text.Append('\n');
-                text.Append(goesOn ? ' ' + names[line.Message!] : "  " + Text(line, names));
+                text.Append(goesOn ? ' ' + Name(line, names) : "  " + Text(line, names));
                 last = line;
             }
             if (last is not null) text.Append('\n');
@@ -37,9 +37,13 @@ internal static class ScriptSummary
         TraceKind.Configuration =>
             $"{(line.IsTransitional ? "transitional" : "regular")} [{Members(line)}]{(line.IsPrimary ? " primary" : "")}",
         TraceKind.View => $"view {line.ViewNumber} of {line.Group} [{Members(line)}]",
-        TraceKind.Deliver => $"deliver in {line.Group}: {names[line.Message!]}",
+        TraceKind.Deliver => $"deliver{(line.Group is null ? "" : " in " + line.Group)}: {Name(line, names)}",
         _ => TraceText.Describe(line),
     };
+
+    /// <summary>Replies have no label; what a caller sent again is delivered in the trace alone.</summary>
+    private static string Name(TraceEvent line, Dictionary<string, string> names) =>
+        names.GetValueOrDefault(line.Message!, line.Group is null ? "(reply)" : "(again)");
 
     private static string Members(TraceEvent line) => string.Join(' ', line.Members);
 }
