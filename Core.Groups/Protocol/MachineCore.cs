@@ -372,8 +372,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         long sender = reader.Varint(), index = reader.Varint();
         if (sender >= ordering.Members || reader.Byte() != MessageFormat.DestinationRecord) throw new WireFormatException("A forwarded message is not one.");
         MessageRun run = new() { Destination = MessageFormat.ReadDestination(ref reader, ordering.Destinations, ordering.Members) };
-        // GBCAST messages have no index; any other value than 0 keeps the reader from counting.
-        ordering.TakeForwarded(MessageFormat.Read(ref reader, reader.Byte(), (int)sender, ordering.Members, ref run, index == 0 ? -1 : index));
+        // GBCAST messages have no index, and the reader does not count them.
+        ordering.TakeForwarded(MessageFormat.Read(ref reader, reader.Byte(), (int)sender, ordering.Members, ref run, index));
     }
 
     public void OnLeft() => HasLeft = true;
