@@ -5,7 +5,7 @@ using Core.Groups.Protocol;
 namespace Core.Groups.Tests.Paper;
 
 /// <summary>
-/// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
+/// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
 /// <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
 /// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
 /// </summary>
@@ -14,7 +14,7 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Acts">The acts.</param>
 internal sealed record Schedule(string Names, string Groups, string Acts)
 {
-    private static readonly Order[] _orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal];
+    private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal];
 
     /// <summary>Runs to the quiet end, and judges.</summary>
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
@@ -33,6 +33,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
         {
             case "dl": cluster.Deliver(first, second); break;
             case "drain": cluster.Drain(); break;
+            case "some": cluster.DeliverSome(int.Parse(act[1], System.Globalization.CultureInfo.InvariantCulture)); break;
             case "tick": cluster.Tick(first); break;
             case "hold": cluster.Hold(first, second); break;
             case "go": cluster.Release(first, second); break;
@@ -58,7 +59,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
         double churn = random.Next(6) switch { 0 => 20, 1 or 2 => 6, _ => random.NextDouble() }, membership = random.NextDouble();
         int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
-        Order[] orders = withSafe ? [.. _orders, Order.Safe] : _orders;
+        Order[] orders = withSafe ? [.. Orders, Order.Safe] : Orders;
         var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak);
         var acts = new List<string>();
         for (int i = 0; i < steps && cluster.Violations.Count == 0; i++)
