@@ -17,6 +17,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     private const long LinkWindow = 512 << 10;
     private readonly SortedDictionary<long, Outgoing> _outgoing = [];
     private readonly Dictionary<GroupId, Incoming> _incoming = [];
+    private readonly Dictionary<GroupId, long> _failed = [];
     private long _lastToken;
 
     private sealed class Outgoing(GroupMember group, long epoch, PastEntry[] past)
@@ -88,7 +89,14 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             return;
         }
         _outgoing.Remove(token);
-        foreach (NodeId joiner in outgoing.Sent.Keys) services.Send(joiner, ServiceRecord.StateFailed, writer => writer.Group(outgoing.Group.Id));
+        foreach (NodeId joiner in outgoing.Sent.Keys)
+        {
+            services.Send(joiner, ServiceRecord.StateFailed, writer =>
+            {
+                writer.Group(outgoing.Group.Id);
+                writer.Varint(outgoing.Epoch);
+            });
+        }
     }
 
     private static byte[] Compose(byte[] callers, ReadOnlySpan<byte> state)
@@ -146,7 +154,9 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         GroupId id = reader.Group();
         long epoch = reader.Varint(), total = reader.Varint();
         ReadOnlyMemory<byte> chunk = reader.Blob();
-        if (!_incoming.TryGetValue(id, out Incoming? incoming) || incoming.Epoch != epoch) _incoming[id] = incoming = new Incoming(epoch, total);
+        // A chunk for an earlier membership of this node, from another donor, may come late.
+        if (_incoming.TryGetValue(id, out Incoming? incoming) && incoming.Epoch > epoch) return;
+        if (incoming?.Epoch != epoch) _incoming[id] = incoming = new Incoming(epoch, total);
         incoming.Add(chunk);
         if (groups.Find(id) is { } group) TryInstall(group);
     }
@@ -154,6 +164,11 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     /// <summary>Hands the state over when it is whole and the joiner has come to the place where it was cut.</summary>
     public void TryInstall(GroupMember group)
     {
+        if (!group.HasState && group.IsWanted && !group.IsLeaving && _failed.TryGetValue(group.Id, out long failed) && failed == group.CutEpoch)
+        {
+            Fail(group);
+            return;
+        }
         if (group.HasState || !group.IsWanted || !_incoming.TryGetValue(group.Id, out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
         _incoming.Remove(group.Id);
         group.HasState = true;
@@ -175,9 +190,17 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         groups.LookAgain(group);
     }
 
+    /// <summary>The donor could not save the state. The joiner may hear of it before it has come to its own membership.</summary>
     public void OnFailed(ref WireReader reader)
     {
-        if (groups.Find(reader.Group()) is not { HasState: false } group) return;
+        GroupId id = reader.Group();
+        _failed[id] = reader.Varint();
+        if (groups.Find(id) is { } group) TryInstall(group);
+    }
+
+    private void Fail(GroupMember group)
+    {
+        _failed.Remove(group.Id);
         context.Effects.Completed(group.JoinCall, Outcome.StateTransferFailed);
         groups.Leave(group, 0);
     }
@@ -188,11 +211,13 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     {
         _outgoing.Clear();
         _incoming.Clear();
+        _failed.Clear();
     }
 
     public void Forget(GroupMember group)
     {
         _incoming.Remove(group.Id);
+        _failed.Remove(group.Id);
         foreach (long token in _outgoing.Where(o => o.Value.Group == group).Select(o => o.Key).ToArray()) _outgoing.Remove(token);
     }
 }

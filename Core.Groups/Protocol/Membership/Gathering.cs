@@ -44,10 +44,10 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
         return true;
     }
 
-    /// <summary>A member that did not hear that this configuration was decided, and gave up: only another change brings it along.</summary>
+    /// <summary>A member that did not hear that this configuration was decided, or gave it up alone: only another change brings it along.</summary>
     public bool IsLeftBehind(NodeId member) =>
         member != context.Self && context.Configuration is { } present && reachability.Of(member) is { IsStuck: true } presence
-        && presence.Configuration != present.Id && presence.Promised >= present.Id.Epoch;
+        && (presence.Promised > present.Id.Epoch || (presence.Configuration != present.Id && presence.Promised == present.Id.Epoch));
 
     public void WaitsNoMore() => _waiting = null;
 

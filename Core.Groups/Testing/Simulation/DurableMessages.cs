@@ -1,27 +1,30 @@
 // What must never be lost: messages that a completed flush has acknowledged (protocol, invariant 8).
-// Keeps: a group is known by its id. When all its members were lost and it begins anew, what it knew may be gone.
+// Keeps: a promise holds while one of those that had the message then is alive. A group is known by its id: when all its
+// members were lost and it begins anew, what it knew may be gone.
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>The promises that completed flushes have made.</summary>
 internal sealed class DurableMessages
 {
-    private readonly Dictionary<GroupId, SortedSet<ulong>> promised = [];
+    private readonly Dictionary<GroupId, SortedDictionary<ulong, NodeId[]>> promised = [];
 
     /// <summary>A first member initialises the group's state.</summary>
     public void BeginGroup(GroupId group) => promised[group] = [];
 
-    /// <summary>A flush that covers these messages of the group is done.</summary>
-    public void Promise(GroupId group, IEnumerable<ulong> markers)
+    /// <summary>A flush that covers these messages of the group is done; the holders are its members by then.</summary>
+    public void Promise(GroupId group, IEnumerable<ulong> markers, IEnumerable<NodeId> holders)
     {
         promised.TryAdd(group, []);
-        promised[group].UnionWith(markers);
+        NodeId[] members = [.. holders];
+        foreach (ulong marker in markers)
+            promised[group].TryAdd(marker, members);
     }
 
     /// <summary>The markers of promised messages that are not in the state of a member.</summary>
-    public IEnumerable<ulong> LackingIn(GroupReplica replica, IReadOnlyDictionary<MessageId, SentMessage> messages)
+    public IEnumerable<ulong> LackingIn(GroupReplica replica, IReadOnlyDictionary<MessageId, SentMessage> messages, Func<NodeId, bool> isAlive)
     {
-        SortedSet<ulong> lacking = [.. promised.GetValueOrDefault(replica.Id, [])];
-        if (lacking.Count > 0) lacking.ExceptWith(replica.Messages.Select(id => messages[id].Marker));
-        return lacking;
+        if (!promised.TryGetValue(replica.Id, out var promises) || promises.Count == 0) return [];
+        HashSet<ulong> here = [.. replica.Messages.Select(id => messages[id].Marker)];
+        return promises.Where(promise => !here.Contains(promise.Key) && promise.Value.Any(isAlive)).Select(promise => promise.Key);
     }
 }

@@ -24,7 +24,7 @@ internal static class EndState
                     yield return $"The members of {group.Key} are [{string.Join(' ', members)}], its view at {id} is {Text(view)}.";
                 if (replica.DifferenceTo(first) is { } difference)
                     yield return $"The states of {group.Key} differ: {id} {difference}, against {firstId}.";
-                foreach (ulong lost in cluster.Durable.LackingIn(replica, cluster.DeliveredMessages))
+                foreach (ulong lost in cluster.Durable.LackingIn(replica, cluster.DeliveredMessages, cluster.IsAlive))
                     yield return $"{id} lacks a message that a completed flush covered: {cluster.FindAnnounced(lost)}.";
             }
         }
@@ -37,7 +37,7 @@ internal static class EndState
         {
             foreach (SimulatedNode node in cluster.Nodes)
             {
-                if (node.Process?.Application.Find(message.Group) is { } replica && !replica.Handled(message.Marker))
+                if (node.Process?.Application.Find(message.Group) is { } replica && !replica.Knows(message.Marker))
                     yield return $"{node.Process.Id} never delivered {message.Order} message {message.Marker} of {message.Sender} in {message.Group}, sent on a quiet network.";
             }
         }

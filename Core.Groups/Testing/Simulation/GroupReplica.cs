@@ -54,6 +54,9 @@ internal sealed class GroupReplica(GroupId id, string name)
     /// <summary>Whether a message was handled in this membership (not: was in the transferred state).</summary>
     public bool Handled(ulong marker) => handled.Contains(marker);
 
+    /// <summary>Whether a message was handled, here or in the state that was transferred.</summary>
+    public bool Knows(ulong marker) => known.Contains(marker);
+
     /// <summary>False: it was handled before, here or in the state that was transferred.</summary>
     public bool Apply(in Delivery delivery, ulong marker)
     {

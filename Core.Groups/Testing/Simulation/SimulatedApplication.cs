@@ -97,7 +97,7 @@ internal sealed class SimulatedApplication(
     private void Promise(SentMessage message, Outcome outcome)
     {
         if (outcome != Outcome.Done) return;
-        if (cluster.GroupOf(message.Marker) is { } group) cluster.Durable.Promise(group, [message.Marker]);
+        if (cluster.GroupOf(message.Marker) is { } group) cluster.Durable.Promise(group, [message.Marker], cluster.MembersOf(group));
         else cluster.Violate($"{process.Id}: {message} is said to be delivered, but nobody got it.");
     }
 
@@ -106,10 +106,12 @@ internal sealed class SimulatedApplication(
         // What was sent and handled before the call must outlive everything that leaves a member alive, once the call is done.
         (GroupId Group, ulong[] Markers)[] before =
             [.. Replicas.Select(replica => (replica.Id, replica.HandledMarkers.Concat(replica.Sent).ToArray()))];
+        GroupReplica[] replicas = [.. Replicas];
         long call = Calls.Begin("flush", outcome =>
         {
             if (outcome != Outcome.Done) return;
-            foreach ((GroupId group, ulong[] markers) in before) cluster.Durable.Promise(group, markers);
+            foreach ((GroupId group, ulong[] markers) in before)
+                cluster.Durable.Promise(group, markers, replicas.First(replica => replica.Id == group).View!.Members);
         });
         process.Call(now => process.Machine.Flush(now, call));
     }

@@ -232,6 +232,13 @@ internal sealed class SimulatedCluster
 
     public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
 
+    public bool IsAlive(NodeId id) => Nodes.Any(node => node.Process?.Id == id);
+
+    /// <summary>The members of a group that have its state.</summary>
+    public IEnumerable<NodeId> MembersOf(GroupId group) => Nodes
+        .Where(node => node.Process?.Application.Replicas.Any(replica => replica.Id == group && replica.IsLoaded) == true)
+        .Select(node => node.Process!.Id);
+
     /// <summary>The group in which a message was delivered; null if it was not.</summary>
     public GroupId? GroupOf(ulong marker) => deliveredIn.TryGetValue(marker, out GroupId group) ? group : null;
 

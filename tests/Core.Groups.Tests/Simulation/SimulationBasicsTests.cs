@@ -108,11 +108,12 @@ public sealed class SimulationBasicsTests
         for (ulong marker = 1; marker <= 2; marker++)
             messages.Add(DeliveryOf((int)marker, Order.Fifo).Message, new SentMessage(marker, new NodeId("a", 1), "/g", Order.Fifo, 0));
         durable.BeginGroup(new GroupId(1, 1));
-        durable.Promise(new GroupId(1, 1), [1, 2]);
-        Assert.Empty(durable.LackingIn(Replica((1, Order.Fifo), (2, Order.Fifo)), messages));
-        Assert.Equal([2UL], durable.LackingIn(Replica((1, Order.Fifo)), messages));
+        durable.Promise(new GroupId(1, 1), [1, 2], [new NodeId("a", 1)]);
+        Assert.Empty(durable.LackingIn(Replica((1, Order.Fifo), (2, Order.Fifo)), messages, _ => true));
+        Assert.Equal([2UL], durable.LackingIn(Replica((1, Order.Fifo)), messages, _ => true));
+        Assert.Empty(durable.LackingIn(Replica((1, Order.Fifo)), messages, _ => false));
         durable.BeginGroup(new GroupId(1, 1));
-        Assert.Empty(durable.LackingIn(Replica(), messages));
+        Assert.Empty(durable.LackingIn(Replica(), messages, _ => true));
     }
 
     private static GroupReplica Replica(params (int Sequence, Order Order)[] messages)
