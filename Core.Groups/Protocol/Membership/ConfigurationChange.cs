@@ -322,7 +322,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         Session? known = PrimaryRule.LastOf(voters, lineage);
         IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
         if (known is not null && !(Last?.Lineage == lineage && Last.Number >= known.Number)) Last = known;
-        Attempts = [.. pending.Union(Attempts.Where(a => known is null || a.Number > known.Number))];
+        Attempts = [.. pending.Union(Attempts.Where(a => a.Lineage == lineage && (known is null || a.Number > known.Number)))];
     }
 
     private bool HasAllRecovered(Attempt attempt) =>

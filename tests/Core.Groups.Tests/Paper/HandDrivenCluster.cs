@@ -98,6 +98,16 @@ internal sealed class HandDrivenCluster
         if (delivered >= 100_000) Violate("The nodes never fall silent.");
     }
 
+    /// <summary>Delivers so many frames, each link in its turn.</summary>
+    public void DeliverSome(int frames)
+    {
+        while (frames > 0 && Deliverable is { Length: > 0 } links)
+        {
+            foreach ((string from, string to) in links.Take(frames)) Deliver(from, to);
+            frames -= Math.Min(frames, links.Length);
+        }
+    }
+
     /// <summary>The clock of one node moves on, so that it tells what it owes.</summary>
     public void Tick(string name, double milliseconds = 25)
     {

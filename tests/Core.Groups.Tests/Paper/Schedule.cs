@@ -5,7 +5,7 @@ using Core.Groups.Protocol;
 namespace Core.Groups.Tests.Paper;
 
 /// <summary>
-/// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
+/// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
 /// <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
 /// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
 /// </summary>
@@ -33,6 +33,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
         {
             case "dl": cluster.Deliver(first, second); break;
             case "drain": cluster.Drain(); break;
+            case "some": cluster.DeliverSome(int.Parse(act[1], System.Globalization.CultureInfo.InvariantCulture)); break;
             case "tick": cluster.Tick(first); break;
             case "hold": cluster.Hold(first, second); break;
             case "go": cluster.Release(first, second); break;

@@ -30,15 +30,16 @@ public sealed class VotingTests
     [InlineData(nameof(WeakRules.VotesByName), false)]
     [InlineData(nameof(WeakRules.SomeDeadSuffice), true)]
     [InlineData(nameof(WeakRules.StrangersDoNotAdopt), false)]
+    [InlineData(nameof(WeakRules.DropsAndDoesNotAdopt), false, 20_800)]      // rare: the first is seed 20,887
     [InlineData(nameof(WeakRules.MinimumCountsLeavers), true)]
     [InlineData(nameof(WeakRules.NoMinimum), true)]
-    public void AWeakerRuleForks(string rule, bool hasElectorate) =>
-        Assert.True(AnyForks(hasElectorate, Enum.Parse<WeakRules>(rule), goodbyes: false), $"{rule} is not noticed.");
+    public void AWeakerRuleForks(string rule, bool hasElectorate, int first = 0) =>
+        Assert.True(AnyForks(hasElectorate, Enum.Parse<WeakRules>(rule), goodbyes: false, first), $"{rule} is not noticed.");
 
     [Theory]
     [InlineData(true), InlineData(false)]
     public void AGoodbyeThatCountsAsAVoteForks(bool hasElectorate) => Assert.True(AnyForks(hasElectorate, WeakRules.None, goodbyes: true));
 
-    private static bool AnyForks(bool hasElectorate, WeakRules weak, bool goodbyes) =>
-        Enumerable.Range(0, Histories).Any(seed => new VotingWorld(seed, hasElectorate, weak, goodbyes).Run(Steps) is not null);
+    private static bool AnyForks(bool hasElectorate, WeakRules weak, bool goodbyes, int first = 0) =>
+        Enumerable.Range(first, Histories).Any(seed => new VotingWorld(seed, hasElectorate, weak, goodbyes).Run(Steps) is not null);
 }

@@ -151,7 +151,7 @@ internal sealed class VotingWorld
         Session? known = PrimaryRule.LastOf(voters, lineage);
         IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
         if (known is not null && !(node.Last?.Lineage == lineage && node.Last.Number >= known.Number)) node.Last = known;
-        node.Attempts = [.. pending.Union(node.Attempts.Where(a => known is null || a.Number > known.Number))];
+        node.Attempts = [.. pending.Union(node.Attempts.Where(a => a.Lineage == lineage && (known is null || a.Number > known.Number)))];
     }
 
     /// <summary>Who is not in the session that the decision goes on from comes back as a new incarnation. True: the round is over.</summary>

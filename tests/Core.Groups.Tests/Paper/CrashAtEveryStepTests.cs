@@ -1,0 +1,27 @@
+// A configuration change, and a node that dies right before the k-th frame of it is delivered: for every node, every k.
+namespace Core.Groups.Tests.Paper;
+
+public sealed class CrashAtEveryStepTests
+{
+    /// <summary>More frames than any of these changes has; then the crash comes when all is quiet.</summary>
+    private const int MostFrames = 70;
+
+    [Theory]
+    [InlineData("abc", "g=abc h=bc", "sever bc", "")]
+    [InlineData("abc", "g=abc h=bc", "sever bc", "send a Total g, send b Causal g, send c Fifo g, send b CausalTotal h, send c Total g")]
+    [InlineData("abc", "g=ab h=bc", "sever ab", "join c g, dl ca, dl ac, dl ca, dl ab, send b Total g, leave c h")]
+    [InlineData("abcde", "g=abc h=bcde", "crash e", "send b Total h, send a Causal g, send c CausalTotal h, dl bc, dl cd, send d Fifo h, join a h")]
+    public void NothingIsLost(string names, string groups, string trigger, string load)
+    {
+        var failures = new List<string>();
+        foreach (char victim in names)
+        {
+            for (int frames = 0; frames < MostFrames; frames++)
+            {
+                var schedule = new Schedule(names, groups, $"{load}, {trigger}, some {frames}, crash {victim}");
+                if (schedule.Run() is { Count: > 0 } violations) failures.Add($"{schedule}: {violations[0]}");
+            }
+        }
+        Assert.True(failures.Count == 0, string.Join('\n', failures));
+    }
+}
