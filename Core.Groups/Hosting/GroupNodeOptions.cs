@@ -66,7 +66,7 @@ public sealed class GroupNodeOptions
     public int MaximumMessageSize { get; set; } = 16 << 20;
 
     /// <summary>The bytes per group that this node may have under way before a send waits. From 1 KiB to 1 GiB.</summary>
-    public int CreditWindow { get; set; } = 4 << 20;
+    public int CreditWindow { get; set; } = 1 << 20;
 
     /// <summary>Where the node logs; null: nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; set; }

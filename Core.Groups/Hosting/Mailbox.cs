@@ -43,9 +43,9 @@ internal sealed class Mailbox(IMailHandler handler, ProcessGroup? group) : IThre
     private const int NoMembership = -1;
 
     private readonly Lock _gate = new();
-    private PooledList<Mail> _staged = new();
-    private PooledList<Mail> _queue = new();
-    private PooledList<Mail> _batch = new();
+    private PooledList<Mail> _staged = new(kept: 0); // a node may be in thousands of groups that are idle
+    private PooledList<Mail> _queue = new(kept: 0);
+    private PooledList<Mail> _batch = new(kept: 0);
     private int _position;
     private int _batchGeneration = NoMembership;
     private int _generation = NoMembership;

@@ -4,11 +4,9 @@ using System.Buffers;
 namespace Core.Groups.Hosting;
 
 /// <summary>A growing list of values. Not safe for several threads at once.</summary>
-internal sealed class PooledList<T>
+/// <param name="kept">Arrays up to this length stay with the list when it is emptied; 0: an empty list holds nothing.</param>
+internal sealed class PooledList<T>(int kept = 32)
 {
-    // Arrays up to this length stay with the list: the ordinary turn touches no pool.
-    private const int OrdinaryLength = 32;
-
     private T[] _items = [];
 
     public int Count { get; private set; }
@@ -43,7 +41,7 @@ internal sealed class PooledList<T>
     {
         Array.Clear(_items, 0, Count);
         Count = 0;
-        if (_items.Length > OrdinaryLength)
+        if (_items.Length > kept)
         {
             ArrayPool<T>.Shared.Return(_items);
             _items = [];
@@ -52,11 +50,11 @@ internal sealed class PooledList<T>
 
     private void Grow(int needed)
     {
-        T[] larger = needed <= OrdinaryLength
-            ? new T[Math.Clamp(2 * needed, 4, OrdinaryLength)]
+        T[] larger = needed <= kept
+            ? new T[Math.Clamp(2 * needed, Math.Min(4, kept), kept)]
             : ArrayPool<T>.Shared.Rent(Math.Max(needed, 2 * _items.Length));
         Items.CopyTo(larger);
-        if (_items.Length > OrdinaryLength)
+        if (_items.Length > kept)
         {
             Array.Clear(_items, 0, Count);
             ArrayPool<T>.Shared.Return(_items);

@@ -26,6 +26,17 @@ internal sealed class GroupTable<T> : IReadOnlyCollection<T>
         return true;
     }
 
+    /// <summary>Of those that match, the one with the lowest id; a pass over all, in no order.</summary>
+    public T? FindLowest(Func<T, bool> matches)
+    {
+        (GroupId Id, T? Item) lowest = default;
+        foreach ((GroupId id, T item) in _byId)
+        {
+            if (matches(item) && (lowest.Item is null || id < lowest.Id)) lowest = (id, item);
+        }
+        return lowest.Item;
+    }
+
     public bool Contains(GroupId id) => _byId.ContainsKey(id);
 
     public void Add(GroupId id, T item) => _byId.Add(id, item);

@@ -29,7 +29,7 @@ internal sealed record NodeSettings
     /// <summary>The size of the pieces in which a large message travels, in bytes.</summary>
     public int PieceSize { get; init; } = 64 << 10;
     /// <summary>The credit per group and sender, in bytes, that a receiver grants ahead of its application's consumption.</summary>
-    public int CreditWindow { get; init; } = 4 << 20;
+    public int CreditWindow { get; init; } = 1 << 20;
     /// <summary>Whether <see cref="INodeEffects.Trace"/> is called.</summary>
     public bool Tracing { get; init; }
     /// <summary>Rules that a test takes away.</summary>

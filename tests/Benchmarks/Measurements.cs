@@ -10,6 +10,9 @@ internal static class Measurements
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
+    // What the joins left to do is done by then, and what runs while nothing happens is compiled.
+    private static readonly TimeSpan IdleSettling = TimeSpan.FromSeconds(20);
+
     /// <summary>Messages a second, when senders send as fast as credit allows.</summary>
     public static async Task<JsonObject> ThroughputAsync(Order order, int members, bool allSend, int size, double warmup, double seconds)
     {
@@ -79,7 +82,7 @@ internal static class Measurements
     {
         await using BenchCluster cluster = await BenchCluster.StartAsync(members, groups);
         JsonObject joins = Joins(cluster, groups);
-        await Task.Delay(TimeSpan.FromSeconds(2)); // what the joins left to do is done
+        await Task.Delay(IdleSettling);
         JsonObject[] usage = await cluster.AskAllAsync(_ => new JsonObject { ["do"] = "usage", ["seconds"] = seconds }, Patience + TimeSpan.FromSeconds(seconds));
         return new JsonObject { ["members"] = members, ["groups"] = groups, ["joins"] = joins, ["per_member"] = new JsonArray([.. usage]) };
     }

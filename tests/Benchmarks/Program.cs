@@ -17,7 +17,7 @@ internal static class Program
     private static readonly Option<int> Members = Number("--members", 3, "Processes.", 1, 32);
     private static readonly Option<int> Size = Number("--size", 100, "Bytes a message.", 8, 8 << 20);
     private static readonly Option<double> Seconds = new("--seconds") { Description = "How long is measured.", DefaultValueFactory = _ => 5 };
-    private static readonly Option<double> Warmup = new("--warmup") { Description = "How long is not measured before, in seconds.", DefaultValueFactory = _ => 3 };
+    private static readonly Option<double> Warmup = new("--warmup") { Description = "How long is not measured before, in seconds: the runtime compiles the hot path a second time.", DefaultValueFactory = _ => 8 };
     private static readonly Option<string> OrderName = new("--order") { Description = "The primitive.", DefaultValueFactory = _ => "total" };
     private static readonly Option<string> Senders = new("--senders") { Description = "Who sends.", DefaultValueFactory = _ => "all" };
     private static readonly Option<int> Count = Number("--count", 5000, "Requests that are measured.", 1, 10_000_000);

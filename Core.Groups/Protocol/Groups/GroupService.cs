@@ -39,7 +39,7 @@ internal sealed class GroupService
     public Action<GroupMember, NodeId, int> OnDropped { get; set; } = static (_, _, _) => { };
 
     public GroupMember? Find(GroupId id) => _groups.Find(id);
-    public GroupMember? Find(string name) => _groups.FirstOrDefault(g => g.Name == name);
+    public GroupMember? Find(string name) => _groups.FindLowest(g => g.Name == name);
     public GroupOrder? OrderOf(GroupId id) => _context.Ordering?.Engine.Find(id);
 
     // ---- becoming a member

@@ -12,7 +12,7 @@ internal readonly record struct FrameHeader(
 internal sealed class Channel(PeerIdentity identity, Link link)
 {
     /// <summary>A frame is sealed when its records exceed this.</summary>
-    public const int FrameLimit = 60 << 10;
+    public const int FrameLimit = 16 << 10;
 
     /// <summary>The largest control record, in bytes.</summary>
     private const int LargestRecord = 64 << 20;
