@@ -4,7 +4,7 @@ using Core.Groups.Protocol.Requests;
 
 namespace Core.Groups.Protocol.Groups;
 
-/// <summary>What a joiner without state has ordered and not yet handed over: a delivery or a view.</summary>
+/// <summary>What a joiner without state has ordered and not yet handed over: a delivery, a view, or (neither) the end of an epoch.</summary>
 internal readonly record struct HeldEvent(Message? Message, View? View);
 
 internal sealed class GroupMember(GroupId id, string name, bool isWanted)

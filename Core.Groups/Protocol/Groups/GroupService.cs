@@ -174,6 +174,7 @@ internal sealed class GroupService
         else if (!_isCarryingPlan && group.OwnFinish is { } finish) _context.Ordering!.Remember(finish);
         group.OwnFinish = null;
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
+        if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
         foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
@@ -382,7 +383,7 @@ internal sealed class GroupService
             foreach (HeldEvent held in group.Held)
             {
                 if (held.View is not null) _deliveries.View(group, held.View);
-                else Drop(group, held.Message!);
+                else if (held.Message is not null) Drop(group, held.Message);
             }
             group.Held.Clear();
         }

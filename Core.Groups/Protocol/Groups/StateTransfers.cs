@@ -180,7 +180,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         foreach (HeldEvent held in group.Held)
         {
             if (held.View is { } shown) groups.Deliveries.View(group, shown);
-            else groups.Deliver(group, held.Message!);
+            else if (held.Message is not null) groups.Deliver(group, held.Message);
+            else group.Pieces = null;
         }
         group.Held.Clear();
         foreach (NodeId member in group.View.Members)
