@@ -79,10 +79,6 @@ public sealed class WeakenedRuleTests
         // primary
         [WeakRules.NoMinimum] = new("abcd", "g=ab h=bcd",
             ""),
-        // a.1
-        [WeakRules.SnapshotLeavesAtOnce] = new("abcd", "g=abcd h=bd",
-            "sever ad, mend ad, dl ad, dl da, dl ad, dl da, dl da, sever cb, dl ad, dl da, dl bc, leave c g, dl ca, dl ad, dl cd, "
-                + "dl cd, dl ad, dl db, sever ad, dl ad, dl da, dl da, dl db"),
     };
 
     public static TheoryData<string> Rules => [.. Kept.Keys.Select(rule => $"{rule}")];
