@@ -65,7 +65,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         // While this node works, only its own configuration's members may change it: others ask to be let in.
         if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
-        if (Current is { } running && LeavesOut(running, proposal)) return false;
+        if (Current is { } running && context.Now < running.Deadline && running.IsCutShortBy(proposal, reachability.Reach())) return false;
         channels.SealAll();
         Promised = proposal.Id;
         BlockedWith = [];
@@ -85,17 +85,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         });
         OnStatus(context.Self, status, _table);
         return true;
-    }
-
-    /// <summary>
-    /// Another node's proposal would leave out somebody of the running attempt who can be reached: the attempt has its time
-    /// first, so that two that propose at once do not exclude each other's nodes.
-    /// </summary>
-    private bool LeavesOut(Attempt running, Proposal proposal)
-    {
-        if (proposal.Id.Representative == running.Id.Representative || context.Now >= running.Deadline) return false;
-        ImmutableSortedDictionary<NodeId, string> reach = reachability.Reach();
-        return running.Proposal.Members.Any(m => m.Id != context.Self && reach.ContainsKey(m.Id) && !proposal.Includes(m.Id));
     }
 
     public void OnStatus(NodeId from, MemberStatus status, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
@@ -288,7 +277,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Proposal = attempt.Proposal, Decision = attempt.Decision!, Together = attempt.Together, Chain = attempt.Chain,
             Clock = attempt.Statuses.Values.Max(s => s.Clock),
         };
-        if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => Continued(g, chain)));
+        if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => chain.Continue(g, context.NodeAt)));
         else if (context.Ordering is { } ordering)
         {
             var oracle = new CollectiveOracle(ordering, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
@@ -344,7 +333,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             reachability.OnInstalled();
         }
         TraceConfiguration(context.Configuration!);
-        context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(plan));
+        context.Effects.ConfigurationInstalled(context.Configuration!, plan.Peers);
         user.OnInstalled(groups, told);
         if (isLate) return;
         Held[] early = [.. _future.Where(h => IsOf(h, plan.Proposal.Id))];
@@ -362,17 +351,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             CarryOut(link);
             Enter(link);
             TraceConfiguration(context.Configuration!);
-            context.Effects.ConfigurationInstalled(context.Configuration!, PeersOf(link));
+            context.Effects.ConfigurationInstalled(context.Configuration!, link.Peers);
             user.OnInstalled(groups, null);
         }
-    }
-
-    /// <summary>A group as it is in a configuration that follows a plan, still by the ranks before it.</summary>
-    private GroupOrder Continued(GroupOrder group, RecoveryPlan plan)
-    {
-        ImmutableArray<NodeId> members = [.. PeersOf(plan).Select(m => m.Id)];
-        int[] view = [.. group.View.Where(rank => members.Contains(context.NodeAt(rank)))];
-        return GroupOrder.After(group, view, plan.Proposal.Id);
     }
 
     /// <summary>Delivers the rest of the old regular configuration, then the transitional configuration with the rest of all.</summary>
@@ -388,14 +369,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private void Enter(RecoveryPlan plan)
     {
-        ImmutableArray<NodeId> members = [.. PeersOf(plan).Select(m => m.Id)];
+        ImmutableArray<NodeId> members = [.. plan.Peers.Select(m => m.Id)];
         context.Enter(new Configuration(plan.Proposal.Id, false, members, IsPrimary: true));
         user.OnEntering(plan.Proposal.Id, members.IndexOf(context.Self), members.Length, Math.Max(plan.Clock, context.Ordering?.Clock ?? 0));
         channels.SetRanks(members);
     }
-
-    private static ImmutableArray<PeerIdentity> PeersOf(RecoveryPlan plan) =>
-        [.. plan.Proposal.Members.Where(m => !plan.Proposal.Leavers.Contains(m.Id))];
 
     /// <summary>The groups after the plan with their views as nodes: the ranks are those of the configuration before.</summary>
     private List<(GroupOrder, ImmutableArray<NodeId>)> DescribeGroups(RecoveryPlan plan) =>

@@ -27,8 +27,17 @@ internal sealed class RecoveryPlan
     public RecoveryPlan? Chain { get; init; }
     public long Clock { get; init; }
 
-    public Session Session => new(Decision.Lineage, Proposal.Id,
-        [.. Proposal.Members.Where(m => !Proposal.Leavers.Contains(m.Id)).Select(m => new SessionMember(m.Id, m.Weight))]);
+    /// <summary>The members of the configuration that follows: the participants that stay.</summary>
+    public ImmutableArray<PeerIdentity> Peers => [.. Proposal.Members.Where(m => !Proposal.Leavers.Contains(m.Id))];
+
+    public Session Session => new(Decision.Lineage, Proposal.Id, [.. Peers.Select(m => new SessionMember(m.Id, m.Weight))]);
+
+    /// <summary>A group of this plan as it is in the configuration that follows, still by the ranks before it.</summary>
+    public GroupOrder Continue(GroupOrder group, Func<int, NodeId> nodeAt)
+    {
+        ImmutableArray<NodeId> members = [.. Peers.Select(m => m.Id)];
+        return GroupOrder.After(group, [.. group.View.Where(rank => members.Contains(nodeAt(rank)))], Proposal.Id);
+    }
 
     /// <summary>Computes what this node, with those that go along, delivers before the proposed configuration.</summary>
     public void Compute(OrderingLayer ordering, int number, CollectiveOracle oracle)

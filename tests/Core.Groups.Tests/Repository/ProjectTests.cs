@@ -70,7 +70,7 @@ public sealed partial class ProjectTests
             _ => ["Core.Groups", "Toolkit."],
         };
         return from reference in XDocument.Parse(project.Text).Descendants("ProjectReference").Select(r => r.Attribute("Include")!.Value)
-               let path = reference.Replace('\\', '/').Replace("../", "", StringComparison.Ordinal)
+               let path = Path.GetRelativePath(".", Path.Combine(Path.GetDirectoryName(project.Path)!, reference.Replace('\\', '/')))
                where !known.Any(name => path.StartsWith(name, StringComparison.Ordinal))
                select $"{project.Path} must not refer to {reference}";
     }
