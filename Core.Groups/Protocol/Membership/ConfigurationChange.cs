@@ -15,6 +15,7 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
+    private readonly VoteMemory _votes = new(context.Settings.Weak);
     private readonly ChangeRecords _records = new(context, channels);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
@@ -30,8 +31,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private WeakRules Weak => context.Settings.Weak;
     public Attempt? Current { get; private set; }
     public ConfigurationId Promised { get; private set; }
-    public Session? Last { get; private set; }
-    public ImmutableArray<Session> Attempts { get; private set; } = [];
+    public Session? Last => _votes.Last;
+    public ImmutableArray<Session> Attempts => _votes.Attempts;
     /// <summary>Not in a primary configuration.</summary>
     public bool IsBlocked => context.IsBlocked;
     /// <summary>Blocked after a change that was not primary, with these members: nothing is gained by another one of them.</summary>
@@ -283,8 +284,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
-        AdoptBase(attempt);
-        Attempts = [.. Attempts.Where(a => a.Number != plan.Session.Number), plan.Session];
+        _votes.Record(plan.Session, attempt.Voters);
         ImmutableArray<GroupTold> told = user.Tell(plan);
         foreach (PeerIdentity member in attempt.Proposal.Members)
         {
@@ -297,21 +297,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (Current is not { } attempt || attempt.Id != id) return;
         attempt.Recovered[from] = told;
         if (attempt.Plan is { } plan && HasAllRecovered(attempt)) Install(plan, attempt.Recovered, isLate: false);
-    }
-
-    /// <summary>
-    /// Who records an attempt learns what it goes on from, the last session and the attempts that may have formed: a stranger
-    /// that knew the new attempt alone could go on from that, though it never formed, beside those that the others belong to.
-    /// </summary>
-    private void AdoptBase(Attempt attempt)
-    {
-        if (Weak.Lacks(WeakRules.StrangersDoNotAdopt)) return;
-        LineageId lineage = attempt.Decision!.Lineage;
-        Voter[] voters = attempt.Voters;
-        Session? known = PrimaryRule.LastOf(voters, lineage);
-        IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
-        if (known is not null && !(Last?.Lineage == lineage && Last.Number >= known.Number)) Last = known;
-        Attempts = [.. pending.Union(Attempts.Where(a => a.Lineage == lineage && (known is null || a.Number > known.Number)))];
     }
 
     private bool HasAllRecovered(Attempt attempt) =>
@@ -334,8 +319,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         CarryOut(plan);
         Enter(plan);
-        Last = plan.Session;
-        Attempts = [];
+        _votes.Install(plan.Session);
         _kept = null;
         _table = told;
         _seenInstalled.Clear();
@@ -422,19 +406,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         Learn(attempt);
     }
 
-    /// <summary>Adopts a newer session together with dropping the attempts that it outdates; never one without the other.</summary>
+    /// <summary>Somebody here knows a newer session.</summary>
     private void Learn(Attempt attempt)
     {
-        if (Last is not { } last) return;
-        Session newest = attempt.Statuses.Values.Select(s => s.Last).Where(s => s?.Lineage == last.Lineage).MaxBy(s => s!.Number)!;
-        if (newest.Number <= last.Number || _kept?.Proposal.Id == newest.Number) return;
-        if (!newest.Contains(context.Self) && !Attempts.Any(a => a.Number >= newest.Number))
-        {
-            Exclude($"session {newest} went on without this incarnation");
-            return;
-        }
-        if (!Weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) Last = newest;
-        if (!Weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) Attempts = [.. Attempts.Where(a => a.Number > newest.Number)];
+        if (_votes.NewerAmong(attempt.Statuses.Values.Select(s => s.Last)) is not { } newest || _kept?.Proposal.Id == newest.Number) return;
+        if (_votes.IsOverBecauseOf(newest, context.Self)) Exclude($"session {newest} went on without this incarnation");
+        else _votes.Adopt(newest);
     }
 
     private void Unblock()

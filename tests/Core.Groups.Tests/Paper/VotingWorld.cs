@@ -10,14 +10,15 @@ namespace Core.Groups.Tests.Paper;
 /// <summary>One random history of primaries.</summary>
 internal sealed class VotingWorld
 {
-    private sealed class Node(string name, int weight, bool isElector)
+    private sealed class Node(string name, int weight, bool isElector, WeakRules weak)
     {
         public NodeId Id { get; set; } = new(name, 1);
         public int Weight => weight;
         public bool IsElector => isElector;
         public bool IsUp { get; set; } = true;
-        public Session? Last { get; set; }
-        public ImmutableArray<Session> Attempts { get; set; } = [];
+        public VoteMemory Votes { get; set; } = new(weak);
+        public Session? Last => Votes.Last;
+        public ImmutableArray<Session> Attempts => Votes.Attempts;
         /// <summary>The configuration that it is in; it keeps it while it is blocked.</summary>
         public ConfigurationId? Installed { get; set; }
         /// <summary>It works in that configuration: no proposal has frozen it.</summary>
@@ -26,10 +27,14 @@ internal sealed class VotingWorld
         public void Restart()
         {
             Id = Id with { Incarnation = Id.Incarnation + 1 };
-            (IsUp, Last, Attempts, Installed, IsActive) = (true, null, [], null, false);
+            (IsUp, Votes, Installed, IsActive) = (true, new VoteMemory(weak), null, false);
         }
 
-        public void Install(Session session) => (Last, Attempts, Installed, IsActive) = (session, [], session.Number, true);
+        public void Install(Session session)
+        {
+            Votes.Install(session);
+            (Installed, IsActive) = (session.Number, true);
+        }
 
         public Voter Vote(bool stays) => new(Id, weight, isElector, stays, Last, Attempts);
     }
@@ -48,7 +53,7 @@ internal sealed class VotingWorld
     {
         (_random, _weak, _hasElectorate, _goodbyes) = (new Random(seed), weak, hasElectorate, goodbyes);
         int count = _random.Next(2, 7), electors = hasElectorate ? Math.Min(count, _random.Next(1, 6)) : 0;
-        _nodes = [.. Enumerable.Range(0, count).Select(i => new Node($"{(char)('a' + i)}", _random.Next(4) == 0 ? 2 : 1, i < electors))];
+        _nodes = [.. Enumerable.Range(0, count).Select(i => new Node($"{(char)('a' + i)}", _random.Next(4) == 0 ? 2 : 1, i < electors, weak))];
         _minimum = (_nodes.Where(n => n.IsElector).Sum(n => n.Weight) / 2) + 1;
     }
 
@@ -103,8 +108,7 @@ internal sealed class VotingWorld
         foreach (Node member in members)
         {
             if (left-- == 0) return null;
-            AdoptBase(member, voters, decision.Lineage);
-            member.Attempts = [.. member.Attempts, session];
+            member.Votes.Record(session, voters);
         }
         foreach (Node member in members.OrderBy(_ => _random.Next()))
         {
@@ -129,29 +133,14 @@ internal sealed class VotingWorld
         foreach (Node member in members) member.IsActive = false;
     }
 
-    private void Block(Node node, Node[] members, PrimaryDecision decision)
+    private static void Block(Node node, Node[] members, PrimaryDecision decision)
     {
-        if (node.Last is not { } last) return;
-        Session newest = members.Select(m => m.Last).Where(s => s?.Lineage == last.Lineage).MaxBy(s => s!.Number)!;
-        bool isOver = decision.Ended == last.Lineage
-            || (newest.Number > last.Number && !newest.Contains(node.Id) && !node.Attempts.Any(a => a.Number >= newest.Number));
-        if (isOver)
+        if (decision.Ended is { } ended && node.Last?.Lineage == ended) node.Restart();
+        else if (node.Votes.NewerAmong(members.Select(m => m.Last)) is { } newest && !(node.Attempts is [.., var kept] && kept.Equals(newest)))
         {
-            node.Restart();
-            return;
+            if (node.Votes.IsOverBecauseOf(newest, node.Id)) node.Restart();
+            else node.Votes.Adopt(newest);
         }
-        if (newest.Number <= last.Number || (!node.Attempts.IsEmpty && node.Attempts[^1].Equals(newest))) return;
-        if (!_weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) node.Last = newest;
-        if (!_weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) node.Attempts = [.. node.Attempts.Where(a => a.Number > newest.Number)];
-    }
-
-    private void AdoptBase(Node node, List<Voter> voters, LineageId lineage)
-    {
-        if (_weak.Lacks(WeakRules.StrangersDoNotAdopt)) return;
-        Session? known = PrimaryRule.LastOf(voters, lineage);
-        IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
-        if (known is not null && !(node.Last?.Lineage == lineage && node.Last.Number >= known.Number)) node.Last = known;
-        node.Attempts = [.. pending.Union(node.Attempts.Where(a => a.Lineage == lineage && (known is null || a.Number > known.Number)))];
     }
 
     /// <summary>Who is not in the session that the decision goes on from comes back as a new incarnation. True: the round is over.</summary>
