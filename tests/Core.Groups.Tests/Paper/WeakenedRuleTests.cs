@@ -71,6 +71,12 @@ public sealed class WeakenedRuleTests
         [WeakRules.InstallWithTheRepresentative] = new("abcd", "g=abcd h=bd",
             "sever dc, dl cd, join a h"),
         // liveness
+        [WeakRules.PromisesAreForgotten] = new("abcd", "g=abcd h=cd",
+            "crash b, dl bd, sever ad, break ac, dl ad, dl da"),
+        // primary
+        [WeakRules.NoAttempts] = new("abc", "g=abc h=bc",
+            "sever ca, dl ca, dl ab, send b Fifo h, dl ab, dl ba, dl ab, sever ab, dl ab"),
+        // liveness
         [WeakRules.AttemptIsNotContinued] = new("abcd", "g=abcd h=bc",
             "crash b, dl ba, dl ac, dl cd, dl ad, tick a, dl ad, tick a, sever cd, dl cd, tick a"),
         // view
