@@ -14,7 +14,8 @@ internal sealed class VoteMemory(WeakRules weak)
     /// <summary>
     /// Records an attempt, and what it goes on from: the last session of its lineage and the attempts that may have formed. A
     /// stranger that knew the new attempt alone could go on from that, though it never formed, beside those whom the others
-    /// belong to. What is remembered of another lineage is given up: its attempts are known to have failed.
+    /// belong to. What is remembered of another lineage is given up: its attempts are known to have failed. So are those of this
+    /// lineage that a voter shows to have failed: the only one to show it may die, and the attempt would bind for ever.
     /// </summary>
     public void Record(Session attempt, IReadOnlyList<Voter> voters)
     {
@@ -22,9 +23,8 @@ internal sealed class VoteMemory(WeakRules weak)
         {
             LineageId lineage = attempt.Lineage;
             Session? known = PrimaryRule.LastOf(voters, lineage);
-            IEnumerable<Session> pending = voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters));
             if (known is not null && !(Last?.Lineage == lineage && Last.Number >= known.Number)) Last = known;
-            Attempts = [.. pending.Union(Attempts.Where(a => a.Lineage == lineage && (known is null || a.Number > known.Number)))];
+            Attempts = [.. voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && PrimaryRule.IsPending(a, voters)).Distinct()];
         }
         Attempts = [.. Attempts.Where(a => a.Number != attempt.Number), attempt];
     }
