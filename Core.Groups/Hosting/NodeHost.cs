@@ -192,7 +192,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
             throw new ArgumentOutOfRangeException(nameof(order), order, "There is no such order.");
         }
 
-        if (order is Order.Safe or Order.Group)
+        if (order is Order.Group)
         {
             throw new NotSupportedException($"Order.{order} is not available yet.");
         }

@@ -118,7 +118,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         foreach (Channel channel in Channels.All) channel.IsUrgent = true;
     }
 
-    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits;
+    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits
+        || Context.Ordering?.Engine.UndeliveredSafe > 0;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
     private void Ask()

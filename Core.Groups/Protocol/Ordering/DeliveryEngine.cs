@@ -17,6 +17,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     public IReadOnlyCollection<GroupOrder> Groups => _groups;
     public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
+    /// <summary>Safe messages that are here and not delivered: what is stable is waited for.</summary>
+    public int UndeliveredSafe { get; private set; }
     public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0;
 
     public void Add(GroupOrder group)
@@ -110,6 +112,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 }
                 group.Totals.Enqueue(message);
                 group.Pending++;
+                if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
         }
     }
@@ -178,6 +181,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             if (message.Kind == MessageKind.Safe && !IsSafe(message)) break;
             group.Totals.Dequeue();
             group.Pending--;
+            if (message.Kind == MessageKind.Safe) UndeliveredSafe--;
             progress = true;
             if (stream is null) Announce(group, message);
             else Deliver(message, stream);
