@@ -291,7 +291,8 @@ internal sealed class OrderingLayer : IOrderingOracle
         {
             if (rank != Self) _carrier.Carry(rank, message);
         }
-        if (kind.IsApplication()) Remember(stream, message.Sequence);
+        // A GBCAST enters the past when it is delivered (through this node's own finish): its sender goes on meanwhile.
+        if (kind.IsApplication() && kind != MessageKind.Group) Remember(stream, message.Sequence);
         if (to.Members.Contains(Self)) Enter(message);
         else message.Done = true;
         return message;

@@ -14,7 +14,7 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Acts">The acts.</param>
 internal sealed record Schedule(string Names, string Groups, string Acts)
 {
-    private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe];
+    private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe, Order.Group];
 
     /// <summary>Runs to the quiet end, and judges.</summary>
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
