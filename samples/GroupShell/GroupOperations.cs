@@ -10,9 +10,6 @@ namespace GroupShell;
 /// <summary>Carries out the operations on groups.</summary>
 internal sealed class GroupOperations(GroupNode node, EventFeed feed)
 {
-    // Sends that find credit do not wait, and the node's own work needs the thread pool too.
-    private const int SendsInARow = 64;
-
     private readonly Dictionary<string, GroupLane> _lanes = [];
 
     public async Task<AnswerFields?> JoinAsync(CommandFields command, CancellationToken ct)
@@ -68,8 +65,6 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
                 {
                     await lane.Window.EnterAsync(body.Length, ct).ConfigureAwait(false);
                     calls.Add(SendOneAsync(lane, order, body, ct));
-                    if (i % SendsInARow == SendsInARow - 1)
-                        await Task.Yield();
                 }
             }
             catch (OperationCanceledException e)
