@@ -26,8 +26,7 @@ public sealed class GroupNode : IAsyncDisposable
     internal GroupNode(NodeHost host) => Host = host;
 
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
-    /// <exception cref="ArgumentException">An option is wrong; the message names it.</exception>
-    /// <exception cref="InvalidOperationException">The listen address would be open to strangers: a key is missing.</exception>
+    /// <exception cref="ArgumentException">An option is wrong, or the listen address would be open to strangers; the message names it.</exception>
     /// <exception cref="IOException">The listen address cannot be used.</exception>
     public static async ValueTask<GroupNode> StartAsync(GroupNodeOptions options, CancellationToken ct = default)
     {
@@ -135,15 +134,16 @@ public sealed class GroupNode : IAsyncDisposable
     }
 
     /// <summary>
-    /// Multicasts to a group as a caller that is not a member. Completes when the message is stable: no single failure
-    /// loses it any more.
+    /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no
+    /// failure short of all of them loses it any more.
     /// </summary>
+    /// <returns>The id under which the members and the trace see the message: the member that passed it on has numbered it.</returns>
     /// <exception cref="GroupNotFoundException">There is no such group.</exception>
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
-    public async ValueTask SendAsync(string groupName, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
-        await CallByNameAsync(groupName, order, body, Replies.None, null, ct).ConfigureAwait(false);
+    public async ValueTask<MessageId> SendAsync(string groupName, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
+        (await CallByNameAsync(groupName, order, body, Replies.None, null, ct).ConfigureAwait(false)).Message;
 
     /// <summary>Multicasts a request to a group as a caller that is not a member, and waits for replies.</summary>
     /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
@@ -239,7 +239,7 @@ public sealed class GroupNode : IAsyncDisposable
         new TcpTransportOptions
         {
             Id = self, ClusterName = options.Cluster, Listen = options.Listen, AdvertisedAddress = options.Advertise,
-            Site = options.Site, Weight = options.Weight, Seeds = [.. options.Seeds], MinimumPrimaryWeight = options.MinimumPrimaryWeight,
+            Site = options.Site, Weight = options.Weight, Seeds = [.. options.Seeds.Select(HostPort.Normalise)], MinimumPrimaryWeight = options.MinimumPrimaryWeight,
             AllowInsecure = options.AllowInsecure,
             Keys = [.. new[] { options.ClusterKey, options.PreviousClusterKey }.Where(k => k is not null).Select(k => new ReadOnlyMemory<byte>(k))],
         },

@@ -67,7 +67,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
             _incarnations.StartFirst(
                 new NodeSettings
                 {
-                    Address = Address, Seeds = [.. Options.Seeds], Site = Options.Site, Weight = Options.Weight,
+                    Address = HostPort.Normalise(Address), Seeds = [.. Options.Seeds.Select(HostPort.Normalise)], Site = Options.Site, Weight = Options.Weight,
                     MinimumPrimaryWeight = Options.MinimumPrimaryWeight, Heartbeat = Options.Heartbeat, Suspect = Options.SuspectAfter,
                     MaximumMessageSize = Options.MaximumMessageSize, CreditWindow = Options.CreditWindow, Tracing = IsTracing,
                 },
