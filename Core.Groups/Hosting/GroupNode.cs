@@ -30,25 +30,36 @@ public sealed class GroupNode : IAsyncDisposable
     /// <exception cref="IOException">The listen address cannot be used.</exception>
     public static async ValueTask<GroupNode> StartAsync(GroupNodeOptions options, CancellationToken ct = default)
     {
+        GroupNode node = Create(options);
+        await node.StartAsync(ct).ConfigureAwait(false);
+        return node;
+    }
+
+    /// <summary>A node that has not started: what is asked of it waits for the start.</summary>
+    internal static GroupNode Create(GroupNodeOptions options)
+    {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         ILogger logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("Core.Groups");
         var self = new NodeId(options.Name, NodeHost.UnixMilliseconds());
-        var host = new NodeHost(options, logger, self, CreateTransport(options, self, logger), OpenTrace);
-        try
-        {
-            await host.StartAsync(ct).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            host.End(e, abort: true);
-            throw;
-        }
-
-        return new GroupNode(host);
+        return new GroupNode(new NodeHost(options, logger, self, CreateTransport(options, self, logger), OpenTrace));
 
         TraceFile? OpenTrace(NodeId id) =>
             options.TracePath is null ? null : TraceFile.Open(options.TracePath, id, problem => HostLog.TraceFailed(logger, problem));
+    }
+
+    /// <summary>Once, of a node that was created without a start.</summary>
+    internal async ValueTask StartAsync(CancellationToken ct)
+    {
+        try
+        {
+            await Host.StartAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Host.End(e, abort: true);
+            throw;
+        }
     }
 
     /// <summary>The configured name.</summary>
@@ -67,7 +78,7 @@ public sealed class GroupNode : IAsyncDisposable
     public bool IsBlocked => Host.Status.IsBlocked;
 
     /// <summary>The nodes that can be reached now, this one included. While the node is blocked they can differ from the members.</summary>
-    public ImmutableArray<NodeId> Reachable => Host.Inspect((machine, _) => machine.Reachable);
+    public ImmutableArray<NodeId> Reachable => Host.Inspect((machine, _) => machine?.Reachable ?? []);
 
     /// <summary>The members of the present configuration, ranked by age.</summary>
     public ImmutableArray<NodeInfo> Members => Host.Status.Members;
@@ -167,7 +178,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>Counters of the present incarnation. Waits for the end of a turn of the event loop, some microseconds.</summary>
     public NodeStatistics GetStatistics() => Host.Inspect((machine, groups) =>
     {
-        MachineStatistics s = machine.Statistics;
+        MachineStatistics s = machine?.Statistics ?? default;
         return new NodeStatistics(s.Sent, s.Delivered, s.DeliveredBytes, s.Unstable, s.Queued, s.FramesSent, s.FramesReceived, s.BytesSent, s.BytesReceived)
         {
             Waiting = groups.Sum(g => (long)g.Mailbox.Waiting),

@@ -96,12 +96,12 @@ internal sealed class NodeHost : ITurn<NodeInput>
         }
     }
 
-    /// <summary>Reads the machine's state between turns.</summary>
-    public T Inspect<T>(Func<NodeMachine, IReadOnlyCollection<GroupMembership>, T> look)
+    /// <summary>Reads the machine's state between turns; null before the start.</summary>
+    public T Inspect<T>(Func<NodeMachine?, IReadOnlyCollection<GroupMembership>, T> look)
     {
         lock (_turnGate)
         {
-            return look(_incarnations.Machine!, _incarnations.Groups);
+            return look(_incarnations.Machine, _incarnations.Groups);
         }
     }
 
