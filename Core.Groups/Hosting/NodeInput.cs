@@ -7,7 +7,7 @@ namespace Core.Groups.Hosting;
 internal enum InputKind : byte
 {
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived,
-    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, StateSaved, StateLoaded, Consumed, Stop,
+    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, StateSaved, StateLoaded, Consumed, Stop,
 }
 
 /// <summary>An input. Which members are set depends on the kind.</summary>
