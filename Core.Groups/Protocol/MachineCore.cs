@@ -17,6 +17,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     private readonly List<PendingFlush> _flushes = [];
+    /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
+    private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
     private bool _isCarryingPlan;
 
@@ -294,6 +296,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
         if (message.Destination.IsDirect) OnDirect(message);
         else if (Groups.Find(message.Destination.Group) is { } group) Groups.Deliver(group, message);
+        if (message.Kind == MessageKind.Group && message.Sender == Context.Ordering!.Self && _configuring.Remove(message.Sequence, out long call))
+            Context.Effects.Completed(call, Outcome.Done);
     }
 
     private void OnDirect(Message message)
@@ -417,11 +421,14 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         foreach (long call in Groups.Directory.EndAll()) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
+        foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);
+        _configuring.Clear();
         foreach (PendingFlush flush in _flushes) Context.Effects.Completed(flush.Call, outcome);
         _flushes.Clear();
         foreach (GroupMember group in Groups.Members)
         {
             foreach (long call in group.LeaveCalls ?? []) Context.Effects.Completed(call, outcome);
+            foreach ((long call, _) in group.Rankings ?? []) Context.Effects.Completed(call, outcome);
         }
     }
 
@@ -429,7 +436,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (cast.Caller is not null) Contacts.OnSent(cast, message);
         if (cast.Call == 0) return;
-        if (Requests.IsPending(cast.Call))
+        if ((cast.Flags & MessageFlags.Configure) != 0) _configuring.Add(message.Sequence, cast.Call);
+        else if (Requests.IsPending(cast.Call))
         {
             var members = new List<NodeId>();
             foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
