@@ -88,7 +88,6 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="OverdraftException">A handler of this group sent more than twice the credit window.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped.</exception>
-    /// <exception cref="NotSupportedException">The order is not available yet.</exception>
     public ValueTask SendAsync(Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
         _membership.SendAsync(order, Envelope.Pack(body.Span), ct);
 
@@ -110,6 +109,22 @@ public sealed class ProcessGroup : IAsyncDisposable
 
     /// <summary>ABCAST of a typed message: in one order at all members. Errors as for <see cref="SendAsync"/>.</summary>
     public ValueTask TotalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Total, message, ct);
+
+    /// <summary>CABCAST of a typed message: in one order at all members, and after its causal past. Errors as for <see cref="SendAsync"/>.</summary>
+    public ValueTask CausalTotalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.CausalTotal, message, ct);
+
+    /// <summary>
+    /// A safe message (EVS, specification 7): as <see cref="CausalTotalAsync"/>, and no member delivers it before all members
+    /// have it and its causal past: what a handler sees can only be lost with all of them. Errors as for <see cref="SendAsync"/>.
+    /// </summary>
+    public ValueTask SafeAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Safe, message, ct);
+
+    /// <summary>
+    /// GBCAST of a typed message (RFC 992, section 6): at one place among all messages of the group, whatever their kind, and
+    /// all its views. The group stands still meanwhile (calls wait), about three times as long as a message travels; calls of
+    /// several members made at once share one halt. Errors as for <see cref="SendAsync"/>.
+    /// </summary>
+    public ValueTask GroupAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Group, message, ct);
 
     /// <summary>Multicasts a request as bytes and waits for replies. Members that fail are named in the result.</summary>
     /// <param name="order">The primitive.</param>
@@ -136,7 +151,11 @@ public sealed class ProcessGroup : IAsyncDisposable
         return result.ToReplies<TReply>(serializer);
     }
 
-    /// <summary>Waits until everything that this node has sent, and everything that it has delivered, is stable.</summary>
+    /// <summary>
+    /// The barrier before an external effect (RFC 992, section 6.6): waits until everything that this node was asked to send
+    /// before, in any group, has left, and that and everything that it has delivered is stable: received by all its
+    /// destinations, so that no failure but that of all of them loses it.
+    /// </summary>
     public ValueTask FlushAsync(CancellationToken ct = default) => Node.FlushAsync(ct);
 
     /// <summary>

@@ -32,6 +32,10 @@ internal sealed class GroupService
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
     public Func<GroupId, bool> HasCalls { get; set; } = static _ => false;
+    /// <summary>Whether the next call of this node to a group is a GBCAST.</summary>
+    public Func<GroupId, bool> HasBroadcast { get; set; } = static _ => false;
+    /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
+    public Action<GroupOrder> BeforeMarker { get; set; } = static _ => { };
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
@@ -85,11 +89,18 @@ internal sealed class GroupService
 
     // ---- GBCAST
 
-    public void LookAgain(GroupMember group) => _toAnnounce.Add(group);
+    /// <summary>Something may be announced that was not looked at yet.</summary>
+    public bool HasNews { get; private set; }
+
+    public void LookAgain(GroupMember group)
+    {
+        if (_toAnnounce.Add(group)) HasNews = true;
+    }
 
     /// <summary>Announces what waits, where nothing stands in the way.</summary>
     public void Announce()
     {
+        HasNews = false;
         if (_toAnnounce.Count == 0 || !_context.IsWorking) return;
         foreach (GroupMember group in _toAnnounce.OrderBy(g => g.Id).ToArray())
         {
@@ -99,19 +110,24 @@ internal sealed class GroupService
                 continue;
             }
             if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            if (group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group))) continue;      // a donor stays until its state is on its way
+            bool mustStay = group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group));
+            if (mustStay && !HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving) continue;
             _toAnnounce.Remove(group);
-            Announce(group, order);
+            Announce(group, order, mustStay);
         }
     }
 
-    private void Announce(GroupMember group, GroupOrder order)
+    private void Announce(GroupMember group, GroupOrder order, bool mustStay)
     {
         OrderingLayer ordering = _context.Ordering!;
         var operations = new List<GroupOperation>();
         MemberSet destinations = order.ViewSet;
-        if (group.IsLeaving)
+        if (mustStay)
+        {
+            _toAnnounce.Add(group);      // only what it sends by GBCAST
+        }
+        else if (group.IsLeaving)
         {
             operations.Add(new GroupOperation(false, ordering.Self));
             foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // the donor must stay
@@ -128,7 +144,7 @@ internal sealed class GroupService
             }
             if (operations.Count == 0) group.Joins = null;
         }
-        if (operations.Count == 0) return;
+        if (operations.Count == 0 && !HasBroadcast(group.Id)) return;
         group.IsAnnounced = true;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
         ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
@@ -136,6 +152,7 @@ internal sealed class GroupService
 
     public void OnAnnounced(GroupOrder order)
     {
+        BeforeMarker(order);
         OrderingLayer ordering = _context.Ordering!;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
         ordering.Emit(MessageKind.Marker, to, default, []);
@@ -154,7 +171,8 @@ internal sealed class GroupService
     {
         if (announcement.Sender != _context.Ordering!.Self || Find(announcement.Destination.Group) is not { } group) return;
         group.IsAnnounced = false;
-        _toAnnounce.Add(group);
+        LookAgain(group);
+        HasNews = true;
     }
 
     /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
@@ -179,7 +197,8 @@ internal sealed class GroupService
         foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
-        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        if (group.Joins?.Count > 0 || group.IsLeaving || HasBroadcast(group.Id)) LookAgain(group);
+        HasNews = true;
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         Show(group, joined, group.View.Left);
         if (_isCarryingPlan) return;
@@ -339,7 +358,7 @@ internal sealed class GroupService
         group.Awaiting = stateless.Count == 0 ? null : stateless;
         group.CutEpoch = 0;
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
-        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        if (group.Joins?.Count > 0 || group.IsLeaving || HasBroadcast(group.Id)) LookAgain(group);
         group.Pieces = null;
         if (isNew)
         {

@@ -42,7 +42,10 @@ internal sealed class GroupReplica(GroupId id, string name)
     /// <summary>Sends that wait for credit.</summary>
     public Queue<(int Size, Action Send)> Waiting { get; } = [];
 
-    /// <summary>The markers of own multicasts that the machine has taken.</summary>
+    /// <summary>The markers of own multicasts that the machine was asked for.</summary>
+    public List<ulong> Asked { get; } = [];
+
+    /// <summary>The markers of own multicasts that have left.</summary>
     public List<ulong> Sent { get; } = [];
 
     /// <summary>All messages in the state, transferred or handled here.</summary>

@@ -65,7 +65,11 @@ internal sealed class SimulatedApplication(
             {
                 if (outcome == Outcome.Done) replica.Sent.Add(message.Marker);
             });
-            process.Call(now => process.Machine.Multicast(now, call, replica.Id, order, body));
+            process.Call(now =>
+            {
+                replica.Asked.Add(message.Marker);
+                process.Machine.Multicast(now, call, replica.Id, order, body);
+            });
         });
         return message;
     }
@@ -101,20 +105,24 @@ internal sealed class SimulatedApplication(
         else cluster.Violate($"{process.Id}: {message} is said to be delivered, but nobody got it.");
     }
 
-    public void Flush()
+    public void Flush() => process.Call(now =>
     {
-        // What was sent and handled before the call must outlive everything that leaves a member alive, once the call is done.
-        (GroupId Group, ulong[] Markers)[] before =
-            [.. Replicas.Select(replica => (replica.Id, replica.HandledMarkers.Concat(replica.Sent).ToArray()))];
-        GroupReplica[] replicas = [.. Replicas];
+        // What was asked for and handled before the call must outlive everything that leaves a member alive, once the call is done.
+        (GroupReplica Replica, ulong[] Handled, ulong[] Asked)[] before =
+            [.. Replicas.Select(replica => (replica, replica.HandledMarkers.ToArray(), replica.Asked.ToArray()))];
         long call = Calls.Begin("flush", outcome =>
         {
             if (outcome != Outcome.Done) return;
-            foreach ((GroupId group, ulong[] markers) in before)
-                cluster.Durable.Promise(group, markers, replicas.First(replica => replica.Id == group).View!.Members);
+            foreach ((GroupReplica replica, ulong[] handled, ulong[] asked) in before)
+            {
+                HashSet<ulong> sent = [.. replica.Sent];
+                if (replicas.ContainsValue(replica) && asked.FirstOrDefault(marker => !sent.Contains(marker)) is var waiting and not 0)
+                    cluster.Violate($"{process.Id}: a flush ended, but {cluster.FindAnnounced(waiting)}, asked for before it, has not left.");
+                cluster.Durable.Promise(replica.Id, handled.Concat(asked.Where(sent.Contains)), replica.View!.Members);
+            }
         });
-        process.Call(now => process.Machine.Flush(now, call));
-    }
+        process.Machine.Flush(now, call);
+    });
 
     public void Stop()
     {

@@ -68,6 +68,34 @@ public sealed class RealNodeTests
         }
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(Order.Safe)]
+    [InlineData(Order.Group)]
+    public async Task Safe_messages_and_group_broadcasts_stand_in_one_order_among_all(Order order)
+    {
+        const int Each = 50;
+        await using RealCluster cluster = await RealCluster.StartAsync(3);
+        var members = new List<Member>();
+        foreach (GroupNode node in cluster.Nodes)
+        {
+            members.Add(await Member.JoinAsync(node, "/test/strong"));
+        }
+
+        await Task.WhenAll(members.Select(m => m.ViewOfAsync("a", "b", "c")));
+        await Task.WhenAll(members.Select((m, sender) => Task.Run(async () =>
+        {
+            for (int i = 0; i < Each; i++)
+            {
+                await m.SendAsync($"{sender}:{i}", i % 2 == 0 ? order : Order.Total);
+            }
+
+            await m.Group.FlushAsync();
+        })));
+        List<string>[] seen = await Task.WhenAll(members.Select(m => m.ReadAsync(3 * Each)));
+        Assert.Equal(seen[0], seen[1]);
+        Assert.Equal(seen[0], seen[2]);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_late_joiner_has_the_state_and_every_message_behind_it_once()
     {
