@@ -22,12 +22,14 @@ internal sealed class GroupService
     {
         _context = context;
         _directory = new Directory(context, services, this);
+        Queries = new GroupQueries(context, services, this);
         _states = new StateTransfers(context, services, this);
         _deliveries = new Deliveries(context);
     }
 
     public IReadOnlyCollection<GroupMember> Members => _groups;
     public Directory Directory => _directory;
+    public GroupQueries Queries { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
@@ -99,8 +101,8 @@ internal sealed class GroupService
                 continue;
             }
             if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            if (group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group))) continue;      // a donor stays until its state is on its way
-            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving) continue;
+            if (group.IsLeaving && group.Deleters is null && (HasCalls(group.Id) || _states.IsDonor(group))) continue;      // a donor stays until its state is on its way
+            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving && group.Deleters is null) continue;
             _toAnnounce.Remove(group);
             Announce(group, order);
         }
@@ -111,9 +113,13 @@ internal sealed class GroupService
         OrderingLayer ordering = _context.Ordering!;
         var operations = new List<GroupOperation>();
         MemberSet destinations = order.ViewSet;
-        if (group.IsLeaving)
+        if (group.Deleters is not null)
         {
-            operations.Add(new GroupOperation(false, ordering.Self));
+            operations.Add(new GroupOperation(GroupOperationKind.Delete, ordering.Self));
+        }
+        else if (group.IsLeaving)
+        {
+            operations.Add(new GroupOperation(GroupOperationKind.Leave, ordering.Self));
             foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // the donor must stay
             group.Joins = null;
         }
@@ -123,7 +129,7 @@ internal sealed class GroupService
             {
                 int rank = _context.RankOf(joiner);
                 if (rank < 0 || order.ViewSet.Contains(rank)) continue;
-                operations.Add(new GroupOperation(true, rank));
+                operations.Add(new GroupOperation(GroupOperationKind.Join, rank));
                 destinations = destinations.With(rank);
             }
             if (operations.Count == 0) group.Joins = null;
@@ -163,7 +169,7 @@ internal sealed class GroupService
         ImmutableArray<NodeId> before = [.. oldView.Select(_context.NodeAt)], after = [.. order.View.Select(_context.NodeAt)];
         if (!after.Contains(_context.Self))
         {
-            End(order, after);
+            End(order, after, isDeleted: GroupChangeFormat.ReadOperations(announcement.Body).Any(o => o.Kind == GroupOperationKind.Delete));
             return;
         }
         ImmutableArray<NodeId> joined = [.. after.Where(n => !before.Contains(n))];
@@ -179,7 +185,7 @@ internal sealed class GroupService
         foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
-        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        if (group.Joins?.Count > 0 || group.IsLeaving || group.Deleters is not null) _toAnnounce.Add(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         Show(group, joined, group.View.Left);
         if (_isCarryingPlan) return;
@@ -202,17 +208,17 @@ internal sealed class GroupService
     private View ViewOf(GroupOrder order, ImmutableArray<NodeId> members, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left) =>
         new(order.Id, order.Name, order.Number, order.ViewId, members, joined, left, IsPrimary: true);
 
-    private void End(GroupOrder order, ImmutableArray<NodeId> after)
+    private void End(GroupOrder order, ImmutableArray<NodeId> after, bool isDeleted)
     {
         if (!_groups.Remove(order.Id, out GroupMember? group)) return;
-        _toAnnounce.Remove(group);
-        _states.Forget(group);
-        _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
-        _deliveries.OnLeft(group);
-        foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
-        OnEnded(group);
-        if (!_isCarryingPlan && after.IsEmpty) _directory.TellGone(group);
+        group.WasDeleted = isDeleted;
+        End(group, isDeleted ? GroupEnd.Deleted : GroupEnd.Left);
+        if (!_isCarryingPlan && after.IsEmpty)
+        {
+            foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // to ask again: it will create the group
+            _directory.TellGone(group);
+        }
+        if (!_isCarryingPlan) Queries.OnEnded(group);
         _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
     }
 
@@ -272,7 +278,7 @@ internal sealed class GroupService
             if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
             GroupOperation[] last = steps.LastOrDefault(s => s.Group?.Id == order.Id)?.Operations ?? [];
             ImmutableArray<NodeId> joined = last.Length > 0 ? nodes([.. last.Where(o => o.IsJoin).Select(o => o.Rank)]) : group?.View.Joined ?? [];
-            ImmutableArray<NodeId> left = last.Length > 0 ? nodes([.. last.Where(o => !o.IsJoin).Select(o => o.Rank)]) : group?.View.Left ?? [];
+            ImmutableArray<NodeId> left = last.Length > 0 ? nodes([.. last.Where(o => o.Kind == GroupOperationKind.Leave).Select(o => o.Rank)]) : group?.View.Left ?? [];
             if (plan.Chain?.Groups.Find(g => g.Id == order.Id) is { } chained && chained.Number != order.Number)
             {
                 // The configuration on the way has changed the view once more.
@@ -308,7 +314,9 @@ internal sealed class GroupService
             GroupTold first = entries[0].Told;
             if (!_groups.Contains(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
-        if (!_context.IsFrozen) _directory.OnInstalled();
+        if (_context.IsFrozen) return;
+        _directory.OnInstalled();
+        Queries.OnInstalled();
     }
 
     /// <param name="before">The group before, of which only the name, the number and the id of the view count.</param>
@@ -338,6 +346,7 @@ internal sealed class GroupService
         group.OwnFinish = null;
         group.Awaiting = stateless.Count == 0 ? null : stateless;
         group.CutEpoch = 0;
+        group.Deleters = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
         if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
         group.Pieces = null;
@@ -401,10 +410,15 @@ internal sealed class GroupService
     private void Lose(GroupMember group)
     {
         _groups.Remove(group.Id, out _);
+        End(group, GroupEnd.Lost);
+    }
+
+    private void End(GroupMember group, GroupEnd end)
+    {
         _toAnnounce.Remove(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
+        if (group.IsWanted) _context.Effects.GroupLeft(group.Id, end);
         _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         OnEnded(group);
