@@ -40,6 +40,7 @@ internal sealed class Shell
             ["groups"] = directory.GroupsAsync,
             ["delete"] = directory.DeleteAsync,
             ["kill"] = directory.KillAsync,
+            ["configure"] = _groups.ConfigureAsync,
         };
     }
 

@@ -149,7 +149,7 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
             return;
         }
         (group.Deleters ??= []).Add(from);
-        groups.LookAgain(group);
+        groups.Announcer.LookAgain(group);
     }
 
     /// <summary>This node's membership has ended: who asked it to delete the group is told.</summary>

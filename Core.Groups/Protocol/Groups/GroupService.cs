@@ -16,12 +16,12 @@ internal sealed class GroupService
     private readonly Directory _directory;
     private readonly StateTransfers _states;
     private readonly Deliveries _deliveries;
-    private readonly HashSet<GroupMember> _toAnnounce = [];
 
     public GroupService(NodeContext context, Services services)
     {
         _context = context;
         _directory = new Directory(context, services, this);
+        Announcer = new Announcer(context, this);
         Queries = new GroupQueries(context, services, this);
         _states = new StateTransfers(context, services, this);
         _deliveries = new Deliveries(context);
@@ -30,10 +30,15 @@ internal sealed class GroupService
     public IReadOnlyCollection<GroupMember> Members => _groups;
     public Directory Directory => _directory;
     public GroupQueries Queries { get; }
+    public Announcer Announcer { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
     public Func<GroupId, bool> HasCalls { get; set; } = static _ => false;
+    /// <summary>Whether the next call of this node to a group is a GBCAST.</summary>
+    public Func<GroupId, bool> HasBroadcast { get; set; } = static _ => false;
+    /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
+    public Action<GroupOrder> BeforeMarker { get; set; } = static _ => { };
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
@@ -75,73 +80,21 @@ internal sealed class GroupService
     public void Admit(GroupMember group, NodeId joiner)
     {
         (group.Joins ??= []).Add(joiner);
-        _toAnnounce.Add(group);
+        Announcer.LookAgain(group);
     }
 
     public void Leave(GroupMember group, long call)
     {
         if (call != 0) (group.LeaveCalls ??= []).Add(call);
         group.IsLeaving = true;
-        _toAnnounce.Add(group);
+        Announcer.LookAgain(group);
     }
 
     // ---- GBCAST
 
-    public void LookAgain(GroupMember group) => _toAnnounce.Add(group);
-
-    /// <summary>Announces what waits, where nothing stands in the way.</summary>
-    public void Announce()
-    {
-        if (_toAnnounce.Count == 0 || !_context.IsWorking) return;
-        foreach (GroupMember group in _toAnnounce.OrderBy(g => g.Id).ToArray())
-        {
-            if (OrderOf(group.Id) is not { } order)
-            {
-                _toAnnounce.Remove(group);
-                continue;
-            }
-            if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            if (group.IsLeaving && group.Deleters is null && (HasCalls(group.Id) || _states.IsDonor(group))) continue;      // a donor stays until its state is on its way
-            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving && group.Deleters is null) continue;
-            _toAnnounce.Remove(group);
-            Announce(group, order);
-        }
-    }
-
-    private void Announce(GroupMember group, GroupOrder order)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        var operations = new List<GroupOperation>();
-        MemberSet destinations = order.ViewSet;
-        if (group.Deleters is not null)
-        {
-            operations.Add(new GroupOperation(GroupOperationKind.Delete, ordering.Self));
-        }
-        else if (group.IsLeaving)
-        {
-            operations.Add(new GroupOperation(GroupOperationKind.Leave, ordering.Self));
-            foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // the donor must stay
-            group.Joins = null;
-        }
-        else
-        {
-            foreach (NodeId joiner in group.Joins ?? [])
-            {
-                int rank = _context.RankOf(joiner);
-                if (rank < 0 || order.ViewSet.Contains(rank)) continue;
-                operations.Add(new GroupOperation(GroupOperationKind.Join, rank));
-                destinations = destinations.With(rank);
-            }
-            if (operations.Count == 0) group.Joins = null;
-        }
-        if (operations.Count == 0) return;
-        group.IsAnnounced = true;
-        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
-        ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
-    }
-
     public void OnAnnounced(GroupOrder order)
     {
+        BeforeMarker(order);
         OrderingLayer ordering = _context.Ordering!;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
         ordering.Emit(MessageKind.Marker, to, default, []);
@@ -159,8 +112,8 @@ internal sealed class GroupService
     public void OnVoided(Message announcement)
     {
         if (announcement.Sender != _context.Ordering!.Self || Find(announcement.Destination.Group) is not { } group) return;
-        group.IsAnnounced = false;
-        _toAnnounce.Add(group);
+        group.IsAnnounced = group.IsRankingAnnounced = false;
+        Announcer.OnChanged(group);
     }
 
     /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
@@ -182,12 +135,14 @@ internal sealed class GroupService
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
+        Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
-        if (group.Joins?.Count > 0 || group.IsLeaving || group.Deleters is not null) _toAnnounce.Add(group);
+        Announcer.OnChanged(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
-        Show(group, joined, group.View.Left);
+        bool isRanked = joined.IsEmpty && group.View.Left.IsEmpty && !after.SequenceEqual(before);
+        Show(group, joined, group.View.Left, isRanked: isRanked);
         if (_isCarryingPlan) return;
         _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
         if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
@@ -196,9 +151,9 @@ internal sealed class GroupService
     }
 
     /// <summary>Hands a view over, or holds it for a joiner that has no state yet (but its first).</summary>
-    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false)
+    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false, bool isRanked = false)
     {
-        if (joined.IsEmpty && left.IsEmpty) return;
+        if (joined.IsEmpty && left.IsEmpty && !isRanked) return;
         group.Credit.SetMembers(group.View);
         if (!group.HasState && !_isCarryingPlan && !isFirst && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
         else _deliveries.View(group, group.View);
@@ -231,6 +186,11 @@ internal sealed class GroupService
         {
             if (_isCarryingPlan) Drop(group, message);
             else group.Held.Add(new HeldEvent(message, null));
+            return;
+        }
+        if ((message.Flags & MessageFlags.Configure) != 0)
+        {
+            if (group.Configuration.TryChange(message.Body, out string entry, out string? value)) _context.Effects.Configured(group.Id, entry, value);
             return;
         }
         (int, int) key = (message.Sender, message.Kind.Class());
@@ -276,9 +236,9 @@ internal sealed class GroupService
             awaiting.IntersectWith(view);
             bool hasState = group?.HasState ?? false;
             if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
-            GroupOperation[] last = steps.LastOrDefault(s => s.Group?.Id == order.Id)?.Operations ?? [];
-            ImmutableArray<NodeId> joined = last.Length > 0 ? nodes([.. last.Where(o => o.IsJoin).Select(o => o.Rank)]) : group?.View.Joined ?? [];
-            ImmutableArray<NodeId> left = last.Length > 0 ? nodes([.. last.Where(o => o.Kind == GroupOperationKind.Leave).Select(o => o.Rank)]) : group?.View.Left ?? [];
+            PlanStep? last = Array.FindLast(steps, s => s.Group?.Id == order.Id && s.Operations.Length > 0);
+            ImmutableArray<NodeId> joined = last is null ? group?.View.Joined ?? [] : nodes([.. last.Group!.View.Except(last.OldView)]);
+            ImmutableArray<NodeId> left = last is null ? group?.View.Left ?? [] : nodes([.. last.OldView.Except(last.Group!.View)]);
             if (plan.Chain?.Groups.Find(g => g.Id == order.Id) is { } chained && chained.Number != order.Number)
             {
                 // The configuration on the way has changed the view once more.
@@ -342,13 +302,13 @@ internal sealed class GroupService
             group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
         }
         group.JoinedHere = told is null && group.JoinedHere;
-        group.IsAnnounced = false;
+        group.IsAnnounced = group.IsRankingAnnounced = false;
         group.OwnFinish = null;
         group.Awaiting = stateless.Count == 0 ? null : stateless;
         group.CutEpoch = 0;
         group.Deleters = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
-        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        Announcer.OnChanged(group);
         group.Pieces = null;
         if (isNew)
         {
@@ -402,6 +362,7 @@ internal sealed class GroupService
 
     private void Drop(GroupMember group, Message message)
     {
+        if ((message.Flags & MessageFlags.Configure) != 0) return;
         bool isPiece = (message.Flags & MessageFlags.MorePieces) != 0;
         OnDropped(group, _context.NodeAt(message.Sender), message.Body.Length + (isPiece ? 0 : CreditAccount.MessageOverhead));
         _deliveries.Unanswered(message);
@@ -415,12 +376,13 @@ internal sealed class GroupService
 
     private void End(GroupMember group, GroupEnd end)
     {
-        _toAnnounce.Remove(group);
+        Announcer.Forget(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
         if (group.IsWanted) _context.Effects.GroupLeft(group.Id, end);
         _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
+        foreach ((long call, _) in group.Rankings ?? []) _context.Effects.Completed(call, Outcome.NotMember);
         OnEnded(group);
     }
 }

@@ -183,6 +183,19 @@ internal sealed class SimulatedCluster
         nodes[name].Process?.Application.Queries.Delete(group);
     }
 
+    public void Configure(string name, string group, string key)
+    {
+        Act($"configure {name} {group} {key}");
+        nodes[name].Process?.Application.Configure(group, key);
+    }
+
+    /// <summary>Ranks the members of a group in a random order.</summary>
+    public void Rank(string name, string group)
+    {
+        Act($"rank {name} {group}");
+        nodes[name].Process?.Application.Rank(group);
+    }
+
     public void Flush(string name)
     {
         Act($"flush {name}");

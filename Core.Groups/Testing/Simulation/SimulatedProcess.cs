@@ -205,6 +205,8 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Application.OnLoadState(group, state);
 
+    void INodeEffects.Configured(GroupId group, string key, string? value) => Application.OnConfigured(group, key, value);
+
     void INodeEffects.GroupLeft(GroupId group, GroupEnd end) => Application.OnGroupLeft(group, end);
 
     void INodeEffects.CreditReleased(GroupId group, long bytes) => Application.OnCreditReleased(group, bytes);
