@@ -19,9 +19,12 @@ internal sealed class GroupMembership
     private volatile Func<Exception> _endError;
     private volatile CancellationTokenSource _ended = new();
     private volatile bool _leaveAsked;
+    private GroupEnd _leftBy;
 
-    public GroupMembership(NodeHost host, ProcessGroup group, GroupOptions options, EntryPoints entries)
+    /// <param name="expected">The id that the group must have; none: any.</param>
+    public GroupMembership(NodeHost host, ProcessGroup group, GroupOptions options, EntryPoints entries, GroupId expected)
     {
+        Expected = expected;
         _host = host;
         _group = group;
         _entries = entries;
@@ -32,9 +35,11 @@ internal sealed class GroupMembership
     }
 
     public string Name => _group.Name;
+    public GroupId Expected { get; }
     public Mailbox Mailbox { get; }
     public GroupId Id => _latest?.Id ?? GroupId.None;
     public View View => _mail.View;
+    public IReadOnlyDictionary<string, string> Configuration => _mail.Configuration;
     public CancellationToken Ended => _ended.Token;
 
     /// <summary>Completes when the membership is over for good, and the last handler has run.</summary>
@@ -81,6 +86,9 @@ internal sealed class GroupMembership
         return _credit.PassAsync(Multicast(present, order, packed), packed.Length, insideHandler: false, CancellationToken.None);
     }
 
+    /// <summary>Whether the membership ended because the group was deleted.</summary>
+    public bool WasDeleted => _leftBy == GroupEnd.Deleted;
+
     /// <summary>Whether the membership of this generation lives.</summary>
     public bool IsPresent(int generation) => _present?.Generation == generation;
 
@@ -108,6 +116,14 @@ internal sealed class GroupMembership
                 Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout,
             },
             timeout ?? Timeout.InfiniteTimeSpan, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>A call that is not charged to the credit: the caller waits for its end.</summary>
+    public async ValueTask CallFreeAsync(InputKind kind, object subject, CancellationToken ct)
+    {
+        Present present = _present ?? throw EndError();
+        await _host.CallAsync(
+            call => new NodeInput { Kind = kind, Group = present.Id, Generation = call.Generation, Call = call.Number, Subject = subject }, Name, ct).ConfigureAwait(false);
     }
 
     /// <summary>Inside a handler of this group, a request that needs this member's own reply would wait for itself.</summary>
@@ -147,12 +163,13 @@ internal sealed class GroupMembership
     }
 
     /// <summary>Event loop: this node left; what was delivered before is still handled.</summary>
-    public bool StageLeft()
+    public bool StageLeft(GroupEnd end)
     {
         HasLeft = true;
         _present = null;
         PassOverHeld();
-        _endError = () => new NotMemberException(Name);
+        _endError = () => end == GroupEnd.Deleted ? new GroupDeletedException(Name) : new NotMemberException(Name);
+        _leftBy = end;
         _credit.Close(EndError);
         return Mailbox.Stage(new Mail { Kind = MailKind.End });
     }
@@ -177,6 +194,15 @@ internal sealed class GroupMembership
     /// <summary>The membership is over for good.</summary>
     public void Finish()
     {
+        if (_host.Calls.Take(JoinCall) is { } join)
+        {
+            join.TrySetException(_leftBy switch // before the application was told that it is a member
+            {
+                GroupEnd.Lost => new StateTransferException(Name, "everybody who had the state is gone. Join again: the first to do so begins anew."),
+                _ => _endError(),
+            });
+        }
+
         _ = _ended.CancelAsync();
         _mail.Views.Complete();
         _over.TrySetResult();

@@ -187,13 +187,21 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.NoReply: machine.NoReply(now, i.Token); break;
             case InputKind.Cancel: machine.Cancel(now, i.Call); break;
             case InputKind.Flush: machine.Flush(now, i.Call); break;
+            case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;
+            case InputKind.Rank: machine.Rank(now, i.Call, i.Group, (NodeId[])i.Subject!); break;
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;
             case InputKind.StateLoaded: machine.StateLoaded(now, i.Group, i.Flag); break;
             case InputKind.Consumed: machine.Consumed(now, i.Group, i.Number); break;
+            case InputKind.FindGroup: machine.FindGroup(now, i.Call, (string)i.Subject!); break;
+            case InputKind.ListGroups: machine.ListGroups(now, i.Call, (string)i.Subject!); break;
+            case InputKind.DeleteGroup: machine.DeleteGroup(now, i.Call, (string)i.Subject!); break;
             case InputKind.Stop: _stopping = true; machine.Stop(now); break;
             default: throw new InvalidOperationException($"There is no input {i.Kind}.");
         }
     }
+
+    private void Configure(in NodeInput i, ConfigurationEntry entry, TimeSpan now) =>
+        Machine!.Configure(now, i.Call, i.Group, entry.Key, entry.Value);
 
     // Told by the handshake. A node that is in a cluster is the rightful bearer of its name: the newcomer gives up.
     private void OnNameTaken(string address)
@@ -206,11 +214,17 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
 
     private void Join(GroupMembership membership, long call)
     {
-        Span<byte> random = stackalloc byte[16];
-        RandomNumberGenerator.Fill(random);
+        GroupId candidate = GroupId.None;
+        if (membership.Expected == GroupId.None)
+        {
+            Span<byte> random = stackalloc byte[16];
+            RandomNumberGenerator.Fill(random);
+            candidate = new GroupId(BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]));
+        }
+
         _groups.Add(membership);
         _effects!.AddJoin(call, membership);
-        Machine!.Join(host.Loop.Now, call, membership.Name, new GroupId(BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..])));
+        Machine!.Join(host.Loop.Now, call, membership.Name, candidate, membership.Expected);
     }
 
     private void Leave(GroupMembership membership)

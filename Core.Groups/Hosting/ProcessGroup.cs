@@ -12,15 +12,18 @@ namespace Core.Groups;
 /// </summary>
 public sealed class ProcessGroup : IAsyncDisposable
 {
+    /// <summary>The most characters that a key and a value of the configuration data have together.</summary>
+    public const int MaximumEntry = 16 << 10;
+
     private readonly EntryPoints _entries;
     private readonly GroupMembership _membership;
 
-    internal ProcessGroup(GroupNode node, string name, GroupOptions options)
+    internal ProcessGroup(GroupNode node, string name, GroupOptions options, GroupId expected)
     {
         Node = node;
         Name = name;
         _entries = new EntryPoints(node.Host.Options.Serializer);
-        _membership = new GroupMembership(node.Host, this, options, _entries);
+        _membership = new GroupMembership(node.Host, this, options, _entries, expected);
     }
 
     /// <summary>The group's path name.</summary>
@@ -35,14 +38,23 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// </summary>
     public View View => _membership.View;
 
+    /// <summary>The group's configuration data, in which the present message is delivered: it changes in delivery order. Immutable.</summary>
+    public IReadOnlyDictionary<string, string> Configuration => _membership.Configuration;
+
     /// <summary>The node whose membership this is.</summary>
     public GroupNode Node { get; }
 
     /// <summary>This node's rank in <see cref="View"/>: 0 is the oldest member; -1 if it is not in it.</summary>
     public int Rank => View.RankOf(Node.Id);
 
-    /// <summary>Cancelled when this membership is over: left, excluded, or the node stopped. A re-join brings a new token.</summary>
+    /// <summary>Cancelled when this membership is over: left, deleted, excluded, or the node stopped. A re-join brings a new token.</summary>
     public CancellationToken Ended => _membership.Ended;
+
+    /// <summary>
+    /// Ends when this node is no member any more, for good: left, deleted, or the node stopped (not: excluded and about to join
+    /// again), and the last handler has run.
+    /// </summary>
+    public Task Completion => _membership.Over;
 
     /// <summary>
     /// Raised when the group was joined again after an exclusion, with the view and the transferred state in place; in
@@ -84,6 +96,7 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// handler of this group not even for that. The memory is copied.
     /// </summary>
     /// <exception cref="NotMemberException">The membership is over.</exception>
+    /// <exception cref="GroupDeletedException">The group was deleted.</exception>
     /// <exception cref="ExcludedException">The group is being joined again after an exclusion.</exception>
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="OverdraftException">A handler of this group sent more than twice the credit window.</exception>
@@ -125,6 +138,41 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// several members made at once share one halt. Errors as for <see cref="SendAsync"/>.
     /// </summary>
     public ValueTask GroupAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Group, message, ct);
+
+    /// <summary>
+    /// Sets an entry of the group's configuration data, such as who does which part of the work: one event at every member, at
+    /// one place among all messages and views ("Exploiting virtual synchrony", section 3.2). It is passed on to joiners.
+    /// Completes when it is delivered to this member; <see cref="GroupOptions.OnConfigured"/> follows.
+    /// </summary>
+    /// <param name="key">Not empty; with the value at most <see cref="MaximumEntry"/> characters.</param>
+    /// <param name="value">Null removes the entry.</param>
+    /// <param name="ct">Withdraws the call if it still waits; it may have its effect all the same.</param>
+    /// <exception cref="ArgumentException">The key is empty, or the entry is too long.</exception>
+    /// <exception cref="NotMemberException">The membership is over.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    public ValueTask ConfigureAsync(string key, string? value, CancellationToken ct = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(key);
+        if (key.Length + (value?.Length ?? 0) > MaximumEntry)
+        {
+            throw new ArgumentException($"An entry of the configuration data has at most {MaximumEntry} characters. Keep what is larger in the group's state.", nameof(value));
+        }
+
+        return _membership.CallFreeAsync(InputKind.Configure, new ConfigurationEntry(key, value), ct);
+    }
+
+    /// <summary>
+    /// Ranks the members anew: a view with the same members in another order, one event at every member (by GBCAST).
+    /// Completes when this member has it. Errors as for <see cref="ConfigureAsync"/>.
+    /// </summary>
+    /// <param name="ranking">The members, the first (rank 0) first. Who is not named follows, ranked as before; who is no member is passed over.</param>
+    /// <param name="ct">Withdraws the call if it still waits; it may have its effect all the same.</param>
+    public ValueTask RankAsync(IEnumerable<NodeId> ranking, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(ranking);
+        return _membership.CallFreeAsync(InputKind.Rank, ranking.ToArray(), ct);
+    }
 
     /// <summary>Multicasts a request as bytes and waits for replies. Members that fail are named in the result.</summary>
     /// <param name="order">The primitive.</param>

@@ -17,6 +17,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     private readonly List<PendingFlush> _flushes = [];
+    /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
+    private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
     private bool _isCarryingPlan;
 
@@ -67,14 +69,15 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             if (Change.IsOver) break;
             more = Services.RunLocal();
             Groups.Directory.Tick();
+            Groups.Queries.Tick();
             Requests.Tick();
-            Groups.Announce();
+            Groups.Announcer.Announce();
             Callers.Pump();
             foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
-            more |= Services.HasLocal || Groups.HasNews;
+            more |= Services.HasLocal || Groups.Announcer.HasNews;
         }
         while (more);
         if (Context.IsWorking)
@@ -141,7 +144,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
         deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
-        deadline = Min(deadline, Credit.Deadline());
+        deadline = Min(deadline, Min(Credit.Deadline(), Groups.Queries.Deadline()));
         deadline = Min(deadline, Callers.Deadline());
         return Waits && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
     }
@@ -273,6 +276,10 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         {
             case ServiceRecord.Lookup: Groups.Directory.OnLookup(from, ref reader); break;
             case ServiceRecord.LookupReply: Groups.Directory.OnLookupReply(ref reader); break;
+            case ServiceRecord.List: Groups.Directory.OnList(from, ref reader); break;
+            case ServiceRecord.ListReply: Groups.Queries.OnListReply(ref reader); break;
+            case ServiceRecord.Delete: Groups.Queries.OnDelete(from, ref reader); break;
+            case ServiceRecord.DeleteReply: Groups.Queries.OnDeleteReply(ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
@@ -294,6 +301,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
         if (message.Destination.IsDirect) OnDirect(message);
         else if (Groups.Find(message.Destination.Group) is { } group) Groups.Deliver(group, message);
+        if (message.Kind == MessageKind.Group && message.Sender == Context.Ordering!.Self && _configuring.Remove(message.Sequence, out long call))
+            Context.Effects.Completed(call, Outcome.Done);
     }
 
     private void OnDirect(Message message)
@@ -414,14 +423,17 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void EndAll(Outcome outcome)
     {
-        foreach (long call in Groups.Directory.EndAll()) Context.Effects.Completed(call, outcome);
+        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll())) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
+        foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);
+        _configuring.Clear();
         foreach (PendingFlush flush in _flushes) Context.Effects.Completed(flush.Call, outcome);
         _flushes.Clear();
         foreach (GroupMember group in Groups.Members)
         {
             foreach (long call in group.LeaveCalls ?? []) Context.Effects.Completed(call, outcome);
+            foreach ((long call, _) in group.Rankings ?? []) Context.Effects.Completed(call, outcome);
         }
     }
 
@@ -429,13 +441,15 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (cast.Caller is not null) Contacts.OnSent(cast, message);
         if (cast.Call == 0) return;
-        if (Requests.IsPending(cast.Call))
+        if ((cast.Flags & MessageFlags.Configure) != 0) _configuring.Add(message.Sequence, cast.Call);
+        else if (Requests.IsPending(cast.Call))
         {
             var members = new List<NodeId>();
             foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
             Requests.OnSent(cast.Call, cast.Group, [.. members]);
         }
-        else Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
+        // A request that has ended while it was half sent is not told of again.
+        else if ((cast.Flags & MessageFlags.Request) == 0) Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
     }
 
     private void OnCallFailed(Cast cast, Outcome outcome)
@@ -462,7 +476,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private void OnGroupEnded(GroupMember group)
     {
         Groups.Directory.Retry(group.Name);
-        Calls.End(group.Id, Outcome.NotMember);
+        Calls.End(group.Id, group.WasDeleted ? Outcome.Deleted : Outcome.NotMember);
         Contacts.OnGroupEnded(group.Id);
         Credit.OnEnded(group);
         Requests.OnGone(group.Id, static _ => true);

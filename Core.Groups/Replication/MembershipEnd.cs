@@ -9,8 +9,11 @@ public enum MembershipEnd : byte
     /// <summary>The primary component went on without this incarnation; the host joins again under the next one.</summary>
     Excluded,
 
-    /// <summary>The node has stopped, or the group is gone.</summary>
+    /// <summary>The node has stopped.</summary>
     Stopped,
+
+    /// <summary>The group was deleted, for all its members.</summary>
+    Deleted,
 
     /// <summary>A method of the replica threw: the member left the group.</summary>
     Failed,
@@ -27,6 +30,7 @@ public static class MembershipEnds
     {
         MembershipEnd.Excluded => new ExcludedException($"the others went on without it in '{group}'", outcomeUnknown),
         MembershipEnd.Stopped => new NodeStoppedException(outcomeUnknown),
+        MembershipEnd.Deleted => new GroupDeletedException(group),
         _ => new NotMemberException(group),
     };
 }

@@ -54,8 +54,7 @@ public sealed class ReplicaHost<TReplica> : IAsyncDisposable where TReplica : Re
     /// <param name="create">Makes the replica if the name is not open at this node yet. Not called otherwise.</param>
     /// <param name="ct">Gives it up; the node leaves again if nobody else opens the name.</param>
     /// <exception cref="InvalidOperationException">The name is open at this node with another type of replica.</exception>
-    /// <exception cref="StateTransferException">The state could not be saved or loaded; the join was undone.</exception>
-    /// <exception cref="ExcludedException">The incarnation ended during the join.</exception>
+    /// <exception cref="StateTransferException">The replica could not load the state that the group has; the join was undone. (When a donor fails, the join is tried again.)</exception>
     /// <exception cref="NodeStoppedException">The node has stopped.</exception>
     public static async ValueTask<ReplicaHost<TReplica>> OpenAsync(GroupNode node, string name, Func<TReplica> create, CancellationToken ct = default)
     {

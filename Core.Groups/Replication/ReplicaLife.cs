@@ -58,7 +58,7 @@ internal sealed class ReplicaLife
         _life = LiveAsync();
     }
 
-    private async Task JoinAsync()
+    private async Task JoinOnceAsync()
     {
         ProcessGroup? joining = null;
         var options = new GroupOptions
@@ -93,8 +93,7 @@ internal sealed class ReplicaLife
         }
         while (MayJoinAgain && await TryJoinAgainAsync().ConfigureAwait(false));
 
-        MembershipEnd end = _closing.IsCancellationRequested ? MembershipEnd.Left : MembershipEnd.Stopped;
-        Member.Finish(end, () => end == MembershipEnd.Left || !_node.Host.IsOver ? new NotMemberException(_name) : new NodeStoppedException(outcomeUnknown: false));
+        Member.Finish(_group.Membership.WasDeleted ? MembershipEnd.Deleted : _closing.IsCancellationRequested ? MembershipEnd.Left : MembershipEnd.Stopped);
         if (Member.Failure is { } failure)
         {
             ExceptionDispatchInfo.Throw(failure);
@@ -107,22 +106,33 @@ internal sealed class ReplicaLife
 
     private async Task<bool> TryJoinAgainAsync()
     {
+        try
+        {
+            await JoinAsync().ConfigureAwait(false);
+            return true;
+        }
+        catch (Exception e) when (e is OperationCanceledException or GroupException || Member.Failure is not null)
+        {
+            return false; // closed, stopped, or the replica threw
+        }
+    }
+
+    // Donors can fail, and so can everybody who had the state; then the next attempt finds others, or begins anew.
+    private async Task JoinAsync()
+    {
         for (TimeSpan delay = FirstRetry; ; delay = 2 * delay < LastRetry ? 2 * delay : LastRetry)
         {
             try
             {
-                await Task.Delay(delay, TimeProvider.System, _closing.Token).ConfigureAwait(false);
-                await JoinAsync().ConfigureAwait(false);
-                return true;
+                await JoinOnceAsync().ConfigureAwait(false);
+                return;
             }
-            catch (Exception e) when (e is OperationCanceledException or NodeStoppedException || Member.Failure is not null)
+            catch (Exception e) when (e is StateTransferException or ExcludedException && Member.Failure is null)
             {
-                return false;
+                ReplicaLog.JoinsLater(_node.Host.Logger, e, _name, delay);
             }
-            catch (GroupException e)
-            {
-                ReplicaLog.JoinsAgainLater(_node.Host.Logger, e, _name, delay);
-            }
+
+            await Task.Delay(delay, TimeProvider.System, _closing.Token).ConfigureAwait(false);
         }
     }
 }

@@ -19,7 +19,7 @@ internal sealed class ReplicaMember : IDeliverySink, IDisposable
     private TaskCompletionSource _joined = NewSource();
     private bool _isInside;
     private Exception? _failure;
-    private Func<Exception>? _over;
+    private MembershipEnd? _over;
 
     public ReplicaMember(GroupNode node, string name, Replica replica)
     {
@@ -83,11 +83,11 @@ internal sealed class ReplicaMember : IDeliverySink, IDisposable
     }
 
     /// <summary>There will not be another membership: calls get this error from now on.</summary>
-    public void Finish(MembershipEnd end, Func<Exception> error)
+    public void Finish(MembershipEnd end)
     {
         Hold();
         End(end);
-        _over = error;
+        _over = end;
         _joined.TrySetException(EndError());
         _ = _joined.Task.Exception; // nobody has to look at it
         Exit();
@@ -227,7 +227,8 @@ internal sealed class ReplicaMember : IDeliverySink, IDisposable
         Hold();
         if (ReferenceEquals(_port.Membership, membership))
         {
-            End(_node.Host.IsOver || _node.Host.Generation == membership.Generation ? MembershipEnd.Stopped : MembershipEnd.Excluded);
+            End(membership.Group.WasDeleted ? MembershipEnd.Deleted
+                : _node.Host.IsOver || _node.Host.Generation == membership.Generation ? MembershipEnd.Stopped : MembershipEnd.Excluded);
         }
 
         Exit();
@@ -311,7 +312,7 @@ internal sealed class ReplicaMember : IDeliverySink, IDisposable
 
     private Exception EndError() => _failure is { } failure
         ? new InvalidOperationException($"The replica of '{_name}' threw, and this node has left the group. Dispose of it and open it again.", failure)
-        : _over?.Invoke() ?? new ExcludedException($"'{_name}' is being joined again", outcomeUnknown: false);
+        : _over?.ToException(_name, outcomeUnknown: false) ?? new ExcludedException($"'{_name}' is being joined again", outcomeUnknown: false);
 
     private void Hold()
     {

@@ -28,6 +28,10 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public SortedSet<NodeId>? Awaiting { get; set; }
     /// <summary>Nodes that asked this member to let them in.</summary>
     public SortedSet<NodeId>? Joins { get; set; }
+    /// <summary>Nodes that asked this member to delete the group.</summary>
+    public SortedSet<NodeId>? Deleters { get; set; }
+    /// <summary>The membership ended because the group was deleted.</summary>
+    public bool WasDeleted { get; set; }
     public bool IsLeaving { get; set; }
     public List<long>? LeaveCalls { get; set; }
     /// <summary>This node's announcement is on its way.</summary>
@@ -38,6 +42,12 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public CreditAccount Credit { get; } = new();
     /// <summary>What is delivered of callers that are not members: part of the group's state.</summary>
     public CallerMemory Callers { get; set; } = new();
+    /// <summary>The group's configuration data: part of its state.</summary>
+    public GroupConfiguration Configuration { get; set; } = new();
+    /// <summary>Changes of the ranking that this node was asked for: with the calls, in order.</summary>
+    public List<(long Call, NodeId[] Ranking)>? Rankings { get; set; }
+    /// <summary>The first of <see cref="Rankings"/> is announced.</summary>
+    public bool IsRankingAnnounced { get; set; }
     /// <summary>Pieces of large messages, by sender and class of stream.</summary>
     public Dictionary<(int Sender, int Class), PieceAssembly>? Pieces { get; set; }
 }

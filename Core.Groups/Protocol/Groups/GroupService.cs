@@ -16,18 +16,21 @@ internal sealed class GroupService
     private readonly Directory _directory;
     private readonly StateTransfers _states;
     private readonly Deliveries _deliveries;
-    private readonly HashSet<GroupMember> _toAnnounce = [];
 
     public GroupService(NodeContext context, Services services)
     {
         _context = context;
         _directory = new Directory(context, services, this);
+        Announcer = new Announcer(context, this);
+        Queries = new GroupQueries(context, services, this);
         _states = new StateTransfers(context, services, this);
         _deliveries = new Deliveries(context);
     }
 
     public IReadOnlyCollection<GroupMember> Members => _groups;
     public Directory Directory => _directory;
+    public GroupQueries Queries { get; }
+    public Announcer Announcer { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
@@ -77,78 +80,17 @@ internal sealed class GroupService
     public void Admit(GroupMember group, NodeId joiner)
     {
         (group.Joins ??= []).Add(joiner);
-        _toAnnounce.Add(group);
+        Announcer.LookAgain(group);
     }
 
     public void Leave(GroupMember group, long call)
     {
         if (call != 0) (group.LeaveCalls ??= []).Add(call);
         group.IsLeaving = true;
-        _toAnnounce.Add(group);
+        Announcer.LookAgain(group);
     }
 
     // ---- GBCAST
-
-    /// <summary>Something may be announced that was not looked at yet.</summary>
-    public bool HasNews { get; private set; }
-
-    public void LookAgain(GroupMember group)
-    {
-        if (_toAnnounce.Add(group)) HasNews = true;
-    }
-
-    /// <summary>Announces what waits, where nothing stands in the way.</summary>
-    public void Announce()
-    {
-        HasNews = false;
-        if (_toAnnounce.Count == 0 || !_context.IsWorking) return;
-        foreach (GroupMember group in _toAnnounce.OrderBy(g => g.Id).ToArray())
-        {
-            if (OrderOf(group.Id) is not { } order)
-            {
-                _toAnnounce.Remove(group);
-                continue;
-            }
-            if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            bool mustStay = group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group));
-            if (mustStay && !HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
-            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving) continue;
-            _toAnnounce.Remove(group);
-            Announce(group, order, mustStay);
-        }
-    }
-
-    private void Announce(GroupMember group, GroupOrder order, bool mustStay)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        var operations = new List<GroupOperation>();
-        MemberSet destinations = order.ViewSet;
-        if (mustStay)
-        {
-            _toAnnounce.Add(group);      // only what it sends by GBCAST
-        }
-        else if (group.IsLeaving)
-        {
-            operations.Add(new GroupOperation(false, ordering.Self));
-            foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // the donor must stay
-            group.Joins = null;
-        }
-        else
-        {
-            foreach (NodeId joiner in group.Joins ?? [])
-            {
-                int rank = _context.RankOf(joiner);
-                if (rank < 0 || order.ViewSet.Contains(rank)) continue;
-                operations.Add(new GroupOperation(true, rank));
-                destinations = destinations.With(rank);
-            }
-            if (operations.Count == 0) group.Joins = null;
-        }
-        if (operations.Count == 0 && !HasBroadcast(group.Id)) return;
-        group.IsAnnounced = true;
-        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
-        ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
-    }
 
     public void OnAnnounced(GroupOrder order)
     {
@@ -170,9 +112,8 @@ internal sealed class GroupService
     public void OnVoided(Message announcement)
     {
         if (announcement.Sender != _context.Ordering!.Self || Find(announcement.Destination.Group) is not { } group) return;
-        group.IsAnnounced = false;
-        LookAgain(group);
-        HasNews = true;
+        group.IsAnnounced = group.IsRankingAnnounced = false;
+        Announcer.OnChanged(group);
     }
 
     /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
@@ -181,7 +122,7 @@ internal sealed class GroupService
         ImmutableArray<NodeId> before = [.. oldView.Select(_context.NodeAt)], after = [.. order.View.Select(_context.NodeAt)];
         if (!after.Contains(_context.Self))
         {
-            End(order, after);
+            End(order, after, isDeleted: GroupChangeFormat.ReadOperations(announcement.Body).Any(o => o.Kind == GroupOperationKind.Delete));
             return;
         }
         ImmutableArray<NodeId> joined = [.. after.Where(n => !before.Contains(n))];
@@ -194,13 +135,14 @@ internal sealed class GroupService
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
+        Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
-        if (group.Joins?.Count > 0 || group.IsLeaving || HasBroadcast(group.Id)) LookAgain(group);
-        HasNews = true;
+        Announcer.OnChanged(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
-        Show(group, joined, group.View.Left);
+        bool isRanked = joined.IsEmpty && group.View.Left.IsEmpty && !after.SequenceEqual(before);
+        Show(group, joined, group.View.Left, isRanked: isRanked);
         if (_isCarryingPlan) return;
         _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
         if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
@@ -209,9 +151,9 @@ internal sealed class GroupService
     }
 
     /// <summary>Hands a view over, or holds it for a joiner that has no state yet (but its first).</summary>
-    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false)
+    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false, bool isRanked = false)
     {
-        if (joined.IsEmpty && left.IsEmpty) return;
+        if (joined.IsEmpty && left.IsEmpty && !isRanked) return;
         group.Credit.SetMembers(group.View);
         if (!group.HasState && !_isCarryingPlan && !isFirst && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
         else _deliveries.View(group, group.View);
@@ -221,17 +163,17 @@ internal sealed class GroupService
     private View ViewOf(GroupOrder order, ImmutableArray<NodeId> members, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left) =>
         new(order.Id, order.Name, order.Number, order.ViewId, members, joined, left, IsPrimary: true);
 
-    private void End(GroupOrder order, ImmutableArray<NodeId> after)
+    private void End(GroupOrder order, ImmutableArray<NodeId> after, bool isDeleted)
     {
         if (!_groups.Remove(order.Id, out GroupMember? group)) return;
-        _toAnnounce.Remove(group);
-        _states.Forget(group);
-        _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
-        _deliveries.OnLeft(group);
-        foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
-        OnEnded(group);
-        if (!_isCarryingPlan && after.IsEmpty) _directory.TellGone(group);
+        group.WasDeleted = isDeleted;
+        End(group, isDeleted ? GroupEnd.Deleted : GroupEnd.Left);
+        if (!_isCarryingPlan && after.IsEmpty)
+        {
+            foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // to ask again: it will create the group
+            _directory.TellGone(group);
+        }
+        if (!_isCarryingPlan) Queries.OnEnded(group);
         _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
     }
 
@@ -244,6 +186,11 @@ internal sealed class GroupService
         {
             if (_isCarryingPlan) Drop(group, message);
             else group.Held.Add(new HeldEvent(message, null));
+            return;
+        }
+        if ((message.Flags & MessageFlags.Configure) != 0)
+        {
+            if (group.Configuration.TryChange(message.Body, out string entry, out string? value)) _context.Effects.Configured(group.Id, entry, value);
             return;
         }
         (int, int) key = (message.Sender, message.Kind.Class());
@@ -289,9 +236,9 @@ internal sealed class GroupService
             awaiting.IntersectWith(view);
             bool hasState = group?.HasState ?? false;
             if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
-            GroupOperation[] last = steps.LastOrDefault(s => s.Group?.Id == order.Id)?.Operations ?? [];
-            ImmutableArray<NodeId> joined = last.Length > 0 ? nodes([.. last.Where(o => o.IsJoin).Select(o => o.Rank)]) : group?.View.Joined ?? [];
-            ImmutableArray<NodeId> left = last.Length > 0 ? nodes([.. last.Where(o => !o.IsJoin).Select(o => o.Rank)]) : group?.View.Left ?? [];
+            PlanStep? last = Array.FindLast(steps, s => s.Group?.Id == order.Id && s.Operations.Length > 0);
+            ImmutableArray<NodeId> joined = last is null ? group?.View.Joined ?? [] : nodes([.. last.Group!.View.Except(last.OldView)]);
+            ImmutableArray<NodeId> left = last is null ? group?.View.Left ?? [] : nodes([.. last.OldView.Except(last.Group!.View)]);
             if (plan.Chain?.Groups.Find(g => g.Id == order.Id) is { } chained && chained.Number != order.Number)
             {
                 // The configuration on the way has changed the view once more.
@@ -327,7 +274,9 @@ internal sealed class GroupService
             GroupTold first = entries[0].Told;
             if (!_groups.Contains(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
-        if (!_context.IsFrozen) _directory.OnInstalled();
+        if (_context.IsFrozen) return;
+        _directory.OnInstalled();
+        Queries.OnInstalled();
     }
 
     /// <param name="before">The group before, of which only the name, the number and the id of the view count.</param>
@@ -353,12 +302,13 @@ internal sealed class GroupService
             group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
         }
         group.JoinedHere = told is null && group.JoinedHere;
-        group.IsAnnounced = false;
+        group.IsAnnounced = group.IsRankingAnnounced = false;
         group.OwnFinish = null;
         group.Awaiting = stateless.Count == 0 ? null : stateless;
         group.CutEpoch = 0;
+        group.Deleters = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
-        if (group.Joins?.Count > 0 || group.IsLeaving || HasBroadcast(group.Id)) LookAgain(group);
+        Announcer.OnChanged(group);
         group.Pieces = null;
         if (isNew)
         {
@@ -412,6 +362,7 @@ internal sealed class GroupService
 
     private void Drop(GroupMember group, Message message)
     {
+        if ((message.Flags & MessageFlags.Configure) != 0) return;
         bool isPiece = (message.Flags & MessageFlags.MorePieces) != 0;
         OnDropped(group, _context.NodeAt(message.Sender), message.Body.Length + (isPiece ? 0 : CreditAccount.MessageOverhead));
         _deliveries.Unanswered(message);
@@ -420,12 +371,18 @@ internal sealed class GroupService
     private void Lose(GroupMember group)
     {
         _groups.Remove(group.Id, out _);
-        _toAnnounce.Remove(group);
+        End(group, GroupEnd.Lost);
+    }
+
+    private void End(GroupMember group, GroupEnd end)
+    {
+        Announcer.Forget(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
+        if (group.IsWanted) _context.Effects.GroupLeft(group.Id, end);
         _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
+        foreach ((long call, _) in group.Rankings ?? []) _context.Effects.Completed(call, Outcome.NotMember);
         OnEnded(group);
     }
 }

@@ -12,7 +12,11 @@ namespace Core.Groups.Protocol.Requests;
 
 /// <summary>One multicast as the application asked for it.</summary>
 internal readonly record struct Cast(
-    long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null);
+    long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null)
+{
+    /// <summary>The library's own: neither traced nor charged.</summary>
+    public bool IsInternal => (Flags & MessageFlags.Configure) != 0;
+}
 
 internal sealed class CallQueue(NodeContext context, ChannelTable channels, GroupService groups)
 {
@@ -57,14 +61,14 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             && cast.Body.Length <= context.Settings.PieceSize && cast.Kind != MessageKind.Group;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
-        if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.LookAgain(group);
+        if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.Announcer.LookAgain(group);
     }
 
     private void Wait(in Cast cast)
     {
         PastEntry[]? past = cast.Kind.IsCausal() && !Weak.Lacks(WeakRules.PastIsTakenAtDeparture) && context.Ordering is { } ordering ? ordering.CapturePast() : null;
         long number = ++_calls;
-        context.Trace(TraceKind.Call, line => line with { Call = number });
+        if (!cast.IsInternal) context.Trace(TraceKind.Call, line => line with { Call = number });
         _waiting.AddLast(new Waiting(cast, past, number));
         if (cast.To is null) _waitingIn[cast.Group] = _waitingIn.GetValueOrDefault(cast.Group) + 1;
     }
@@ -115,7 +119,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (groups.Find(cast.Group) is { } group)
         {
             _stopped.Add(cast.Group);
-            if (context.Ordering!.Engine.Find(cast.Group)?.Announcement is null) groups.LookAgain(group);
+            if (context.Ordering!.Engine.Find(cast.Group)?.Announcement is null) groups.Announcer.LookAgain(group);
             return false;
         }
         Remove(node);
@@ -136,7 +140,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             for (ReadOnlyMemory<byte> rest = first.Value.Cast.Body; ;)
             {
                 // The group stands still until all is sent, so a large one does not wait for room on the links: credit bounds it.
-                ReadOnlyMemory<byte> piece = rest[..Math.Min(rest.Length, context.Settings.PieceSize)];
+                ReadOnlyMemory<byte> piece = first.Value.Cast.IsInternal ? rest : rest[..Math.Min(rest.Length, context.Settings.PieceSize)];
                 rest = rest[piece.Length..];
                 Emit(first.Value.Cast, first.Value.Number, to, piece, [], isLast: rest.IsEmpty);
                 if (rest.IsEmpty) break;
@@ -251,6 +255,11 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     {
         if (_emitting is not var (cast, number)) return;      // a message of a GBCAST, or a piece
         _emitting = null;
+        if (cast.IsInternal)
+        {
+            OnSent(cast, message);
+            return;
+        }
         Sent++;
         if (cast.To is null)
         {
@@ -296,7 +305,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     /// <summary>A message that is never sent uses no credit.</summary>
     private void GiveBack(in Cast cast)
     {
-        if (cast.To is null && groups.Find(cast.Group) is not null) context.Effects.CreditReleased(cast.Group, cast.Body.Length + CreditAccount.MessageOverhead);
+        if (cast.To is null && !cast.IsInternal && groups.Find(cast.Group) is not null) context.Effects.CreditReleased(cast.Group, cast.Body.Length + CreditAccount.MessageOverhead);
     }
 
     /// <summary>The node left a group, or everything (null) ends.</summary>

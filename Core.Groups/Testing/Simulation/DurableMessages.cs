@@ -11,6 +11,9 @@ internal sealed class DurableMessages
     /// <summary>A first member initialises the group's state.</summary>
     public void BeginGroup(GroupId group) => promised[group] = [];
 
+    /// <summary>The group was deleted: nothing of it is kept.</summary>
+    public void EndGroup(GroupId group) => promised.Remove(group);
+
     /// <summary>A flush that covers these messages of the group is done; the holders are its members by then.</summary>
     public void Promise(GroupId group, IEnumerable<ulong> markers, IEnumerable<NodeId> holders)
     {
@@ -24,7 +27,7 @@ internal sealed class DurableMessages
     public IEnumerable<ulong> LackingIn(GroupReplica replica, IReadOnlyDictionary<MessageId, SentMessage> messages, Func<NodeId, bool> isAlive)
     {
         if (!promised.TryGetValue(replica.Id, out var promises) || promises.Count == 0) return [];
-        HashSet<ulong> here = [.. replica.Messages.Select(id => messages[id].Marker)];
+        HashSet<ulong> here = [.. replica.Messages.Where(messages.ContainsKey).Select(id => messages[id].Marker)];
         return promises.Where(promise => !here.Contains(promise.Key) && promise.Value.Any(isAlive)).Select(promise => promise.Key);
     }
 }

@@ -6,7 +6,8 @@ namespace Core.Groups.Testing.Simulation;
 /// <summary>What can happen in a random schedule.</summary>
 internal enum Act : byte
 {
-    Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop,
+    Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
+    Find, List, Delete,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -41,7 +42,7 @@ internal sealed record Scenario(string Name, string Promise)
 /// <summary>The table of scenarios.</summary>
 internal static class Scenarios
 {
-    private static readonly (Act, int)[] Traffic = [(Act.Send, 50), (Act.Burst, 10), (Act.Flush, 3)];
+    private static readonly (Act, int)[] Traffic = [(Act.Send, 50), (Act.Burst, 10), (Act.Flush, 3), (Act.Configure, 2), (Act.Rank, 1)];
 
     public static IReadOnlyList<Scenario> All { get; } =
     [
@@ -81,7 +82,7 @@ internal static class Scenarios
         new("join-leave-storm", "Memberships change faster than views.")
         {
             MaximumGroups = 4, Acts = 120,
-            Weights = [(Act.Send, 30), (Act.Join, 30), (Act.Leave, 25), (Act.Crash, 1), (Act.Restart, 2), (Act.Break, 2)],
+            Weights = [(Act.Send, 30), (Act.Configure, 5), (Act.Rank, 3), (Act.Join, 30), (Act.Leave, 25), (Act.Crash, 1), (Act.Restart, 2), (Act.Break, 2)],
         },
         new("start-any-order", "Nodes start at any time, with the work already waiting.")
         {
@@ -109,6 +110,15 @@ internal static class Scenarios
             [
                 (Act.Send, 10), (Act.Request, 60), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2), (Act.Break, 5),
                 (Act.Partition, 1), (Act.Heal, 3),
+            ],
+        },
+        new("names", "Groups are looked up, listed and deleted while they are made, while members and the keeper of the names fail.")
+        {
+            MaximumGroups = 4, MemberShare = 0.5,
+            Weights =
+            [
+                (Act.Send, 20), (Act.Request, 15), (Act.Find, 15), (Act.List, 10), (Act.Delete, 12), (Act.Join, 12), (Act.Leave, 8), (Act.Crash, 3),
+                (Act.Restart, 5), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 4), (Act.Break, 4), (Act.Freeze, 1),
             ],
         },
         new("stop", "Nodes stop in an orderly way, alone and together, and come back.")

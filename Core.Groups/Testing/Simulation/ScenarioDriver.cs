@@ -118,8 +118,13 @@ internal sealed class ScenarioDriver
                 break;
             case Act.Request: Request(name, group); break;
             case Act.Flush: Cluster.Flush(name); break;
+            case Act.Configure: Cluster.Configure(name, group, random.Pick(["x", "y"])); break;
+            case Act.Rank: Cluster.Rank(name, group); break;
             case Act.Join: Cluster.Join(name, group); break;
             case Act.Leave: Cluster.Leave(name, group); break;
+            case Act.Find: Cluster.Find(name, group); break;
+            case Act.List: Cluster.List(name, random.Pick(["", "/", "/g", group, "/none"])); break;
+            case Act.Delete: Cluster.Delete(name, group); break;
             case Act.Crash: Cluster.Crash(name); break;
             case Act.Restart:
                 if (Down() is { Length: > 0 } down) Cluster.Start(random.Pick(down));

@@ -11,11 +11,13 @@ internal sealed class SimulatedApplication(
 {
     private const int MaximumHops = 3;
 
+    private QueryTracker? queries;
     private readonly Dictionary<GroupId, GroupReplica> replicas = [];
     private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
     private readonly ApplicationProfile profile = cluster.Options.Application;
 
     public CallTracker Calls { get; } = new(cluster, process.Id);
+    public QueryTracker Queries => queries ??= new QueryTracker(cluster, process, Calls);
 
     public bool IsStopping { get; private set; }
 
@@ -72,6 +74,24 @@ internal sealed class SimulatedApplication(
             });
         });
         return message;
+    }
+
+    /// <summary>Sets an entry of the group's configuration data; the value is unique in a run.</summary>
+    public void Configure(string group, string key)
+    {
+        if (IsStopping || Find(group) is not { IsLeaving: false, IsLoaded: true } replica) return;
+        string? value = random.Chance(0.1) ? null : $"{random.NextULong()}";
+        long call = Calls.Begin($"configure {key} in {group}");
+        process.Call(now => process.Machine.Configure(now, call, replica.Id, key, value));
+    }
+
+    /// <summary>Ranks the members in another order.</summary>
+    public void Rank(string group)
+    {
+        if (IsStopping || Find(group) is not { IsLeaving: false, IsLoaded: true, View: { } view } replica) return;
+        NodeId[] ranking = [.. view.Members.OrderBy(_ => random.NextULong()).Take(random.Between(1, view.Members.Length))];
+        long call = Calls.Begin($"rank {group}");
+        process.Call(now => process.Machine.Rank(now, call, replica.Id, ranking));
     }
 
     /// <summary>Asks the group as a member of it, or by its name; null if this node is a member that has no state yet.</summary>
@@ -162,6 +182,13 @@ internal sealed class SimulatedApplication(
         }));
     }
 
+    public void OnConfigured(GroupId group, string key, string? value)
+    {
+        if (Expect(group, "configuration data") is not { } replica) return;
+        bool isTransferred = !replica.WasGivenState;
+        HandOver(replica, () => replica.Configure(key, value, isTransferred));
+    }
+
     public void OnSaveState(GroupId group, long token)
     {
         if (Expect(group, "a call for its state") is not { } replica) return;
@@ -188,8 +215,9 @@ internal sealed class SimulatedApplication(
         HandOver(replica, () => Hold(replica, profile.HandlingTime, () => Handle(replica, delivery, marker, hops, mayIgnore)));
     }
 
-    public void OnGroupLeft(GroupId group)
+    public void OnGroupLeft(GroupId group, GroupEnd end)
     {
+        if (end == GroupEnd.Deleted) cluster.Durable.EndGroup(group);
         if (!replicas.Remove(group, out GroupReplica? replica)) return;
         replica.Inbox.Clear();
         replica.Waiting.Clear();

@@ -97,6 +97,27 @@ public sealed class RealNodeTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Configuration_data_and_ranking_change_as_one_event_and_a_joiner_has_them()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(3);
+        Member a = await Member.JoinAsync(cluster.Nodes[0], "/test/configured"), b = await Member.JoinAsync(cluster.Nodes[1], "/test/configured");
+        await Task.WhenAll(a.ViewOfAsync("a", "b"), b.ViewOfAsync("a", "b"));
+        await a.Group.ConfigureAsync("feed", "a");
+        await b.Group.ConfigureAsync("feed", "b");
+        await a.Group.ConfigureAsync("old", "x");
+        await a.Group.ConfigureAsync("old", null);
+        await a.Group.RankAsync([b.Group.Node.Id]);
+        View ranked = await b.ViewOfAsync("b", "a");
+        Assert.Equal((3, 0), (ranked.Number, ranked.Joined.Length + ranked.Left.Length));
+        await Assert.ThrowsAsync<ArgumentException>(() => a.Group.ConfigureAsync("k", new string('x', ProcessGroup.MaximumEntry)).AsTask());
+
+        Member c = await Member.JoinAsync(cluster.Nodes[2], "/test/configured");
+        await c.ViewOfAsync("b", "a", "c");
+        Assert.Equal("b", Assert.Single(c.Group.Configuration).Value);
+        Assert.Equal(c.Group.Configuration, b.Group.Configuration);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_late_joiner_has_the_state_and_every_message_behind_it_once()
     {
         const int Count = 300;

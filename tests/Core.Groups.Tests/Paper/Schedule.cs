@@ -6,7 +6,7 @@ namespace Core.Groups.Tests.Paper;
 
 /// <summary>
 /// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
-/// <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
+/// <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
 /// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
 /// </summary>
 /// <param name="Names">The nodes.</param>
@@ -39,6 +39,8 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
             case "go": cluster.Release(first, second); break;
             case "send": cluster[first].Send(act[3], Enum.Parse<Order>(act[2])); break;
             case "big": cluster[first].Send(act[3], Enum.Parse<Order>(act[2]), 62_000); break;
+            case "configure": cluster[first].Configure(act[2]); break;
+            case "rank": cluster[first].Rank(act[2]); break;
             case "join": cluster[first].Join(act[2]); break;
             case "leave": cluster[first].Leave(act[2]); break;
             case "crash": cluster.Crash(first); break;
@@ -95,7 +97,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
             if (drawn < 0.88) return $"hold {a}{b}";
             if (drawn < 0.90) return $"go {a}{b}";
             if (drawn >= 0.90 + (0.1 * membership)) return "";
-            return random.Next(2) == 0 ? $"join {a} {group}" : $"leave {a} {group}";
+            return random.Next(6) switch { < 2 => $"join {a} {group}", < 4 => $"leave {a} {group}", 4 => $"configure {a} {group}", _ => $"rank {a} {group}" };
         }
     }
 }

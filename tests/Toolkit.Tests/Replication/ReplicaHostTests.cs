@@ -152,6 +152,18 @@ public sealed class ReplicaHostTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_deleted_group_ends_the_membership_and_is_not_made_again()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(2);
+        LogFace log = await LogFace.OpenAsync(nodes[0]);
+        await log.AppendAsync(1);
+        await nodes[1].DeleteGroupAsync("/test#log");
+        await log.Host.Completion.WaitAsync(RealNodes.Patience);
+        Assert.Throws<GroupDeletedException>(() => log.Read());
+        Assert.Empty((await LogFace.OpenAsync(nodes[0])).Read());
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Time_and_stability_are_told()
     {
         await using RealNodes nodes = await RealNodes.StartAsync(2);
