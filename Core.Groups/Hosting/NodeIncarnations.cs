@@ -91,6 +91,8 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         _left.Clear();
     }
 
+    public void Store(long sequence, ReadOnlyMemory<byte> record) { }
+
     private void StartMachine(NodeId self)
     {
         Span<byte> random = stackalloc byte[16];

@@ -15,7 +15,6 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
-    private readonly VoteMemory _votes = new(context.Settings.Weak);
     private readonly ChangeRecords _records = new(context, channels);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
@@ -30,9 +29,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public ChangeRecords Records => _records;
     private WeakRules Weak => context.Settings.Weak;
     public Attempt? Current { get; private set; }
-    public ConfigurationId Promised { get; private set; }
-    public Session? Last => _votes.Last;
-    public ImmutableArray<Session> Attempts => _votes.Attempts;
+    /// <summary>What this node remembers of votes, and what of it is on disk and may be told.</summary>
+    public StableVotes Stable { get; } = new(context);
+    private VoteMemory Votes => Stable.Votes;
+    public ConfigurationId Promised => Votes.Promised;
+    public Session? Last => Votes.Last;
+    public ImmutableArray<Session> Attempts => Votes.Attempts;
     /// <summary>Not in a primary configuration.</summary>
     public bool IsBlocked => context.IsBlocked;
     /// <summary>Blocked after a change that was not primary, with these members: nothing is gained by another one of them.</summary>
@@ -50,7 +52,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public void Propose(ImmutableArray<PeerIdentity> members, ImmutableArray<NodeId> leavers, long epoch, bool hasElectorate, int minimumWeight, LineageId newLineage)
     {
         var proposal = new Proposal(new ConfigurationId(epoch, context.Self), members, leavers, hasElectorate, minimumWeight, newLineage);
-        _records.SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
         OnProposal(proposal);
     }
 
@@ -67,9 +68,10 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
         if (Current is { } running && context.Now < running.Deadline && running.IsCutShortBy(proposal, reachability.Reach())) return false;
         channels.SealAll();
-        Promised = proposal.Id;
+        Votes.Promise(proposal.Id);
         BlockedWith = [];
-        Current = new Attempt(proposal) { Deadline = Deadline(proposal) };
+        var attempt = new Attempt(proposal) { Deadline = Deadline(proposal) };
+        Current = attempt;
         _future.RemoveAll(h => !IsOf(h, _kept?.Proposal.Id));
         if (!context.IsFrozen)
         {
@@ -77,14 +79,21 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             user.OnFrozen();
         }
         MemberStatus status = DescribeSelf();
-        _records.SendToAll(proposal, ControlRecord.Status, writer =>
+        Stable.Keep(() => TellStatus(attempt, status));
+        return true;
+    }
+
+    private void TellStatus(Attempt attempt, MemberStatus status)
+    {
+        if (Current != attempt) return;
+        if (attempt.Id.Representative == context.Self) _records.SendToAll(attempt.Proposal, ControlRecord.Proposal, attempt.Proposal.Write);
+        _records.SendToAll(attempt.Proposal, ControlRecord.Status, writer =>
         {
-            proposal.Write(writer);
+            attempt.Proposal.Write(writer);
             status.Write(writer);
             ChangeRecords.WriteTable(writer, _table);
         });
         OnStatus(context.Self, status, _table);
-        return true;
     }
 
     public void OnStatus(NodeId from, MemberStatus status, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
@@ -116,7 +125,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (context.Ordering is not { } ordering)
         {
-            return new MemberStatus { Last = Last, Attempts = Attempts, Recorded = Recorded };
+            return new MemberStatus { Last = Last, Attempts = Attempts, Memory = Votes.Memory, Recorded = Recorded };
         }
         int n = ordering.Members;
         var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
@@ -135,7 +144,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             Installed = context.Configuration!.Id, Received = received, Forwarded = forwarded.ToImmutable(), Floors = Array(ordering.FloorOf),
             ReceivedBy = Array(ordering.ReceivedBy), Stable = Array(ordering.StableOf), Clock = ordering.Clock, Last = Last, Attempts = Attempts,
-            Recorded = Recorded,
+            Memory = Votes.Memory, Recorded = Recorded,
         };
 
         long[] Array(Func<int, long> value) => [.. Enumerable.Range(0, n).Select(value)];
@@ -153,6 +162,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (!decision.IsPrimary)
         {
             Block(attempt, decision);
+            return;
+        }
+        if (Votes.IsOfAnother(decision.Lineage, attempt.Voters))
+        {
+            Votes.GiveUp();
+            Exclude($"its lineage has ended: the nodes here go on from {decision.Base}");
             return;
         }
         GoOnFromAttempt(attempt, decision);
@@ -274,7 +289,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.EarlyForwards.Clear();
         var plan = new RecoveryPlan
         {
-            Proposal = attempt.Proposal, Decision = attempt.Decision!, Together = attempt.Together, Chain = attempt.Chain,
+            Proposal = attempt.Proposal, Session = attempt.SessionOf(attempt.Decision!.Lineage), Together = attempt.Together, Chain = attempt.Chain,
             Clock = attempt.Statuses.Values.Max(s => s.Clock),
         };
         if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => chain.Continue(g, context.NodeAt)));
@@ -284,8 +299,14 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
-        _votes.Record(plan.Session, attempt.Voters);
+        Votes.Record(plan.Session, attempt.Voters);
         ImmutableArray<GroupTold> told = user.Tell(plan);
+        Stable.Keep(() => TellRecovered(attempt, told));
+    }
+
+    private void TellRecovered(Attempt attempt, ImmutableArray<GroupTold> told)
+    {
+        if (Current != attempt) return;
         foreach (PeerIdentity member in attempt.Proposal.Members)
         {
             _records.SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
@@ -319,7 +340,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         CarryOut(plan);
         Enter(plan);
-        _votes.Install(plan.Session);
+        Votes.Install(plan.Session);
+        Stable.Keep();
         _kept = null;
         _table = told;
         _seenInstalled.Clear();
@@ -400,6 +422,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         if (decision.Ended is { } ended && Last?.Lineage == ended)
         {
+            Votes.GiveUp();
             Exclude("everybody that knew the last state of this lineage is gone");
             return;
         }
@@ -409,9 +432,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>Somebody here knows a newer session.</summary>
     private void Learn(Attempt attempt)
     {
-        if (_votes.NewerAmong(attempt.Statuses.Values.Select(s => s.Last)) is not { } newest || _kept?.Proposal.Id == newest.Number) return;
-        if (_votes.IsOverBecauseOf(newest, context.Self)) Exclude($"session {newest} went on without this incarnation");
-        else _votes.Adopt(newest);
+        if (Votes.NewerAmong(attempt.Statuses.Values.Select(s => s.Last)) is not { } newest || _kept?.Proposal.Id == newest.Number) return;
+        bool isOver = (context.Configuration is not null || _kept is not null) && Votes.IsOverBecauseOf(newest, context.Self);
+        Votes.Adopt(newest);
+        Stable.Keep();
+        if (isOver) Exclude($"session {newest} went on without this incarnation");
     }
 
     private void Unblock()
@@ -427,6 +452,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (IsOver) return;
         IsOver = true;
         Current = null;
+        Stable.Keep();
         context.Trace(TraceKind.Exclude);
         user.OnExcluded(reason);
     }
