@@ -26,30 +26,40 @@ public sealed class GroupNode : IAsyncDisposable
     internal GroupNode(NodeHost host) => Host = host;
 
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
-    /// <exception cref="ArgumentException">An option is wrong; the message names it.</exception>
-    /// <exception cref="InvalidOperationException">The listen address would be open to strangers: a key is missing.</exception>
+    /// <exception cref="ArgumentException">An option is wrong, or the listen address would be open to strangers; the message names it.</exception>
     /// <exception cref="IOException">The listen address cannot be used.</exception>
     public static async ValueTask<GroupNode> StartAsync(GroupNodeOptions options, CancellationToken ct = default)
+    {
+        GroupNode node = Create(options);
+        await node.StartAsync(ct).ConfigureAwait(false);
+        return node;
+    }
+
+    /// <summary>A node that has not started: what is asked of it waits for the start.</summary>
+    internal static GroupNode Create(GroupNodeOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         ILogger logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("Core.Groups");
         var self = new NodeId(options.Name, NodeHost.UnixMilliseconds());
-        var host = new NodeHost(options, logger, self, CreateTransport(options, self, logger), OpenTrace);
-        try
-        {
-            await host.StartAsync(ct).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            host.End(e, abort: true);
-            throw;
-        }
-
-        return new GroupNode(host);
+        return new GroupNode(new NodeHost(options, logger, self, CreateTransport(options, self, logger), OpenTrace));
 
         TraceFile? OpenTrace(NodeId id) =>
             options.TracePath is null ? null : TraceFile.Open(options.TracePath, id, problem => HostLog.TraceFailed(logger, problem));
+    }
+
+    /// <summary>Once, of a node that was created without a start.</summary>
+    internal async ValueTask StartAsync(CancellationToken ct)
+    {
+        try
+        {
+            await Host.StartAsync(ct).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Host.End(e, abort: true);
+            throw;
+        }
     }
 
     /// <summary>The configured name.</summary>
@@ -68,7 +78,7 @@ public sealed class GroupNode : IAsyncDisposable
     public bool IsBlocked => Host.Status.IsBlocked;
 
     /// <summary>The nodes that can be reached now, this one included. While the node is blocked they can differ from the members.</summary>
-    public ImmutableArray<NodeId> Reachable => Host.Inspect((machine, _) => machine.Reachable);
+    public ImmutableArray<NodeId> Reachable => Host.Inspect((machine, _) => machine?.Reachable ?? []);
 
     /// <summary>The members of the present configuration, ranked by age.</summary>
     public ImmutableArray<NodeInfo> Members => Host.Status.Members;
@@ -135,15 +145,16 @@ public sealed class GroupNode : IAsyncDisposable
     }
 
     /// <summary>
-    /// Multicasts to a group as a caller that is not a member. Completes when the message is stable: no single failure
-    /// loses it any more.
+    /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no
+    /// failure short of all of them loses it any more.
     /// </summary>
+    /// <returns>The id under which the members and the trace see the message: the member that passed it on has numbered it.</returns>
     /// <exception cref="GroupNotFoundException">There is no such group.</exception>
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
-    public async ValueTask SendAsync(string groupName, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
-        await CallByNameAsync(groupName, order, body, Replies.None, null, ct).ConfigureAwait(false);
+    public async ValueTask<MessageId> SendAsync(string groupName, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
+        (await CallByNameAsync(groupName, order, body, Replies.None, null, ct).ConfigureAwait(false)).Message;
 
     /// <summary>Multicasts a request to a group as a caller that is not a member, and waits for replies.</summary>
     /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
@@ -167,7 +178,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>Counters of the present incarnation. Waits for the end of a turn of the event loop, some microseconds.</summary>
     public NodeStatistics GetStatistics() => Host.Inspect((machine, groups) =>
     {
-        MachineStatistics s = machine.Statistics;
+        MachineStatistics s = machine?.Statistics ?? default;
         return new NodeStatistics(s.Sent, s.Delivered, s.DeliveredBytes, s.Unstable, s.Queued, s.FramesSent, s.FramesReceived, s.BytesSent, s.BytesReceived)
         {
             Waiting = groups.Sum(g => (long)g.Mailbox.Waiting),
@@ -239,7 +250,7 @@ public sealed class GroupNode : IAsyncDisposable
         new TcpTransportOptions
         {
             Id = self, ClusterName = options.Cluster, Listen = options.Listen, AdvertisedAddress = options.Advertise,
-            Site = options.Site, Weight = options.Weight, Seeds = [.. options.Seeds], MinimumPrimaryWeight = options.MinimumPrimaryWeight,
+            Site = options.Site, Weight = options.Weight, Seeds = [.. options.Seeds.Select(HostPort.Normalise)], MinimumPrimaryWeight = options.MinimumPrimaryWeight,
             AllowInsecure = options.AllowInsecure,
             Keys = [.. new[] { options.ClusterKey, options.PreviousClusterKey }.Where(k => k is not null).Select(k => new ReadOnlyMemory<byte>(k))],
         },

@@ -1,6 +1,7 @@
 // What a node is configured with. Read once, by GroupNode.StartAsync; later changes have no effect.
-using System.Globalization;
+using System.Net;
 using Core.Groups.Tracing;
+using Core.Groups.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace Core.Groups;
@@ -87,10 +88,12 @@ public sealed class GroupNodeOptions
         Require(IsAddress(Listen, lowestPort: 0), nameof(Listen), $"must be host:port, but is '{Listen}'");
         Require(Advertise is null || IsAddress(Advertise, lowestPort: 1), nameof(Advertise), $"must be host:port with a port other than 0, but is '{Advertise}'");
         Require(Seeds is not null && Seeds.All(s => IsAddress(s, lowestPort: 1)), nameof(Seeds), "must be addresses host:port with a port other than 0");
-        Require(Seeds!.Distinct(StringComparer.Ordinal).Count() == Seeds!.Count, nameof(Seeds), "must not name an address twice");
+        Require(Seeds!.Select(HostPort.Normalise).Distinct(StringComparer.Ordinal).Count() == Seeds!.Count, nameof(Seeds), "must not name an address twice");
         Require(ClusterKey is null or { Length: >= 16 }, nameof(ClusterKey), "must have at least 16 bytes");
         Require(PreviousClusterKey is null or { Length: >= 16 }, nameof(PreviousClusterKey), "must have at least 16 bytes");
         Require(PreviousClusterKey is null || ClusterKey is not null, nameof(PreviousClusterKey), "needs ClusterKey: set the new key there");
+        Require(ClusterKey is not null || AllowInsecure || !IsOpenToStrangers(Listen), nameof(Listen),
+            $"must be a loopback address as long as there is no ClusterKey, but is '{Listen}': give all nodes a key, or set AllowInsecure");
         Require(Weight is >= 0 and <= 1000, nameof(Weight), "must be from 0 to 1000");
         Require(MinimumPrimaryWeight >= 0, nameof(MinimumPrimaryWeight), "must not be negative (0: a majority of the seeds)");
         Require(Heartbeat >= TimeSpan.FromMilliseconds(5) && Heartbeat <= TimeSpan.FromMinutes(1), nameof(Heartbeat), "must be from 5 milliseconds to 1 minute");
@@ -100,13 +103,12 @@ public sealed class GroupNodeOptions
         Require(Serializer is not null, nameof(Serializer), "must be set");
     }
 
-    private static bool IsAddress(string? address, int lowestPort)
-    {
-        int colon = address?.LastIndexOf(':') ?? -1;
-        return colon > 0
-            && int.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int port)
-            && port >= lowestPort && port <= 65535;
-    }
+    private static bool IsAddress(string? address, int lowestPort) =>
+        HostPort.TryParse(address, out HostPort parsed) && parsed.Port >= lowestPort;
+
+    // A host name is looked up, and checked, when the node listens.
+    private static bool IsOpenToStrangers(string address) =>
+        HostPort.TryParse(address, out HostPort parsed) && IPAddress.TryParse(parsed.Host, out IPAddress? ip) && !IPAddress.IsLoopback(ip);
 
     private static void Require(bool condition, string option, string rule)
     {

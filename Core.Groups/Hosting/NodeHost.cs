@@ -67,7 +67,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
             _incarnations.StartFirst(
                 new NodeSettings
                 {
-                    Address = Address, Seeds = [.. Options.Seeds], Site = Options.Site, Weight = Options.Weight,
+                    Address = HostPort.Normalise(Address), Seeds = [.. Options.Seeds.Select(HostPort.Normalise)], Site = Options.Site, Weight = Options.Weight,
                     MinimumPrimaryWeight = Options.MinimumPrimaryWeight, Heartbeat = Options.Heartbeat, Suspect = Options.SuspectAfter,
                     MaximumMessageSize = Options.MaximumMessageSize, CreditWindow = Options.CreditWindow, Tracing = IsTracing,
                 },
@@ -96,12 +96,12 @@ internal sealed class NodeHost : ITurn<NodeInput>
         }
     }
 
-    /// <summary>Reads the machine's state between turns.</summary>
-    public T Inspect<T>(Func<NodeMachine, IReadOnlyCollection<GroupMembership>, T> look)
+    /// <summary>Reads the machine's state between turns; null before the start.</summary>
+    public T Inspect<T>(Func<NodeMachine?, IReadOnlyCollection<GroupMembership>, T> look)
     {
         lock (_turnGate)
         {
-            return look(_incarnations.Machine!, _incarnations.Groups);
+            return look(_incarnations.Machine, _incarnations.Groups);
         }
     }
 

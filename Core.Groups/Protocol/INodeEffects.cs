@@ -117,7 +117,10 @@ internal interface INodeEffects
     /// </summary>
     void CreditReleased(GroupId group, long bytes);
 
-    /// <summary>A multicast with a call number other than 0 was numbered; its message leaves at the end of this turn.</summary>
+    /// <summary>
+    /// A multicast with a call number other than 0 was numbered; its message leaves at the end of this turn. A call by name
+    /// that wants no replies: all members have delivered it, as this message of its contact.
+    /// </summary>
     void Sent(long call, MessageId message);
 
     /// <summary>A command with a call number other than 0 has ended (a multicast only when it could not be sent).</summary>

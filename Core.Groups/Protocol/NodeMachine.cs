@@ -141,7 +141,7 @@ internal sealed class NodeMachine
 
     /// <summary>
     /// By the group's name, also from a node that is not a member: through a member, once, in one view. With mode None it
-    /// completes when all members have delivered the message.
+    /// ends with <see cref="INodeEffects.Sent"/> when all members have delivered the message.
     /// </summary>
     public void RequestByName(TimeSpan now, long call, string groupName, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
     {

@@ -14,7 +14,7 @@ internal sealed record Listener(Socket Socket, string Address)
     private const int Backlog = 512;
 
     /// <summary>Binds and listens.</summary>
-    /// <exception cref="InvalidOperationException">The address would be open to strangers.</exception>
+    /// <exception cref="ArgumentException">The address would be open to strangers.</exception>
     /// <exception cref="IOException">The address cannot be used.</exception>
     public static async ValueTask<Listener> OpenAsync(TcpTransportOptions options, CancellationToken ct)
     {
@@ -31,8 +31,9 @@ internal sealed record Listener(Socket Socket, string Address)
         }
         if (!IPAddress.IsLoopback(address) && options.Keys.IsEmpty && !options.AllowInsecure)
         {
-            throw new InvalidOperationException(
-                $"Listening on {options.Listen} without a cluster key would let any stranger in. Give all nodes a key, listen on a loopback address, or allow insecure operation explicitly.");
+            throw new ArgumentException(
+                $"Listening on {options.Listen} without a cluster key would let any stranger in. Give all nodes a key (ClusterKey), listen on a loopback address, or set AllowInsecure.",
+                nameof(options.Listen));
         }
         bool isWildcard = address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
         var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);

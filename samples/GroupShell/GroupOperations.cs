@@ -1,6 +1,4 @@
 // The operations on groups: join, leave, members, send, request, flush. Each starts in its turn of the group's lane.
-// Deviation: `send` by a node that is not a member travels as a request whose first answer is the message's id, because
-// only the member that passes it on numbers it (trace contract: `for`).
 using System.Text;
 using System.Text.Json;
 using Core.Groups;
@@ -10,9 +8,6 @@ namespace GroupShell;
 /// <summary>Carries out the operations on groups.</summary>
 internal sealed class GroupOperations(GroupNode node, EventFeed feed)
 {
-    // Sends that find credit do not wait, and the node's own work needs the thread pool too.
-    private const int SendsInARow = 64;
-
     private readonly Dictionary<string, GroupLane> _lanes = [];
 
     public async Task<AnswerFields?> JoinAsync(CommandFields command, CancellationToken ct)
@@ -61,15 +56,13 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         Exception? error = null;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
         {
-            byte[] body = payload.ToBody(fromOutside: lane.Group is null);
+            byte[] body = payload.ToBody();
             try
             {
                 for (int i = 0; i < count && (i == 0 || !calls[^1].IsFaulted); i++)
                 {
                     await lane.Window.EnterAsync(body.Length, ct).ConfigureAwait(false);
                     calls.Add(SendOneAsync(lane, order, body, ct));
-                    if (i % SendsInARow == SendsInARow - 1)
-                        await Task.Yield();
                 }
             }
             catch (OperationCanceledException e)
@@ -125,10 +118,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         {
             if (lane.Group is { } group)
                 return (await group.SendTracedAsync(order, body, ct).ConfigureAwait(false)).ToString();
-            GroupReplies replies = await node.RequestAsync(lane.Name, order, body, Replies.First, timeout: null, ct).ConfigureAwait(false);
-            return replies.Answers is [{ IsError: false } answer, ..]
-                ? Encoding.UTF8.GetString(answer.Body.Span)
-                : throw new ShellException("no-answer", "No member told the message's id: the members failed, or are other programs than this one.");
+            return (await node.SendAsync(lane.Name, order, body, ct).ConfigureAwait(false)).ToString();
         }
         finally
         {
@@ -138,12 +128,12 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
 
     private void RegisterHandlers(ProcessGroup group)
     {
-        group.OnMessage(message => feed.OnHandled(group.Name, message.Id, Payload.Read(message.Body.Span, out _)));
+        group.OnMessage(message => feed.OnHandled(group.Name, message.Id, Payload.Read(message.Body.Span)));
         group.OnRequest(async request =>
         {
-            Payload payload = Payload.Read(request.Body.Span, out bool isSend);
+            Payload payload = Payload.Read(request.Body.Span);
             await feed.OnHandled(group.Name, request.Id, payload).ConfigureAwait(false);
-            return Encoding.UTF8.GetBytes(isSend ? request.Id.ToString() : $"{node.Name}:{payload.Shown}");
+            return Encoding.UTF8.GetBytes($"{node.Name}:{payload.Shown}");
         });
     }
 

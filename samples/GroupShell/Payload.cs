@@ -12,29 +12,23 @@ internal readonly record struct Payload(string? Text, int Size)
     private const byte TextKind = (byte)'t';
     private const byte FillerKind = (byte)'f';
 
-    // A message sent by a node that is not a member: it travels as a request, whose answer is the id of the message.
-    private const byte SentFromOutside = 0x80;
-
     /// <summary>What stands for the payload in an answer to a request: the text, or the size in digits.</summary>
     public string Shown => Text ?? Size.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
-    public byte[] ToBody(bool fromOutside = false)
+    public byte[] ToBody()
     {
         byte[] body = new byte[1 + (Text is null ? Size : Encoding.UTF8.GetByteCount(Text))];
-        body[0] = (byte)((Text is null ? FillerKind : TextKind) | (fromOutside ? SentFromOutside : 0));
+        body[0] = Text is null ? FillerKind : TextKind;
         if (Text is not null)
             Encoding.UTF8.GetBytes(Text, body.AsSpan(1));
         return body;
     }
 
-    /// <param name="isSend">Whether the sender asks for nothing but the message's id.</param>
-    public static Payload Read(ReadOnlySpan<byte> body, out bool isSend)
+    public static Payload Read(ReadOnlySpan<byte> body)
     {
-        isSend = false;
         if (body.IsEmpty)
             return new Payload(null, 0);
-        isSend = (body[0] & SentFromOutside) != 0;
-        return (byte)(body[0] & ~SentFromOutside) switch
+        return body[0] switch
         {
             TextKind => new Payload(Encoding.UTF8.GetString(body[1..]), 0),
             FillerKind => new Payload(null, body.Length - 1),

@@ -57,7 +57,7 @@ internal static class Program
         {
             Console.Error.WriteLine(e.Message);
             answers.Fatal(e);
-            return e is NotSupportedException or InvalidOperationException ? ExitCode.WrongOptions : ExitCode.Of(e);
+            return e is NotSupportedException ? ExitCode.WrongOptions : ExitCode.Of(e);
         }
 
         answers.Ready(node.Name, node.ListenAddress);

@@ -114,8 +114,8 @@ internal sealed class Play(Scene scene, IReadOnlyList<Quote> quotes, IReadOnlyLi
     private void ChooseAddresses()
     {
         string[] names = [.. TickerNames, .. ClientNames, FeedName];
-        foreach ((string name, int port) in names.Zip(FreePorts.Take(names.Length)))
-            _addresses.Add(name, $"127.0.0.1:{port}");
+        foreach ((string name, string address) in names.Zip(FreeAddresses.Take(names.Length)))
+            _addresses.Add(name, address);
     }
 
     private void Start(string name, string role, params string[] more)

@@ -26,7 +26,7 @@ internal sealed class BenchCluster : IAsyncDisposable
     private BenchCluster(int members, TimeSpan suspect)
     {
         _suspect = suspect;
-        _addresses = [.. FreePorts.Take(members).Select(port => $"127.0.0.1:{port}")];
+        _addresses = FreeAddresses.Take(members);
         (_children, _views, _viewAt, _ready) = (new ChildProcess?[members], [.. Enumerable.Repeat<string[]>([], members)], new long[members], new bool[members]);
     }
 

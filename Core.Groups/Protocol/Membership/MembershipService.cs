@@ -232,11 +232,14 @@ internal sealed class MembershipService
 
     private static bool SameNodes(ImmutableArray<NodeId> a, ImmutableArray<NodeId> b) => a.Length == b.Length && a.All(b.Contains);
 
-    /// <summary>This node's own proposal, to nodes that meanwhile say that they belong elsewhere.</summary>
+    /// <summary>
+    /// This node's own proposal, to nodes that meanwhile say that they belong elsewhere, or that not all of them reach each
+    /// other: such a one does not answer, and must not be taken for dead.
+    /// </summary>
     private bool IsOutdated(Attempt attempt, Gathering.Choice choice) =>
         attempt.Id.Representative == _context.Self && !attempt.IsExchanging
-        && attempt.WithoutStatus.Any(m => !choice.Members.Contains(m)
-            || (m == choice.Representative && _context.IsBlocked && Reachability.Of(m) is { IsBlocked: false }));
+        && (attempt.Proposal.Members.Any(m => !choice.Members.Contains(m.Id))
+            || attempt.WithoutStatus.Any(m => m == choice.Representative && _context.IsBlocked && Reachability.Of(m) is { IsBlocked: false }));
 
     private bool MustGiveUp(Attempt attempt, ImmutableSortedDictionary<NodeId, string> reach)
     {

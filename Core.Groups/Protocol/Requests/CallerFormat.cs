@@ -57,14 +57,16 @@ internal readonly record struct CallerCast(
     }
 }
 
-internal readonly record struct CallerProgress(CallerStage Stage, long Call, ImmutableArray<NodeId> Members)
+/// <param name="Sequence">Settled: the contact's number of the message.</param>
+internal readonly record struct CallerProgress(CallerStage Stage, long Call, ImmutableArray<NodeId> Members, long Sequence = 0)
 {
     public void Write(WireWriter writer)
     {
         writer.Byte((byte)Stage);
         writer.Varint(Call);
         Services.WriteNodes(writer, Members);
+        writer.Varint(Sequence);
     }
 
-    public static CallerProgress Read(ref WireReader reader) => new((CallerStage)reader.Byte(), reader.Varint(), Services.ReadNodes(ref reader));
+    public static CallerProgress Read(ref WireReader reader) => new((CallerStage)reader.Byte(), reader.Varint(), Services.ReadNodes(ref reader), reader.Varint());
 }

@@ -153,7 +153,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
                 if (isOpen) requests.OnSent(call.Call, call.SentTo, [.. progress.Members]);
                 break;
             case CallerStage.Settled:
-                if (isOpen) OnSettled(call, Outcome.Done);
+                if (isOpen) OnSettled(call, Outcome.Done, new MessageId(from, context.Configuration!.Id.Epoch, progress.Sequence));
                 break;
             case CallerStage.Consumed:
                 OnConsumed(call);
@@ -164,19 +164,20 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
             case CallerStage.TooLarge:
                 if (!isOpen) break;
                 OnConsumed(call);
-                OnSettled(call, Outcome.TooLarge);
+                OnSettled(call, Outcome.TooLarge, default);
                 break;
             default:
                 throw new WireFormatException("A contact tells of no known stage.");
         }
     }
 
-    private void OnSettled(CallerCall call, Outcome outcome)
+    private void OnSettled(CallerCall call, Outcome outcome, MessageId message)
     {
         call.Queue.Unsettled.Remove(call.Sequence);
         call.Settle();
         if (call.IsConsumed) _calls.Remove(call.Call);
-        if (!call.WantsReplies || outcome != Outcome.Done) requests.End(call.Call, outcome);
+        if (outcome != Outcome.Done) requests.End(call.Call, outcome);
+        else if (!call.WantsReplies) requests.EndSent(call.Call, message);
     }
 
     private void OnConsumed(CallerCall call)

@@ -101,7 +101,7 @@ internal sealed class Contacts(NodeContext context, Services services, GroupServ
         while (_unsettled.TryPeek(out var first) && first.Sequence <= context.Ordering!.SettledOf(context.Ordering.Self))
         {
             _unsettled.Dequeue();
-            Tell(first.Caller, CallerStage.Settled, first.Call);
+            Tell(first.Caller, new CallerProgress(CallerStage.Settled, first.Call, [], first.Sequence));
         }
     }
 

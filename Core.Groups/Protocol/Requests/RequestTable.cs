@@ -111,6 +111,14 @@ internal sealed class RequestTable(NodeContext context)
         return true;
     }
 
+    /// <summary>A call by name that wants no replies is delivered by all, as this message.</summary>
+    public void EndSent(long call, MessageId message)
+    {
+        if (!_pending.Remove(call, out Pending? pending)) return;
+        OnEnded(call, pending.Members is not null);
+        context.Effects.Sent(call, message);
+    }
+
     public void EndAll(Outcome outcome)
     {
         foreach (Pending pending in _pending.Values.ToArray()) End(pending, outcome);

@@ -34,6 +34,16 @@ internal sealed class CallTracker(SimulatedCluster cluster, NodeId self)
         else of.Ended?.Invoke(outcome);
     }
 
+    /// <summary>A multicast has its number, or a call by name without replies is delivered: under this id the members see it.</summary>
+    public void OnSent(long call, MessageId message)
+    {
+        if (!pending.Remove(call, out Pending? of))
+            cluster.Violate($"{self}: call {call} was sent as {message}, but it was never made or had ended before.");
+        else if (of.RequestMarker != 0 && cluster.FindDelivered(message) is { } seen && seen.Marker != of.RequestMarker)
+            cluster.Violate($"{self}: {of.What} is said to be {message}, which is {seen}.");
+        else of.Ended?.Invoke(Outcome.Done);
+    }
+
     /// <summary>A join ends with <c>Joined</c>; that it is completed as well is not held against the machine.</summary>
     public void OnJoined(long call)
     {

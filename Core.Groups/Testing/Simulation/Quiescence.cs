@@ -29,6 +29,8 @@ internal static class Quiescence
             if (!configuration.IsPrimary) yield return $"{configuration.Id} at {process.Id} is not primary";
             if (!SameNodes(configuration, living))
                 yield return $"{process.Id} has the configuration [{string.Join(' ', configuration.Members)}]";
+            // A suspicion is carried out in the end, also when its cause has gone.
+            foreach (NodeId member in configuration.Members.Except(process.Machine.Reachable)) yield return $"{process.Id} suspects {member}";
             foreach (string left in Leftovers(process)) yield return $"{process.Id}: {left}";
         }
     }

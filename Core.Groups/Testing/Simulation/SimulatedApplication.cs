@@ -161,7 +161,7 @@ internal sealed class SimulatedApplication(
         {
             // Not a byte[]?: a null array converts to an empty state, not to none.
             ReadOnlyMemory<byte>? state = null;
-            if (!random.Chance(profile.StateFailureChance)) state = replica.Save(profile.StateBallast);
+            if (replica.IsLoaded && !random.Chance(profile.StateFailureChance)) state = replica.Save(profile.StateBallast);
             Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.StateSaved(now, token, state)));
         });
     }

@@ -239,6 +239,9 @@ internal sealed class SimulatedCluster
 
     public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
 
+    /// <summary>What was delivered under an id; null if no application was given it.</summary>
+    public SentMessage? FindDelivered(MessageId id) => delivered.GetValueOrDefault(id);
+
     public bool IsAlive(NodeId id) => Nodes.Any(node => node.Process?.Id == id);
 
     /// <summary>The members of a group that have its state.</summary>

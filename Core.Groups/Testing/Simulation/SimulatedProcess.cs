@@ -216,7 +216,7 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.CreditReleased(GroupId group, long bytes) => Application.OnCreditReleased(group, bytes);
 
-    void INodeEffects.Sent(long call, MessageId message) => Application.Calls.OnCompleted(call, Outcome.Done);
+    void INodeEffects.Sent(long call, MessageId message) => Application.Calls.OnSent(call, message);
 
     void INodeEffects.Completed(long call, Outcome outcome) => Application.Calls.OnCompleted(call, outcome);
 

@@ -170,6 +170,26 @@ public sealed class SynchronyTests : CheckerTests
         Finds("view", words, text);
     }
 
+    /// <summary>a and c go on without b, and both die; b goes on with their next incarnations.</summary>
+    private const string Forgotten = Three + """
+        a,c trans c2 [a c]
+        a,c conf c2 [a c] primary
+        a,c view /g 2 v2 [a c] -b
+        b trans c3 [b]
+        b,a.2,c.2 conf c3 [b a.2 c.2] primary
+        b view /g 2 w2 [b] -a -c
+        """;
+
+    [Fact]
+    public void A_branch_that_all_who_knew_it_took_to_the_grave() => Assert.DoesNotContain(
+        AllCheckers.Run(TextHistory.Parse(Forgotten), Primary with { Electorate = ["a", "b", "c"] }), violation => violation.Checker == "view");
+
+    [Fact]
+    public void A_branch_that_somebody_alive_knows() => Finds("view", "From view 1", Forgotten.Replace("c.2", "x", StringComparison.Ordinal), Primary with { Electorate = ["a", "b", "c"] });
+
+    [Fact]
+    public void A_forgotten_branch_where_votes_are_not_forgotten() => Finds("view", "From view 1", Forgotten, Primary with { Electorate = ["a", "b", "c"], Continuity = PrimaryContinuity.MajorityOfNames });
+
     [Fact]
     public void A_view_that_a_companion_misses() => Finds("view", "c.1 went with it from there", Three + """
         a,c view /h 1 w1 [a c] +a +c

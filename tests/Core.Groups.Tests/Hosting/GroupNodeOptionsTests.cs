@@ -11,6 +11,10 @@ public sealed class GroupNodeOptionsTests
         new GroupNodeOptions { Name = "a", Listen = "[::]:7101", Advertise = "a.example:7101", ClusterKey = new byte[32], PreviousClusterKey = new byte[16] }.Validate();
     }
 
+    [Fact]
+    public void Who_allows_it_may_listen_anywhere_without_a_key() =>
+        new GroupNodeOptions { Name = "a", Listen = "0.0.0.0:7101", AllowInsecure = true }.Validate();
+
     public static TheoryData<string, Action<GroupNodeOptions>> Bad => new()
     {
         { "Name", o => o.Name = " " },
@@ -20,10 +24,14 @@ public sealed class GroupNodeOptionsTests
         { "Listen", o => o.Listen = "7101" },
         { "Listen", o => o.Listen = "localhost:x" },
         { "Listen", o => o.Listen = null! },
+        { "Listen", o => o.Listen = "0.0.0.0:7101" },
+        { "Listen", o => o.Listen = "[::]:0" },
+        { "Listen", o => o.Listen = "192.0.2.1:7101" },
         { "Advertise", o => o.Advertise = "a:0" },
         { "Seeds", o => o.Seeds = ["a:0"] },
         { "Seeds", o => o.Seeds = ["a:70000"] },
         { "Seeds", o => o.Seeds = ["a:1", "a:1"] },
+        { "Seeds", o => o.Seeds = ["127.0.0.1:1", "LocalHost:1"] },
         { "Seeds", o => o.Seeds = null! },
         { "ClusterKey", o => o.ClusterKey = new byte[15] },
         { "PreviousClusterKey", o => o.PreviousClusterKey = new byte[16] },

@@ -1,8 +1,8 @@
 // Real nodes over loopback TCP for tests: started together, found by fixed ports, stopped at the end whatever happened.
-using System.Net;
-using System.Net.Sockets;
+extern alias Ticker;
 using System.Text;
 using System.Threading.Channels;
+using FreeAddresses = Ticker::Samples.Shared.FreeAddresses;
 
 namespace Core.Groups.Tests.Hosting;
 
@@ -18,7 +18,7 @@ internal sealed class RealCluster : IAsyncDisposable
 
     public static async Task<RealCluster> StartAsync(int nodes, Action<GroupNodeOptions>? configure = null)
     {
-        var cluster = new RealCluster(FreeAddresses(nodes));
+        var cluster = new RealCluster(FreeAddresses.Take(nodes));
         for (int i = 0; i < nodes; i++)
         {
             cluster.Nodes.Add(await GroupNode.StartAsync(cluster.OptionsOf(i, configure)));
@@ -53,23 +53,6 @@ internal sealed class RealCluster : IAsyncDisposable
             node.Crash(); // at once: an orderly stop is a test of its own
             await node.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
-    }
-
-    private static string[] FreeAddresses(int count)
-    {
-        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
-        foreach (TcpListener listener in listeners)
-        {
-            listener.Start();
-        }
-
-        string[] addresses = [.. listeners.Select(l => l.LocalEndpoint.ToString()!)];
-        foreach (TcpListener listener in listeners)
-        {
-            listener.Stop();
-        }
-
-        return addresses;
     }
 }
 

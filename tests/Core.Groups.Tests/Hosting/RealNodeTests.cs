@@ -29,6 +29,18 @@ public sealed class RealNodeTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Addresses_are_the_same_however_they_are_spelled()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(2, o =>
+        {
+            o.Listen = o.Listen.Replace("127.0.0.1", "localhost");
+            o.Seeds = [.. o.Seeds.Select((s, i) => i == 0 ? s.Replace("127.0.0.1", "LOCALHOST") : s)];
+        });
+        // A node that did not find itself among its seeds would have no vote, and the two no primary.
+        Assert.All(cluster.Nodes, n => Assert.True(n.Configuration!.IsPrimary));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Concurrent_sends_are_delivered_in_one_total_order()
     {
         const int Each = 200;
@@ -136,8 +148,9 @@ public sealed class RealNodeTests
         Member member = await Member.JoinAsync(cluster.Nodes[0], "/test/outside");
         member.Group.OnRequest<string, int>((text, _) => ValueTask.FromResult(text.Length));
         member.Group.OnRequest(m => ValueTask.FromResult(m.Body));
-        await cluster.Nodes[1].SendAsync("/test/outside", Order.Total, "hello"u8.ToArray());
+        MessageId sent = await cluster.Nodes[1].SendAsync("/test/outside", Order.Total, "hello"u8.ToArray());
         Assert.Equal(["hello"], await member.ReadAsync(1));
+        Assert.Equal([sent], member.Ids);
         GroupReplies replies = await cluster.Nodes[1].RequestAsync("/test/outside", Order.Fifo, "echo"u8.ToArray(), Replies.All, RealCluster.Patience);
         Assert.Equal("echo", Encoding.UTF8.GetString(Assert.Single(replies.Answers).Body.Span));
         await Assert.ThrowsAsync<GroupNotFoundException>(() => cluster.Nodes[1].SendAsync("/test/nothing", Order.Total, default).AsTask());

@@ -91,7 +91,7 @@ public sealed partial class LayerTests
         if (!isPublicApi && !isInLayer) yield return $"{file.Path}: namespace {actual} does not follow the folder";
     }
 
-    [GeneratedRegex(@"\bCore\.Groups\.(?<layer>Model|Tracing|Wire|Protocol|Transport|Hosting|Testing)\b|(?<![\w.])(?<layer>Wire|Protocol|Transport|Hosting|Testing)\.[A-Z]")]
+    [GeneratedRegex(@"\bCore\.Groups\.(?<layer>Model|Tracing|Wire|Protocol|Transport|Hosting|Replication|Testing)\b|(?<![\w.])(?<layer>Wire|Protocol|Transport|Hosting|Replication|Testing)\.[A-Z]")]
     private static partial Regex LayerName();
 
     [GeneratedRegex(@"^\s*namespace[^\n]*", RegexOptions.Multiline)]

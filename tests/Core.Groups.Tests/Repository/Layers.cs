@@ -16,7 +16,8 @@ internal static class Layers
         ["Protocol"] = ["Model", "Wire", "Tracing"],
         ["Transport"] = ["Model", "Wire"],
         ["Hosting"] = ["Model", "Wire", "Tracing", "Protocol", "Transport"],
-        ["Testing"] = ["Model", "Wire", "Tracing", "Protocol", "Transport", "Hosting"],
+        ["Replication"] = ["Model", "Hosting"],
+        ["Testing"] = ["Model", "Wire", "Tracing", "Protocol", "Transport", "Hosting", "Replication"],
     };
 
     /// <summary>Single types of a layer that one more layer may use.</summary>

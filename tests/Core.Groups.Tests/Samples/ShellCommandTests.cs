@@ -34,19 +34,16 @@ public sealed class ShellCommandTests
     {
         foreach (Payload payload in new Payload[] { new("", 0), new("SUN 51.5 €", 0), new(null, 0), new(null, 1000) })
         {
-            Assert.Equal(payload, Payload.Read(payload.ToBody(), out bool isSend));
-            Assert.False(isSend);
-            Assert.Equal(payload, Payload.Read(payload.ToBody(fromOutside: true), out isSend));
-            Assert.True(isSend);
+            Assert.Equal(payload, Payload.Read(payload.ToBody()));
         }
     }
 
     [Fact]
     public void Any_bytes_can_be_shown()
     {
-        Assert.Equal(new Payload(null, 0), Payload.Read([], out _));
-        Assert.Equal(new Payload(null, 3), Payload.Read([7, 8, 9], out _));
-        Assert.NotNull(Payload.Read([(byte)'t', 0xFF, 0xC0], out _).Text);
+        Assert.Equal(new Payload(null, 0), Payload.Read([]));
+        Assert.Equal(new Payload(null, 3), Payload.Read([7, 8, 9]));
+        Assert.NotNull(Payload.Read([(byte)'t', 0xFF, 0xC0]).Text);
     }
 
     [Theory]

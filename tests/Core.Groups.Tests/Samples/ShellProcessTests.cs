@@ -1,9 +1,9 @@
 // GroupShell as a process, driven through its pipes: the contract that programs in other languages rely on.
+extern alias Ticker;
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using FreeAddresses = Ticker::Samples.Shared.FreeAddresses;
 
 namespace Core.Groups.Tests.Samples;
 
@@ -12,7 +12,7 @@ public sealed class ShellProcessTests
     [Fact]
     public async Task Three_shells_form_a_group_and_see_the_same_messages_and_the_same_failure()
     {
-        string[] addresses = FreeAddresses(3);
+        string[] addresses = FreeAddresses.Take(3);
         await using Shell a = new("a", addresses[0], addresses), b = new("b", addresses[1], addresses), c = new("c", addresses[2], addresses);
         foreach (Shell shell in (Shell[])[a, b, c])
         {
@@ -48,7 +48,7 @@ public sealed class ShellProcessTests
     [Fact]
     public async Task Nothing_on_the_input_ends_the_process_but_what_should()
     {
-        string[] address = FreeAddresses(1);
+        string[] address = FreeAddresses.Take(1);
         await using Shell shell = new("a", address[0], address);
         shell.Write("garbage\n\u0000\u0001\n{}\n[]\n{\"id\":{},\"op\":{}}\n");
         Assert.Equal("unknown-operation", (string?)(await shell.AskAsync("fly", ""))["error"]);
@@ -64,7 +64,7 @@ public sealed class ShellProcessTests
     [Fact]
     public async Task A_name_that_a_live_node_has_is_refused_and_a_crash_is_a_crash()
     {
-        string[] addresses = FreeAddresses(2);
+        string[] addresses = FreeAddresses.Take(2);
         await using Shell first = new("a", addresses[0], addresses[..1]);
         Assert.True((bool)(await first.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
         await using Shell second = new("a", addresses[1], addresses[..1]);
@@ -86,20 +86,9 @@ public sealed class ShellProcessTests
     [InlineData("--listen", "0.0.0.0:0")]
     public async Task Wrong_options_end_the_process(string option, string value)
     {
-        string address = FreeAddresses(1)[0];
+        string address = FreeAddresses.Take(1)[0];
         await using Shell shell = option == "--listen" ? new("a", value, [address]) : new("a", address, [address], option, value);
         Assert.Equal(2, await shell.ExitAsync());
-    }
-
-    private static string[] FreeAddresses(int count)
-    {
-        TcpListener[] listeners = [.. Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0))];
-        foreach (TcpListener listener in listeners)
-            listener.Start();
-        string[] addresses = [.. listeners.Select(l => l.LocalEndpoint.ToString()!)];
-        foreach (TcpListener listener in listeners)
-            listener.Stop();
-        return addresses;
     }
 
     private sealed class Shell : IAsyncDisposable

@@ -175,7 +175,7 @@ public sealed class HandshakeTests
     {
         TcpTransportOptions open = Options("a") with { Listen = listen };
         await using var refused = new TcpTransport(open, await StartAsync("log"));
-        var error = await Assert.ThrowsAsync<InvalidOperationException>(() => refused.StartAsync(null!, CancellationToken.None).AsTask());
+        var error = await Assert.ThrowsAsync<ArgumentException>(() => refused.StartAsync(null!, CancellationToken.None).AsTask());
         Assert.Contains("without a cluster key", error.Message, StringComparison.Ordinal);
 
         await using TestPeer insecure = await StartAsync(open with { AllowInsecure = true });
