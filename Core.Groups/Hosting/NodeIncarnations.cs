@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using Core.Groups.Protocol;
 using Core.Groups.Tracing;
 using Core.Groups.Transport;
+using Core.Groups.Wire;
 
 namespace Core.Groups.Hosting;
 
@@ -27,7 +28,14 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
     public void StartFirst(NodeSettings settings, NodeId self)
     {
         _settings = settings;
-        StartMachine(self);
+        try
+        {
+            StartMachine(self);
+        }
+        catch (WireFormatException e)
+        {
+            throw new StableStoreException($"The votes in the stable store cannot be read: {e.Message} Use the version that wrote them, or delete the store: then this node has forgotten everything, as one that is new.", e);
+        }
     }
 
     /// <summary>One turn. Throws what the machine throws.</summary>
@@ -91,7 +99,12 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         _left.Clear();
     }
 
-    public void Store(long sequence, ReadOnlyMemory<byte> record) { }
+    /// <summary>What the machine remembers goes to the disk; the machine hears when it is there.</summary>
+    public void Store(long sequence, ReadOnlyMemory<byte> record)
+    {
+        int generation = host.Generation;
+        host.Memory!.Keep(host.Self.Incarnation, record, () => host.Loop.Post(new NodeInput { Kind = InputKind.Stored, Token = sequence, Generation = generation }));
+    }
 
     private void StartMachine(NodeId self)
     {
@@ -99,7 +112,8 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         RandomNumberGenerator.Fill(random);
         _trace = openTrace(self);
         _effects = new NodeEffects(host, this, transport, _trace);
-        Machine = new NodeMachine(self, _settings, BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]), _effects);
+        NodeSettings settings = host.Memory is { } memory ? _settings with { Memory = memory.Store.Id, Remembered = memory.Remembered } : _settings;
+        Machine = new NodeMachine(self, settings, BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]), _effects);
         Machine.Start(host.Loop.Now);
     }
 
@@ -191,6 +205,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;
             case InputKind.StateLoaded: machine.StateLoaded(now, i.Group, i.Flag); break;
             case InputKind.Consumed: machine.Consumed(now, i.Group, i.Number); break;
+            case InputKind.Stored: machine.Stored(now, i.Token); break;
             case InputKind.Stop: _stopping = true; machine.Stop(now); break;
             default: throw new InvalidOperationException($"There is no input {i.Kind}.");
         }

@@ -7,7 +7,7 @@ namespace Core.Groups.Hosting;
 internal enum InputKind : byte
 {
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived,
-    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, StateSaved, StateLoaded, Consumed, Stop,
+    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, StateSaved, StateLoaded, Consumed, Stored, Stop,
 }
 
 /// <summary>An input. Which members are set depends on the kind.</summary>
@@ -27,7 +27,7 @@ internal readonly struct NodeInput
     public int Number { get; init; }
     /// <summary>The number of a pending call; 0: none.</summary>
     public long Call { get; init; }
-    /// <summary>A token of the machine.</summary>
+    /// <summary>A token of the machine, or the number of a stored record.</summary>
     public long Token { get; init; }
     public GroupId Group { get; init; }
     public ReadOnlyMemory<byte> Body { get; init; }

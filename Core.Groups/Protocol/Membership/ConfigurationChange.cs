@@ -16,6 +16,7 @@ namespace Core.Groups.Protocol.Membership;
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
     private readonly ChangeRecords _records = new(context, channels);
+    private readonly MessageExchange _exchange = new(context, channels, reachability, user);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
@@ -78,7 +79,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             context.IsFrozen = true;
             user.OnFrozen();
         }
-        MemberStatus status = DescribeSelf();
+        MemberStatus status = _exchange.Describe(Votes, Recorded);
         Stable.Keep(() => TellStatus(attempt, status));
         return true;
     }
@@ -119,35 +120,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             }
             return recorded.ToImmutable();
         }
-    }
-
-    private MemberStatus DescribeSelf()
-    {
-        if (context.Ordering is not { } ordering)
-        {
-            return new MemberStatus { Last = Last, Attempts = Attempts, Memory = Votes.Memory, Recorded = Recorded };
-        }
-        int n = ordering.Members;
-        var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
-        var received = new long[n];
-        for (int rank = 0; rank < n; rank++)
-        {
-            received[rank] = ordering.Logs[rank].Received;
-            foreach (Message message in ordering.Logs[rank].Messages)
-            {
-                if (message.Sequence <= received[rank]) continue;
-                if (Weak.Lacks(WeakRules.StatusTellsHighest)) received[rank] = message.Sequence;
-                else forwarded.Add((rank, message.Sequence));
-            }
-        }
-        return new MemberStatus
-        {
-            Installed = context.Configuration!.Id, Received = received, Forwarded = forwarded.ToImmutable(), Floors = Array(ordering.FloorOf),
-            ReceivedBy = Array(ordering.ReceivedBy), Stable = Array(ordering.StableOf), Clock = ordering.Clock, Last = Last, Attempts = Attempts,
-            Memory = Votes.Memory, Recorded = Recorded,
-        };
-
-        long[] Array(Func<int, long> value) => [.. Enumerable.Range(0, n).Select(value)];
     }
 
     // ---- 3. exchange
@@ -233,34 +205,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         bool IsTaken(Held held) => attempt.Together.Contains(held.From.Id) || Weak.Lacks(WeakRules.TakesFromStrangers);
         foreach (Held held in _stash.FindAll(IsTaken)) TakeHeld(held);
         _stash.RemoveAll(IsTaken);
-        for (int sender = 0; sender < ordering.Members; sender++)
-        {
-            bool isOwn = sender == ordering.Self;
-            if (!isOwn && System.Array.Exists(together, t => t.Rank == sender)) continue;      // it finishes its own links
-            foreach (Message message in ordering.Logs[sender].Messages)
-            {
-                if (isOwn)
-                {
-                    foreach (var (node, rank, status) in together)
-                    {
-                        // What was on a link that was lost is not on its way any more.
-                        if (reachability.IsLinkLost(node) && message.Destination.Members.Contains(rank) && !Holds(status, message)) Forward(attempt, node, message);
-                    }
-                    continue;
-                }
-                var concerned = together.Where(t => message.Destination.Members.Contains(t.Rank)).ToArray();
-                var holder = concerned.FirstOrDefault(t => Holds(t.Status, message));
-                if (holder.Node != context.Self || (Weak.Lacks(WeakRules.MarkersAreNotForwarded) && message.Kind >= MessageKind.Marker)) continue;
-                foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message))) Forward(attempt, node, message);
-            }
-        }
+        _exchange.Share(attempt, ordering, together);
     }
-
-    private void Forward(Attempt attempt, NodeId to, Message message) =>
-        _records.Send(to, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
-
-    private static bool Holds(MemberStatus status, Message message) =>
-        MemberStatus.At(status.Received, message.Sender) >= message.Sequence || status.Forwarded.Contains((message.Sender, message.Sequence));
 
     public void OnForward(NodeId from, ConfigurationId id, ReadOnlyMemory<byte> record)
     {
