@@ -1,6 +1,7 @@
 // What the pump of a group does with each item: views to their readers, messages to the handlers, state to and from the
 // application's callbacks.
 // Keeps: a callback that throws is logged and told to the protocol; it never ends the pump.
+using System.Collections.Immutable;
 using Core.Groups.Protocol;
 
 namespace Core.Groups.Hosting;
@@ -19,6 +20,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
     private readonly EntryPoints _entries;
     private readonly Dispatcher _dispatcher;
     private long _unreportedBytes;
+    private int _configuredIn = NodeInput.AnyGeneration;
     private int _withoutState = NodeInput.AnyGeneration;
 
     public GroupMailHandler(NodeHost host, GroupMembership membership, ProcessGroup group, GroupOptions options, EntryPoints entries)
@@ -35,6 +37,9 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     public View View => Views.Present ?? NoView;
 
+    /// <summary>The configuration data as of the present place in the delivery order.</summary>
+    public ImmutableDictionary<string, string> Configuration { get; private set; } = ImmutableDictionary<string, string>.Empty;
+
     public bool TakesMessages => _entries.IsReady;
 
     public ValueTask HandleAsync(in Mail mail, int generation)
@@ -45,6 +50,13 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             return default;
         }
 
+        if (_configuredIn != generation && mail.Kind is (MailKind.Configured or MailKind.LoadState))
+        {
+            // A membership begins: what the group is configured to is told anew.
+            _configuredIn = generation;
+            Configuration = ImmutableDictionary<string, string>.Empty;
+        }
+
         switch (mail.Kind)
         {
             case MailKind.Message:
@@ -52,6 +64,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             case MailKind.View:
                 Views.Publish(mail.View!);
                 return OnViewAsync(mail.View!);
+            case MailKind.Configured:
+                return OnConfiguredAsync(mail.Configured);
             case MailKind.SaveState:
                 return SaveAsync(mail.Token, generation);
             case MailKind.LoadState:
@@ -114,6 +128,15 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         if (_options.OnView is { } onView)
         {
             await GuardAsync("OnView", () => onView(view)).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask OnConfiguredAsync(ConfigurationEntry entry)
+    {
+        Configuration = entry.Value is { } value ? Configuration.SetItem(entry.Key, value) : Configuration.Remove(entry.Key);
+        if (_options.OnConfigured is { } onConfigured)
+        {
+            await GuardAsync("OnConfigured", () => onConfigured(entry)).ConfigureAwait(false);
         }
     }
 

@@ -35,6 +35,7 @@ internal sealed class GroupMembership
     public Mailbox Mailbox { get; }
     public GroupId Id => _latest?.Id ?? GroupId.None;
     public View View => _mail.View;
+    public IReadOnlyDictionary<string, string> Configuration => _mail.Configuration;
     public CancellationToken Ended => _ended.Token;
 
     /// <summary>Completes when the membership is over for good, and the last handler has run.</summary>
@@ -90,6 +91,14 @@ internal sealed class GroupMembership
                 Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout,
             },
             timeout ?? Timeout.InfiniteTimeSpan, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>A call that is not charged to the credit: the caller waits for its end.</summary>
+    public async ValueTask CallFreeAsync(InputKind kind, object subject, CancellationToken ct)
+    {
+        Present present = _present ?? throw EndError();
+        await _host.CallAsync(
+            call => new NodeInput { Kind = kind, Group = present.Id, Generation = call.Generation, Call = call.Number, Subject = subject }, Name, ct).ConfigureAwait(false);
     }
 
     /// <summary>Inside a handler of this group, a request that needs this member's own reply would wait for itself.</summary>

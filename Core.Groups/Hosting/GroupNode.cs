@@ -173,7 +173,10 @@ public sealed class GroupNode : IAsyncDisposable
         return (await CallByNameAsync(groupName, order, body, replies, timeout, ct).ConfigureAwait(false)).ToReplies();
     }
 
-    /// <summary>Waits until everything that this node has sent, and everything that it has delivered, is stable.</summary>
+    /// <summary>
+    /// The barrier before an external effect (RFC 992, section 6.6): waits until everything that this node was asked to send
+    /// before, in any group, has left, and that and everything that it has delivered is stable.
+    /// </summary>
     /// <exception cref="ExcludedException">The incarnation ended before.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped.</exception>
     public async ValueTask FlushAsync(CancellationToken ct = default) => await Host.CallAsync(

@@ -9,6 +9,12 @@ public sealed class GroupOptions
     /// <summary>Called once, before the join: register the handlers here, and no delivery is held.</summary>
     public Action<ProcessGroup>? Configure { get; set; }
 
+    /// <summary>
+    /// Called with every change of the group's configuration data (<see cref="ProcessGroup.ConfigureAsync"/>), in delivery
+    /// order, one at a time with the handlers. A joiner is told of every entry, before its state is loaded.
+    /// </summary>
+    public Func<ConfigurationEntry, ValueTask>? OnConfigured { get; set; }
+
     /// <summary>Called with every view, in delivery order, one at a time with the handlers.</summary>
     public Func<View, ValueTask>? OnView { get; set; }
 }

@@ -4,7 +4,7 @@
 namespace Core.Groups.Hosting;
 
 /// <summary>What a mailbox holds.</summary>
-internal enum MailKind : byte { Message, View, SaveState, LoadState, End }
+internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured }
 
 /// <summary>One thing for the application, at its place in the group's delivery order.</summary>
 internal readonly struct Mail
@@ -12,11 +12,12 @@ internal readonly struct Mail
     public required MailKind Kind { get; init; }
     public Protocol.Delivery Delivery { get; init; }
     public View? View { get; init; }
+    public ConfigurationEntry Configured { get; init; }
     public long Token { get; init; }
     public ReadOnlyMemory<byte>? State { get; init; }
 
     /// <summary>Whether handling it gives the event loop an input that someone waits for.</summary>
-    public bool IsAnswered => Kind != MailKind.View && (Kind != MailKind.Message || Delivery.ReplyToken != 0);
+    public bool IsAnswered => Kind is not (MailKind.View or MailKind.Configured) && (Kind != MailKind.Message || Delivery.ReplyToken != 0);
 }
 
 /// <summary>Who takes the mail, and what the mailbox tells the event loop.</summary>

@@ -129,6 +129,9 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Stage(group, new Mail { Kind = MailKind.LoadState, State = state });
 
+    public void Configured(GroupId group, string key, string? value) =>
+        Stage(group, new Mail { Kind = MailKind.Configured, Configured = new ConfigurationEntry(key, value) });
+
     public void GroupLeft(GroupId group)
     {
         if (_members.Remove(group, out GroupMembership? member))

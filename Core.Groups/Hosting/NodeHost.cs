@@ -215,11 +215,6 @@ internal sealed class NodeHost : ITurn<NodeInput>
             throw new ArgumentOutOfRangeException(nameof(order), order, "There is no such order.");
         }
 
-        if (order is Order.Safe or Order.Group)
-        {
-            throw new NotSupportedException($"Order.{order} is not available yet.");
-        }
-
         if (packed.Length > Options.MaximumMessageSize)
         {
             throw new MessageTooLargeException(packed.Length, Options.MaximumMessageSize);

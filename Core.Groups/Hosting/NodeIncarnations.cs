@@ -202,6 +202,8 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.Reply: machine.Reply(now, i.Token, i.Body, i.Flag); break;
             case InputKind.Cancel: machine.Cancel(now, i.Call); break;
             case InputKind.Flush: machine.Flush(now, i.Call); break;
+            case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;
+            case InputKind.Rank: machine.Rank(now, i.Call, i.Group, (NodeId[])i.Subject!); break;
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;
             case InputKind.StateLoaded: machine.StateLoaded(now, i.Group, i.Flag); break;
             case InputKind.Consumed: machine.Consumed(now, i.Group, i.Number); break;
@@ -210,6 +212,9 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             default: throw new InvalidOperationException($"There is no input {i.Kind}.");
         }
     }
+
+    private void Configure(in NodeInput i, ConfigurationEntry entry, TimeSpan now) =>
+        Machine!.Configure(now, i.Call, i.Group, entry.Key, entry.Value);
 
     // Told by the handshake. A node that is in a cluster is the rightful bearer of its name: the newcomer gives up.
     private void OnNameTaken(string address)

@@ -7,7 +7,7 @@ namespace Core.Groups.Hosting;
 internal enum InputKind : byte
 {
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived,
-    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, StateSaved, StateLoaded, Consumed, Stored, Stop,
+    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stored, Stop,
 }
 
 /// <summary>An input. Which members are set depends on the kind.</summary>
@@ -31,7 +31,7 @@ internal readonly struct NodeInput
     public long Token { get; init; }
     public GroupId Group { get; init; }
     public ReadOnlyMemory<byte> Body { get; init; }
-    /// <summary>A group's name, a <see cref="GroupMembership"/>, an address or a <see cref="PeerIdentity"/>.</summary>
+    /// <summary>A group's name, a <see cref="GroupMembership"/>, an address, a <see cref="PeerIdentity"/>, a <see cref="ConfigurationEntry"/> or a ranking.</summary>
     public object? Subject { get; init; }
     /// <summary>The caller's time limit.</summary>
     public TimeSpan? Timeout { get; init; }

@@ -12,6 +12,9 @@ namespace Core.Groups;
 /// </summary>
 public sealed class ProcessGroup : IAsyncDisposable
 {
+    /// <summary>The most characters that a key and a value of the configuration data have together.</summary>
+    public const int MaximumEntry = 16 << 10;
+
     private readonly EntryPoints _entries;
     private readonly GroupMembership _membership;
 
@@ -34,6 +37,9 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// view: number 0, without members.
     /// </summary>
     public View View => _membership.View;
+
+    /// <summary>The group's configuration data, in which the present message is delivered: it changes in delivery order. Immutable.</summary>
+    public IReadOnlyDictionary<string, string> Configuration => _membership.Configuration;
 
     /// <summary>The node whose membership this is.</summary>
     public GroupNode Node { get; }
@@ -88,7 +94,6 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="OverdraftException">A handler of this group sent more than twice the credit window.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped.</exception>
-    /// <exception cref="NotSupportedException">The order is not available yet.</exception>
     public ValueTask SendAsync(Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
         _membership.SendAsync(order, Envelope.Pack(body.Span), ct);
 
@@ -110,6 +115,57 @@ public sealed class ProcessGroup : IAsyncDisposable
 
     /// <summary>ABCAST of a typed message: in one order at all members. Errors as for <see cref="SendAsync"/>.</summary>
     public ValueTask TotalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Total, message, ct);
+
+    /// <summary>CABCAST of a typed message: in one order at all members, and after its causal past. Errors as for <see cref="SendAsync"/>.</summary>
+    public ValueTask CausalTotalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.CausalTotal, message, ct);
+
+    /// <summary>
+    /// A safe message (EVS, specification 7): as <see cref="CausalTotalAsync"/>, and no member delivers it before all members
+    /// have it and its causal past: what a handler sees can only be lost with all of them. Errors as for <see cref="SendAsync"/>.
+    /// </summary>
+    public ValueTask SafeAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Safe, message, ct);
+
+    /// <summary>
+    /// GBCAST of a typed message (RFC 992, section 6): at one place among all messages of the group, whatever their kind, and
+    /// all its views. The group stands still meanwhile (calls wait), about three times as long as a message travels; calls of
+    /// several members made at once share one halt. Errors as for <see cref="SendAsync"/>.
+    /// </summary>
+    public ValueTask GroupAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Group, message, ct);
+
+    /// <summary>
+    /// Sets an entry of the group's configuration data, such as who does which part of the work: one event at every member, at
+    /// one place among all messages and views ("Exploiting virtual synchrony", section 3.2). It is passed on to joiners.
+    /// Completes when it is delivered to this member; <see cref="GroupOptions.OnConfigured"/> follows.
+    /// </summary>
+    /// <param name="key">Not empty; with the value at most <see cref="MaximumEntry"/> characters.</param>
+    /// <param name="value">Null removes the entry.</param>
+    /// <param name="ct">Withdraws the call if it still waits; it may have its effect all the same.</param>
+    /// <exception cref="ArgumentException">The key is empty, or the entry is too long.</exception>
+    /// <exception cref="NotMemberException">The membership is over.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    public ValueTask ConfigureAsync(string key, string? value, CancellationToken ct = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(key);
+        if (key.Length + (value?.Length ?? 0) > MaximumEntry)
+        {
+            throw new ArgumentException($"An entry of the configuration data has at most {MaximumEntry} characters. Keep what is larger in the group's state.", nameof(value));
+        }
+
+        return _membership.CallFreeAsync(InputKind.Configure, new ConfigurationEntry(key, value), ct);
+    }
+
+    /// <summary>
+    /// Ranks the members anew: a view with the same members in another order, one event at every member (by GBCAST).
+    /// Completes when this member has it. Errors as for <see cref="ConfigureAsync"/>.
+    /// </summary>
+    /// <param name="ranking">The members, the first (rank 0) first. Who is not named follows, ranked as before; who is no member is passed over.</param>
+    /// <param name="ct">Withdraws the call if it still waits; it may have its effect all the same.</param>
+    public ValueTask RankAsync(IEnumerable<NodeId> ranking, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(ranking);
+        return _membership.CallFreeAsync(InputKind.Rank, ranking.ToArray(), ct);
+    }
 
     /// <summary>Multicasts a request as bytes and waits for replies. Members that fail are named in the result.</summary>
     /// <param name="order">The primitive.</param>
@@ -136,7 +192,11 @@ public sealed class ProcessGroup : IAsyncDisposable
         return result.ToReplies<TReply>(serializer);
     }
 
-    /// <summary>Waits until everything that this node has sent, and everything that it has delivered, is stable.</summary>
+    /// <summary>
+    /// The barrier before an external effect (RFC 992, section 6.6): waits until everything that this node was asked to send
+    /// before, in any group, has left, and that and everything that it has delivered is stable: received by all its
+    /// destinations, so that no failure but that of all of them loses it.
+    /// </summary>
     public ValueTask FlushAsync(CancellationToken ct = default) => Node.FlushAsync(ct);
 
     /// <summary>

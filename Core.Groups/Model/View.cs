@@ -7,7 +7,7 @@ namespace Core.Groups;
 /// <param name="GroupName">The group's path name.</param>
 /// <param name="Number">1 for the first view of a group, then one more for every change of the membership.</param>
 /// <param name="Id">Unique: no other view of this group has it, in any component or lineage.</param>
-/// <param name="Members">The members, ranked in the order in which they joined.</param>
+/// <param name="Members">The members, ranked in the order in which they joined, unless they were ranked anew.</param>
 /// <param name="Joined">Who is new against the view before.</param>
 /// <param name="Left">Who left or failed against the view before.</param>
 /// <param name="IsPrimary">Whether the view stands in a primary configuration.</param>

@@ -108,6 +108,12 @@ internal interface INodeEffects
     /// </summary>
     void LoadState(GroupId group, ReadOnlyMemory<byte>? state);
 
+    /// <summary>
+    /// An entry of a group's configuration data was set, or removed (null), at this place in the delivery order. A joiner is
+    /// told of all entries right before its state.
+    /// </summary>
+    void Configured(GroupId group, string key, string? value);
+
     /// <summary>This node is out of the group: it left, or its join failed. Nothing of the group follows.</summary>
     void GroupLeft(GroupId group);
 

@@ -16,7 +16,9 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
-    private readonly List<(long Call, long[] Sequences)> _flushes = [];
+    private readonly List<PendingFlush> _flushes = [];
+    /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
+    private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
     private bool _isCarryingPlan;
 
@@ -36,6 +38,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Callers = new Callers(context, Channels, Services, Groups, Requests);
         Groups.OnDropped = Credit.OnDropped;
         Groups.HasCalls = Calls.Has;
+        Groups.HasBroadcast = Calls.IsBroadcastNext;
+        Groups.BeforeMarker = Calls.SendBroadcasts;
         Groups.OnViewChanged = OnViewChanged;
         Groups.OnEnded = OnGroupEnded;
     }
@@ -72,7 +76,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
-            more |= Services.HasLocal;
+            more |= Services.HasLocal || Groups.HasNews;
         }
         while (more);
         if (Context.IsWorking)
@@ -118,7 +122,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         foreach (Channel channel in Channels.All) channel.IsUrgent = true;
     }
 
-    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits;
+    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits
+        || Context.Ordering?.Engine.UndeliveredSafe > 0;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
     private void Ask()
@@ -147,24 +152,42 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     // ---- flush
 
+    /// <param name="lastCall">The last call that had to wait when the flush was asked for: it must have left.</param>
+    private sealed class PendingFlush(long call, long lastCall)
+    {
+        public long Call => call;
+        public long LastCall => lastCall;
+        /// <summary>What must be stable, by rank; null while an earlier call waits.</summary>
+        public long[]? Sequences { get; set; }
+    }
+
     public void Flush(long call)
     {
-        long[] sequences = Context.Ordering is { } ordering ? [.. Enumerable.Range(0, ordering.Members).Select(r => ordering.Logs[r].Received)] : [];
-        _flushes.Add((call, sequences));
+        var flush = new PendingFlush(call, Calls.LastNumber);
+        _flushes.Add(flush);
+        if (Context.IsWorking) Fix(flush);
+    }
+
+    private void Fix(PendingFlush flush)
+    {
+        if (Calls.HasUpTo(flush.LastCall)) return;
+        OrderingLayer ordering = Context.Ordering!;
+        flush.Sequences = [.. Enumerable.Range(0, ordering.Members).Select(r => ordering.Logs[r].Received)];
     }
 
     private void CompleteFlushes()
     {
         if (_flushes.Count == 0) return;
         OrderingLayer ordering = Context.Ordering!;
-        for (int i = 0; i < _flushes.Count; i++)
+        foreach (PendingFlush flush in _flushes.ToArray())
         {
-            (long call, long[] sequences) = _flushes[i];
+            if (flush.Sequences is null) Fix(flush);
+            if (flush.Sequences is not { } sequences) continue;
             bool stable = true;
             for (int rank = 0; rank < sequences.Length; rank++) stable &= ordering.StableOf(rank) >= sequences[rank];
             if (!stable) continue;
-            _flushes.RemoveAt(i--);
-            Context.Effects.Completed(call, Outcome.Done);
+            _flushes.Remove(flush);
+            Context.Effects.Completed(flush.Call, Outcome.Done);
         }
     }
 
@@ -273,6 +296,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
         if (message.Destination.IsDirect) OnDirect(message);
         else if (Groups.Find(message.Destination.Group) is { } group) Groups.Deliver(group, message);
+        if (message.Kind == MessageKind.Group && message.Sender == Context.Ordering!.Self && _configuring.Remove(message.Sequence, out long call))
+            Context.Effects.Completed(call, Outcome.Done);
     }
 
     private void OnDirect(Message message)
@@ -337,12 +362,12 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (Context.IsFrozen) return;
         Membership.OnInstalled();
         Credit.OnInstalled();
-        foreach ((long call, long[] sequences) in _flushes.ToArray())
+        foreach (PendingFlush flush in _flushes)
         {
             // Everything before is delivered by all that are here.
-            if (sequences.Length > 0) Context.Effects.Completed(call, Outcome.Done);
+            if (flush.Sequences is not null) Context.Effects.Completed(flush.Call, Outcome.Done);
         }
-        _flushes.RemoveAll(f => f.Sequences.Length > 0);
+        _flushes.RemoveAll(static f => f.Sequences is not null);
     }
 
     public void OnHeld(Channel from, FrameHeader header, ReadOnlyMemory<byte> records, bool silently)
@@ -396,11 +421,14 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         foreach (long call in Groups.Directory.EndAll()) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
-        foreach ((long call, _) in _flushes) Context.Effects.Completed(call, outcome);
+        foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);
+        _configuring.Clear();
+        foreach (PendingFlush flush in _flushes) Context.Effects.Completed(flush.Call, outcome);
         _flushes.Clear();
         foreach (GroupMember group in Groups.Members)
         {
             foreach (long call in group.LeaveCalls ?? []) Context.Effects.Completed(call, outcome);
+            foreach ((long call, _) in group.Rankings ?? []) Context.Effects.Completed(call, outcome);
         }
     }
 
@@ -408,7 +436,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (cast.Caller is not null) Contacts.OnSent(cast, message);
         if (cast.Call == 0) return;
-        if (Requests.IsPending(cast.Call))
+        if ((cast.Flags & MessageFlags.Configure) != 0) _configuring.Add(message.Sequence, cast.Call);
+        else if (Requests.IsPending(cast.Call))
         {
             var members = new List<NodeId>();
             foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));

@@ -126,6 +126,24 @@ internal sealed class NodeMachine
         else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body));
     }
 
+    /// <summary>Sets an entry of the group's configuration data by GBCAST. Ends when it is delivered here.</summary>
+    /// <param name="value">Null: the entry is removed.</param>
+    public void Configure(TimeSpan now, long call, GroupId group, string key, string? value)
+    {
+        if (!Enter(now, call)) return;
+        byte[] body = GroupConfiguration.WriteEntry(key, value);
+        if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
+        else _core.Calls.Submit(new Cast(call, group, null, MessageKind.Group, body, MessageFlags.Configure));
+    }
+
+    /// <summary>Ranks the members of the group anew, by GBCAST. Ends when the view is installed here.</summary>
+    public void Rank(TimeSpan now, long call, GroupId group, NodeId[] ranking)
+    {
+        if (!Enter(now, call)) return;
+        if (_core.Groups.Find(group) is { } member) _core.Groups.Rank(member, call, ranking);
+        else _context.Effects.Completed(call, Outcome.NotMember);
+    }
+
     /// <summary>Multicast that is answered; ends with <see cref="INodeEffects.RequestCompleted"/>.</summary>
     public void Request(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
     {
@@ -167,7 +185,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now)) return;
         if (_core.Requests.End(call, Outcome.Cancelled)) return;
-        if (_core.Calls.Cancel(call) || _core.Groups.Directory.Cancel(call)) _context.Effects.Completed(call, Outcome.Cancelled);
+        if (_core.Calls.Cancel(call) || _core.Groups.CancelRanking(call) || _core.Groups.Directory.Cancel(call)) _context.Effects.Completed(call, Outcome.Cancelled);
     }
 
     /// <summary>Done when all that this node has sent and delivered is stable.</summary>

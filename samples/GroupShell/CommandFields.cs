@@ -26,6 +26,9 @@ internal sealed class CommandFields(JsonElement command)
         return name.Length is > 0 and <= LongestName ? name : throw ShellException.BadField(field, $"must have 1 to {LongestName} characters");
     }
 
+    /// <summary>Any JSON value as it is written; null if it is not there, or is null.</summary>
+    public string? Json(string field) => Has(field) ? command.GetProperty(field).GetRawText() : null;
+
     public bool Flag(string field)
     {
         JsonElement value = Required(field);

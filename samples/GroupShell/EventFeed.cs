@@ -76,10 +76,35 @@ internal sealed class EventFeed(ILineOutput output)
                     entry = waiting.Dequeue();
                     entry.IsReady = true;
                 }
-                while (entry.Traced.Message != id);
+                while (entry.Traced!.Message != id);
                 entry.Payload = payload;
                 Drain();
             }
+        }
+
+        return output.WhenDrained();
+    }
+
+    /// <summary>A change of a group's configuration data; what was delivered in the group before has been handled.</summary>
+    /// <param name="value">JSON; null: the entry was removed.</param>
+    public ValueTask OnConfigured(string group, string key, string? value)
+    {
+        var line = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(line, Answers.WriterOptions))
+        {
+            json.WriteStartObject();
+            json.WriteString("ev", "configured");
+            json.WriteString("group", group);
+            json.WriteString("key", key);
+            json.WritePropertyName("value");
+            Value(value).WriteTo(json);
+            json.WriteEndObject();
+        }
+
+        lock (_gate)
+        {
+            _lines.Enqueue(new Entry(null, _ticks) { IsReady = true, Line = line.WrittenMemory });
+            Drain();
         }
 
         return output.WhenDrained();
@@ -132,6 +157,19 @@ internal sealed class EventFeed(ILineOutput output)
         }
     }
 
+    // Another program may have set a value that is no JSON: it is shown as a text.
+    private static JsonElement Value(string? value)
+    {
+        try
+        {
+            return value is null ? JsonElement.Parse("null") : JsonElement.Parse(value);
+        }
+        catch (JsonException)
+        {
+            return JsonSerializer.SerializeToElement(value);
+        }
+    }
+
     private void WaitForBody(string group, Entry entry)
     {
         if (!_withoutBody.TryGetValue(group, out Queue<Entry>? waiting))
@@ -148,7 +186,7 @@ internal sealed class EventFeed(ILineOutput output)
         id = message;
         foreach (Entry entry in waiting)
         {
-            if (entry.Traced.Message == message)
+            if (entry.Traced!.Message == message)
                 return true;
         }
 
@@ -172,8 +210,14 @@ internal sealed class EventFeed(ILineOutput output)
 
     private void Write(Entry entry)
     {
+        if (entry.Line is { } line)
+        {
+            output.Append(line.Span);
+            return;
+        }
+
         _line.ResetWrittenCount();
-        TraceLineFormat.Write(entry.Traced, _line);
+        TraceLineFormat.Write(entry.Traced!, _line);
         if (entry.Payload is not { } payload)
         {
             output.Append(_line.WrittenSpan[..^1]); // without the line feed
@@ -203,11 +247,14 @@ internal sealed class EventFeed(ILineOutput output)
         counts[(int)order]++;
     }
 
-    private sealed class Entry(TraceEvent traced, long tick)
+    private sealed class Entry(TraceEvent? traced, long tick)
     {
-        public TraceEvent Traced { get; } = traced;
+        public TraceEvent? Traced { get; } = traced;
         public long Tick { get; } = tick;
         public Payload? Payload { get; set; }
         public bool IsReady { get; set; }
+
+        /// <summary>A line that no trace has, in place of the event.</summary>
+        public ReadOnlyMemory<byte>? Line { get; init; }
     }
 }

@@ -18,7 +18,11 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         if (command.Has("logged") && command.Flag("logged"))
             throw ShellException.NotSupported("A logged group");
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
-        lane.Group = await node.JoinAsync(lane.Name, new GroupOptions { Configure = RegisterHandlers }, ct).ConfigureAwait(false);
+        lane.Group = await node.JoinAsync(lane.Name, new GroupOptions
+        {
+            Configure = RegisterHandlers,
+            OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
+        }, ct).ConfigureAwait(false);
         return Membership(lane.Group.View);
     }
 
@@ -45,6 +49,16 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
             flush = lane.Group is { } group ? group.FlushAsync(ct).AsTask() : node.FlushAsync(ct).AsTask();
         await flush.ConfigureAwait(false);
+        return null;
+    }
+
+    public async Task<AnswerFields?> ConfigureAsync(CommandFields command, CancellationToken ct)
+    {
+        (GroupLane lane, string key, string? value) = (LaneOf(command.Name("group")), command.Name("key"), command.Json("value"));
+        Task call;
+        using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
+            call = (lane.Group ?? throw new NotMemberException(lane.Name)).ConfigureAsync(key, value, ct).AsTask();
+        await call.ConfigureAwait(false);
         return null;
     }
 

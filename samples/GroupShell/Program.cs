@@ -4,6 +4,9 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Net.Sockets;
 using Core.Groups;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 
 namespace GroupShell;
 
@@ -46,11 +49,13 @@ internal static class Program
     {
         var answers = new Answers(output);
         var feed = new EventFeed(output);
+        using ILoggerFactory logging = LogToStandardError();
         GroupNode node;
         try
         {
             GroupNodeOptions nodeOptions = options.NodeOptions(given);
             nodeOptions.Traced = feed.OnTraced;
+            nodeOptions.LoggerFactory = logging;
             node = await GroupNode.StartAsync(nodeOptions, terminate);
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException or NotSupportedException or GroupException or SocketException or IOException)
@@ -65,4 +70,10 @@ internal static class Program
         using var ticks = new Timer(_ => feed.Tick(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
         return await new Shell(node, feed, answers).RunAsync(commands(node), terminate);
     }
+
+    // Standard output is for answers and events alone.
+    private static ILoggerFactory LogToStandardError() => LoggerFactory.Create(logging => logging
+        .SetMinimumLevel(LogLevel.Warning)
+        .AddSimpleConsole(console => console.SingleLine = true)
+        .Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
 }

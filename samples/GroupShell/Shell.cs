@@ -34,6 +34,7 @@ internal sealed class Shell
             ["send"] = groups.SendAsync,
             ["request"] = groups.RequestAsync,
             ["flush"] = groups.FlushAsync,
+            ["configure"] = groups.ConfigureAsync,
         };
     }
 

@@ -152,6 +152,7 @@ internal sealed class MachineBench
         public void Unblocked() { }
         public void Excluded(string reason) => throw new InvalidOperationException(reason);
         public void NameTaken(string byAddress) { }
+        public void Configured(GroupId group, string key, string? value) { }
         public void GroupLeft(GroupId group) { }
         public void CreditReleased(GroupId group, long bytes) { }
         public void Sent(long call, MessageId message) { }

@@ -28,7 +28,7 @@ internal static class Program
 
     public static Task<int> Main(string[] args)
     {
-        OrderName.AcceptOnlyFromAmong("total", "causal", "fifo", "reliable");
+        OrderName.AcceptOnlyFromAmong("reliable", "fifo", "causal", "total", "causaltotal", "safe", "group");
         Senders.AcceptOnlyFromAmong("all", "1");
         var root = new RootCommand("Measures process groups between processes of this machine; prints one JSON object.")
         {
@@ -64,7 +64,7 @@ internal static class Program
     private static async Task<JsonObject> AllAsync(ParseResult given)
     {
         var throughput = new JsonArray();
-        foreach ((string order, bool allSend) in new[] { ("total", true), ("total", false), ("causal", true), ("fifo", true), ("reliable", true) })
+        foreach ((string order, bool allSend) in new[] { ("total", true), ("total", false), ("causal", true), ("fifo", true), ("reliable", true), ("causaltotal", true), ("safe", true), ("group", true) })
         {
             Console.Error.WriteLine($"throughput, {order}, {(allSend ? "all send" : "one sends")} …");
             throughput.Add(await ThroughputAsync(given, order, allSend));

@@ -38,6 +38,12 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public CreditAccount Credit { get; } = new();
     /// <summary>What is delivered of callers that are not members: part of the group's state.</summary>
     public CallerMemory Callers { get; set; } = new();
+    /// <summary>The group's configuration data: part of its state.</summary>
+    public GroupConfiguration Configuration { get; set; } = new();
+    /// <summary>Changes of the ranking that this node was asked for: with the calls, in order.</summary>
+    public List<(long Call, NodeId[] Ranking)>? Rankings { get; set; }
+    /// <summary>The first of <see cref="Rankings"/> is announced.</summary>
+    public bool IsRankingAnnounced { get; set; }
     /// <summary>Pieces of large messages, by sender and class of stream.</summary>
     public Dictionary<(int Sender, int Class), PieceAssembly>? Pieces { get; set; }
 }

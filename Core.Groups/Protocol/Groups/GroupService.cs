@@ -32,6 +32,10 @@ internal sealed class GroupService
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
     public Func<GroupId, bool> HasCalls { get; set; } = static _ => false;
+    /// <summary>Whether the next call of this node to a group is a GBCAST.</summary>
+    public Func<GroupId, bool> HasBroadcast { get; set; } = static _ => false;
+    /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
+    public Action<GroupOrder> BeforeMarker { get; set; } = static _ => { };
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
@@ -83,13 +87,66 @@ internal sealed class GroupService
         _toAnnounce.Add(group);
     }
 
+    // ---- ranking
+
+    /// <summary>The members are to be ranked in this order; who is not named follows, ranked as before.</summary>
+    public void Rank(GroupMember group, long call, NodeId[] ranking)
+    {
+        (group.Rankings ??= []).Add((call, ranking));
+        LookAgain(group);
+    }
+
+    public bool CancelRanking(long call)
+    {
+        foreach (GroupMember group in _groups)
+        {
+            if (group.Rankings?.FindIndex(r => r.Call == call) is not (>= 0 and var at) || (at == 0 && group.IsRankingAnnounced)) continue;
+            group.Rankings.RemoveAt(at);
+            return true;
+        }
+        return false;
+    }
+
+    /// <summary>The change is that each member leaves and joins again in the new order, in one step.</summary>
+    private void AddRanking(GroupMember group, GroupOrder order, List<GroupOperation> operations)
+    {
+        while (group.Rankings is [var (call, ranking), ..])
+        {
+            int[] named = [.. ranking.Select(_context.RankOf).Where(order.ViewSet.Contains).Distinct()];
+            int[] view = [.. named, .. order.View.Where(rank => !named.Contains(rank))];
+            if (!view.AsSpan().SequenceEqual(order.View))
+            {
+                foreach (int rank in view) operations.AddRange([new GroupOperation(false, rank), new GroupOperation(true, rank)]);
+                group.IsRankingAnnounced = true;
+                return;
+            }
+            group.Rankings.RemoveAt(0);
+            _context.Effects.Completed(call, Outcome.Done);
+        }
+    }
+
+    private void EndRanking(GroupMember group, Message announcement)
+    {
+        if (announcement.Sender != _context.Ordering!.Self || !group.IsRankingAnnounced) return;
+        group.IsRankingAnnounced = false;
+        _context.Effects.Completed(group.Rankings![0].Call, Outcome.Done);
+        group.Rankings.RemoveAt(0);
+    }
+
     // ---- GBCAST
 
-    public void LookAgain(GroupMember group) => _toAnnounce.Add(group);
+    /// <summary>Something may be announced that was not looked at yet.</summary>
+    public bool HasNews { get; private set; }
+
+    public void LookAgain(GroupMember group)
+    {
+        if (_toAnnounce.Add(group)) HasNews = true;
+    }
 
     /// <summary>Announces what waits, where nothing stands in the way.</summary>
     public void Announce()
     {
+        HasNews = false;
         if (_toAnnounce.Count == 0 || !_context.IsWorking) return;
         foreach (GroupMember group in _toAnnounce.OrderBy(g => g.Id).ToArray())
         {
@@ -99,25 +156,34 @@ internal sealed class GroupService
                 continue;
             }
             if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            if (group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group))) continue;      // a donor stays until its state is on its way
+            bool mustStay = group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group));
+            if (mustStay && !HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving) continue;
             _toAnnounce.Remove(group);
-            Announce(group, order);
+            Announce(group, order, mustStay);
         }
     }
 
-    private void Announce(GroupMember group, GroupOrder order)
+    private bool HasToAnnounce(GroupMember group) =>
+        group.Joins?.Count > 0 || group.IsLeaving || group.Rankings?.Count > 0 || HasBroadcast(group.Id);
+
+    private void Announce(GroupMember group, GroupOrder order, bool mustStay)
     {
         OrderingLayer ordering = _context.Ordering!;
         var operations = new List<GroupOperation>();
         MemberSet destinations = order.ViewSet;
-        if (group.IsLeaving)
+        if (mustStay)
+        {
+            _toAnnounce.Add(group);      // only what it sends by GBCAST
+        }
+        else if (group.IsLeaving)
         {
             operations.Add(new GroupOperation(false, ordering.Self));
             foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // the donor must stay
             group.Joins = null;
         }
-        else
+        else if (group.Rankings?.Count > 0) AddRanking(group, order, operations);
+        if (operations.Count == 0 && !group.IsLeaving)
         {
             foreach (NodeId joiner in group.Joins ?? [])
             {
@@ -128,7 +194,7 @@ internal sealed class GroupService
             }
             if (operations.Count == 0) group.Joins = null;
         }
-        if (operations.Count == 0) return;
+        if (operations.Count == 0 && !HasBroadcast(group.Id)) return;
         group.IsAnnounced = true;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
         ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
@@ -136,6 +202,7 @@ internal sealed class GroupService
 
     public void OnAnnounced(GroupOrder order)
     {
+        BeforeMarker(order);
         OrderingLayer ordering = _context.Ordering!;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
         ordering.Emit(MessageKind.Marker, to, default, []);
@@ -153,8 +220,9 @@ internal sealed class GroupService
     public void OnVoided(Message announcement)
     {
         if (announcement.Sender != _context.Ordering!.Self || Find(announcement.Destination.Group) is not { } group) return;
-        group.IsAnnounced = false;
-        _toAnnounce.Add(group);
+        group.IsAnnounced = group.IsRankingAnnounced = false;
+        LookAgain(group);
+        HasNews = true;
     }
 
     /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
@@ -176,12 +244,15 @@ internal sealed class GroupService
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
+        EndRanking(group, announcement);
         foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
-        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        if (HasToAnnounce(group)) LookAgain(group);
+        HasNews = true;
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
-        Show(group, joined, group.View.Left);
+        bool isRanked = joined.IsEmpty && group.View.Left.IsEmpty && !after.SequenceEqual(before);
+        Show(group, joined, group.View.Left, isRanked: isRanked);
         if (_isCarryingPlan) return;
         _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
         if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
@@ -190,9 +261,9 @@ internal sealed class GroupService
     }
 
     /// <summary>Hands a view over, or holds it for a joiner that has no state yet (but its first).</summary>
-    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false)
+    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false, bool isRanked = false)
     {
-        if (joined.IsEmpty && left.IsEmpty) return;
+        if (joined.IsEmpty && left.IsEmpty && !isRanked) return;
         group.Credit.SetMembers(group.View);
         if (!group.HasState && !_isCarryingPlan && !isFirst && !joined.Contains(_context.Self)) group.Held.Add(new HeldEvent(null, group.View));
         else _deliveries.View(group, group.View);
@@ -211,6 +282,7 @@ internal sealed class GroupService
         if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
         _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
+        foreach ((long call, _) in group.Rankings ?? []) _context.Effects.Completed(call, Outcome.NotMember);
         OnEnded(group);
         if (!_isCarryingPlan && after.IsEmpty) _directory.TellGone(group);
         _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
@@ -225,6 +297,11 @@ internal sealed class GroupService
         {
             if (_isCarryingPlan) Drop(group, message);
             else group.Held.Add(new HeldEvent(message, null));
+            return;
+        }
+        if ((message.Flags & MessageFlags.Configure) != 0)
+        {
+            if (group.Configuration.TryChange(message.Body, out string entry, out string? value)) _context.Effects.Configured(group.Id, entry, value);
             return;
         }
         (int, int) key = (message.Sender, message.Kind.Class());
@@ -270,9 +347,9 @@ internal sealed class GroupService
             awaiting.IntersectWith(view);
             bool hasState = group?.HasState ?? false;
             if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
-            GroupOperation[] last = steps.LastOrDefault(s => s.Group?.Id == order.Id)?.Operations ?? [];
-            ImmutableArray<NodeId> joined = last.Length > 0 ? nodes([.. last.Where(o => o.IsJoin).Select(o => o.Rank)]) : group?.View.Joined ?? [];
-            ImmutableArray<NodeId> left = last.Length > 0 ? nodes([.. last.Where(o => !o.IsJoin).Select(o => o.Rank)]) : group?.View.Left ?? [];
+            PlanStep? last = Array.FindLast(steps, s => s.Group?.Id == order.Id && s.Operations.Length > 0);
+            ImmutableArray<NodeId> joined = last is null ? group?.View.Joined ?? [] : nodes([.. last.Group!.View.Except(last.OldView)]);
+            ImmutableArray<NodeId> left = last is null ? group?.View.Left ?? [] : nodes([.. last.OldView.Except(last.Group!.View)]);
             if (plan.Chain?.Groups.Find(g => g.Id == order.Id) is { } chained && chained.Number != order.Number)
             {
                 // The configuration on the way has changed the view once more.
@@ -334,12 +411,12 @@ internal sealed class GroupService
             group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
         }
         group.JoinedHere = told is null && group.JoinedHere;
-        group.IsAnnounced = false;
+        group.IsAnnounced = group.IsRankingAnnounced = false;
         group.OwnFinish = null;
         group.Awaiting = stateless.Count == 0 ? null : stateless;
         group.CutEpoch = 0;
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
-        if (group.Joins?.Count > 0 || group.IsLeaving) _toAnnounce.Add(group);
+        if (HasToAnnounce(group)) LookAgain(group);
         group.Pieces = null;
         if (isNew)
         {
@@ -393,6 +470,7 @@ internal sealed class GroupService
 
     private void Drop(GroupMember group, Message message)
     {
+        if ((message.Flags & MessageFlags.Configure) != 0) return;
         bool isPiece = (message.Flags & MessageFlags.MorePieces) != 0;
         OnDropped(group, _context.NodeAt(message.Sender), message.Body.Length + (isPiece ? 0 : CreditAccount.MessageOverhead));
         _deliveries.Unanswered(message);
@@ -407,6 +485,7 @@ internal sealed class GroupService
         if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
         _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
+        foreach ((long call, _) in group.Rankings ?? []) _context.Effects.Completed(call, Outcome.NotMember);
         OnEnded(group);
     }
 }

@@ -1,6 +1,7 @@
 // State transfer: the donor's snapshot is cut where the joiner's membership begins, and leaves when nothing that it
 // contains can be lost any more; the joiner orders the new epoch meanwhile and hands it over after the state.
-// The state is what the members remember of callers (length and bytes), then what the application saved.
+// The state is what the members remember of callers and the configuration data (each: length and bytes), then what the
+// application saved.
 // Keeps: invariant 6: a joiner's state equals the state of the others at its first view, message for message.
 // Follows: protocol.md section 7. If the donor fails, the configuration is a new cut, and a new donor snapshots there.
 using Core.Groups.Protocol.Links;
@@ -27,6 +28,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         public PastEntry[] Past => past;
         /// <summary>What is remembered of callers where the state is cut.</summary>
         public byte[] Callers { get; } = group.Callers.Write();
+        /// <summary>The configuration data where the state is cut.</summary>
+        public byte[] Configuration { get; } = group.Configuration.Write();
         public ReadOnlyMemory<byte>? Content { get; set; }
         /// <summary>Per joiner how much is sent.</summary>
         public SortedDictionary<NodeId, long> Sent { get; } = [];
@@ -39,6 +42,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         public bool IsWhole => Length == total;
         /// <summary>What the whole consists of, once it is there.</summary>
         public CallerMemory? Callers { get; private set; }
+        public GroupConfiguration? Configuration { get; private set; }
         public ReadOnlyMemory<byte> State { get; private set; }
 
         private readonly List<ReadOnlyMemory<byte>> _chunks = [];
@@ -60,6 +64,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             var reader = new WireReader(whole);
             var callers = new WireReader(reader.Blob());
             Callers = CallerMemory.Read(ref callers);
+            var configuration = new WireReader(reader.Blob());
+            Configuration = GroupConfiguration.Read(ref configuration);
             State = whole.AsMemory(reader.Position);
         }
     }
@@ -85,7 +91,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (!_outgoing.TryGetValue(token, out Outgoing? outgoing)) return;      // a configuration change has overtaken it
         if (state is not null)
         {
-            outgoing.Content = Compose(outgoing.Callers, state.Value.Span);
+            outgoing.Content = Compose(outgoing, state.Value.Span);
             return;
         }
         _outgoing.Remove(token);
@@ -99,10 +105,11 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         }
     }
 
-    private static byte[] Compose(byte[] callers, ReadOnlySpan<byte> state)
+    private static byte[] Compose(Outgoing outgoing, ReadOnlySpan<byte> state)
     {
-        var head = new WireWriter(callers.Length + 8);
-        head.Blob(callers);
+        var head = new WireWriter(outgoing.Callers.Length + outgoing.Configuration.Length + 16);
+        head.Blob(outgoing.Callers);
+        head.Blob(outgoing.Configuration);
         var content = new byte[head.Length + state.Length];
         head.Written.CopyTo(content);
         state.CopyTo(content.AsSpan(head.Length));
@@ -173,9 +180,11 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         _incoming.Remove(group.Id);
         group.HasState = true;
         group.Callers = incoming.Callers!;
+        group.Configuration = incoming.Configuration!;
         group.Awaiting?.Remove(context.Self);
         long view = group.Held.FirstOrDefault(h => h.View is not null).View is { } next ? next.Number - 1 : group.View.Number;
         context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
+        foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
         context.Effects.LoadState(group.Id, incoming.State);
         foreach (HeldEvent held in group.Held)
         {

@@ -17,6 +17,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     public IReadOnlyCollection<GroupOrder> Groups => _groups;
     public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
+    /// <summary>Safe messages that are here and not delivered: what is stable is waited for.</summary>
+    public int UndeliveredSafe { get; private set; }
     public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0;
 
     public void Add(GroupOrder group)
@@ -93,6 +95,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             case MessageKind.Causal:
                 AcceptCausal(group, message);
                 break;
+            case MessageKind.Group:
+                (group.Casts ??= []).Add(message);
+                break;
             case MessageKind.Marker:
                 group.Marked = group.Marked.With(message.Sender);
                 (group.OpenMessages ??= []).Add(message);
@@ -110,6 +115,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 }
                 group.Totals.Enqueue(message);
                 group.Pending++;
+                if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
         }
     }
@@ -178,6 +184,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             if (message.Kind == MessageKind.Safe && !IsSafe(message)) break;
             group.Totals.Dequeue();
             group.Pending--;
+            if (message.Kind == MessageKind.Safe) UndeliveredSafe--;
             progress = true;
             if (stream is null) Announce(group, message);
             else Deliver(message, stream);
@@ -258,6 +265,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     private void Change(GroupOrder group, Message announcement)
     {
+        DeliverCasts(group);
         foreach (Message message in group.OpenMessages ?? []) MarkDone(message);
         GroupOperation[] operations = group.Operations;
         int[] oldView = group.View;
@@ -275,6 +283,21 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         sink.OnGroupChanged(group, announcement, operations, oldView);
         foreach (Message message in future ?? []) Route(message);
+    }
+
+    /// <summary>
+    /// What the application sends by GBCAST is delivered in the old view. Each sender's came before its marker, so all members
+    /// have the same: whoever sent them, their order is that of the senders' ranks.
+    /// </summary>
+    private void DeliverCasts(GroupOrder group)
+    {
+        if (group.Casts is not { } casts) return;
+        casts.Sort(static (a, b) => (a.Sender, a.Sequence).CompareTo((b.Sender, b.Sequence)));
+        foreach (Message message in casts)
+        {
+            StreamProgress stream = ProgressOf(message);
+            if (message.StreamIndex == stream.LastDone + 1 || DeliversGaps) Deliver(message, stream);
+        }
     }
 
     /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
@@ -313,6 +336,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (GroupOrder group in _groups)
         {
             foreach (Message message in group.OpenMessages ?? []) alive.Add(message);
+            foreach (Message message in group.Casts ?? []) alive.Add(message);
             foreach (Message message in group.Future ?? []) alive.Add(message);
         }
         alive.UnionWith(_orphans);
@@ -341,13 +365,15 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 if (group.Announcement is null) continue;
                 foreach (Message message in alive)
                 {
-                    if (message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch && message.Kind < MessageKind.Marker) lost.Add(message);
+                    if (message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch && HoldsUpChange(message)) lost.Add(message);
                 }
             }
         }
         if (lost.Count > 0) Remove(lost);
         return lost.Count > 0;
     }
+
+    private static bool HoldsUpChange(Message message) => message.Kind < MessageKind.Marker && message.Kind != MessageKind.Group;
 
     private bool LacksPredecessor(Message message, HashSet<(StreamProgress, long)> places)
     {
@@ -389,7 +415,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         DropEmptyTotals();
         _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
-        foreach (GroupOrder group in _groups) group.Future?.RemoveAll(lost.Contains);
+        foreach (GroupOrder group in _groups)
+        {
+            group.Future?.RemoveAll(lost.Contains);
+            group.Casts?.RemoveAll(lost.Contains);
+        }
         _orphans.RemoveAll(lost.Contains);
     }
 

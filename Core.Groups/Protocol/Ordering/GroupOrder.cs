@@ -26,7 +26,10 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     /// <summary>Markers and finishes of the open epoch: done when its GBCAST is delivered.</summary>
     public List<Message>? OpenMessages { get; set; }
 
-    /// <summary>Received, undelivered messages of this epoch (other than markers and finishes).</summary>
+    /// <summary>The application's messages that are delivered with the open GBCAST, as they came.</summary>
+    public List<Message>? Casts { get; set; }
+
+    /// <summary>Received, undelivered messages of this epoch (other than those that are done with its GBCAST).</summary>
     public int Pending { get; set; }
     public TotalQueue? Totals { get; set; }
     /// <summary>Messages of later epochs, in the order in which they came.</summary>
@@ -66,7 +69,7 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         Operations = [];
         Marked = Finished = MemberSet.Empty;
         FinishSent = false;
-        OpenMessages = null;
+        OpenMessages = Casts = null;
         Own = null;
     }
 

@@ -5,10 +5,12 @@ using System.Runtime.CompilerServices;
 
 namespace Core.Groups.Protocol.Ordering;
 
-/// <summary>The primitives, and the three internal messages of a GBCAST.</summary>
+/// <summary>The primitives (the values of <see cref="Order"/>), and the three internal messages of a GBCAST.</summary>
 internal enum MessageKind : byte
 {
     Reliable, Fifo, Causal, Total, CausalTotal, Safe,
+    /// <summary>An application's GBCAST: sent between the announcement and its sender's marker, delivered with the GBCAST.</summary>
+    Group = 6,
     /// <summary>Opens a GBCAST: a total message that carries the operations.</summary>
     Announcement = 7,
     /// <summary>Its sender sends nothing more in the old epoch.</summary>
@@ -19,7 +21,7 @@ internal enum MessageKind : byte
 
 internal static class MessageKinds
 {
-    public static bool IsApplication(this MessageKind kind) => kind <= MessageKind.Safe;
+    public static bool IsApplication(this MessageKind kind) => kind <= MessageKind.Group;
     public static bool IsTotal(this MessageKind kind) => kind is MessageKind.Total or MessageKind.CausalTotal or MessageKind.Safe or MessageKind.Announcement;
     public static bool IsCausal(this MessageKind kind) => kind is MessageKind.Causal or MessageKind.CausalTotal or MessageKind.Safe;
     public static Order ToOrder(this MessageKind kind) => (Order)kind;
@@ -52,6 +54,8 @@ internal enum MessageFlags : byte
     ForCaller = 16,
     /// <summary>With <see cref="Reply"/>: there will be no answer.</summary>
     NoAnswer = 32,
+    /// <summary>A GBCAST that sets an entry of the group's configuration data.</summary>
+    Configure = 64,
 }
 
 /// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>

@@ -64,7 +64,7 @@ internal static class MessageFormat
     public static Message Read(ref WireReader reader, byte first, int sender, int members, ref MessageRun run, long streamIndex = 0)
     {
         var kind = (MessageKind)(first & 0x0F);
-        if (kind is > MessageKind.Finished or > MessageKind.Safe and < MessageKind.Announcement) throw new WireFormatException("A message has no known kind.");
+        if (kind > MessageKind.Finished) throw new WireFormatException("A message has no known kind.");
         Destination to = run.Destination ?? throw new WireFormatException("A message has no destination.");
         long sequence = (first & HasSequence) != 0 ? reader.Varint() : run.Sequence + 1;
         run.Sequence = sequence;

@@ -55,7 +55,7 @@ internal sealed class OrderingLayer : IOrderingOracle
     public ReadOnlySpan<SenderLog> Logs => _logs;
     /// <summary>Groups whose members wait for this node's clock, with what they wait for.</summary>
     public Dictionary<GroupOrder, long> FloorsWanted { get; } = [];
-    /// <summary>A safe message is on its way: what is received is to be told at once.</summary>
+    /// <summary>A safe message is on its way: what is received, and what is stable, is to be told at once.</summary>
     public bool WantsAcknowledgements { get; set; }
 
     /// <summary>The prefix of a sender's messages known to be received by all their destinations.</summary>
@@ -152,7 +152,11 @@ internal sealed class OrderingLayer : IOrderingOracle
         ReadOnlySpan<Message> own = _logs[Self].Messages;
         if (own.Length == 0) return;
         long stable = _stable[Self], settled = _settled[Self];
-        for (int i = IndexAfter(own, stable); i < own.Length && Reached(own[i], _receivedBy); i++) stable = own[i].Sequence;
+        for (int i = IndexAfter(own, stable); i < own.Length && Reached(own[i], _receivedBy); i++)
+        {
+            stable = own[i].Sequence;
+            WantsAcknowledgements |= own[i].Kind == MessageKind.Safe;      // its destinations wait for this news
+        }
         for (int i = IndexAfter(own, settled); i < own.Length && own[i].Sequence <= stable && own[i].Done && Reached(own[i], _deliveredBy); i++) settled = own[i].Sequence;
         _stable[Self] = stable;
         _settled[Self] = settled;
@@ -287,7 +291,8 @@ internal sealed class OrderingLayer : IOrderingOracle
         {
             if (rank != Self) _carrier.Carry(rank, message);
         }
-        if (kind.IsApplication()) Remember(stream, message.Sequence);
+        // A GBCAST enters the past when it is delivered (through this node's own finish): its sender goes on meanwhile.
+        if (kind.IsApplication() && kind != MessageKind.Group) Remember(stream, message.Sequence);
         if (to.Members.Contains(Self)) Enter(message);
         else message.Done = true;
         return message;

@@ -12,7 +12,11 @@ namespace Core.Groups.Protocol.Requests;
 
 /// <summary>One multicast as the application asked for it.</summary>
 internal readonly record struct Cast(
-    long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null);
+    long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null)
+{
+    /// <summary>The library's own: neither traced nor charged.</summary>
+    public bool IsInternal => (Flags & MessageFlags.Configure) != 0;
+}
 
 internal sealed class CallQueue(NodeContext context, ChannelTable channels, GroupService groups)
 {
@@ -39,26 +43,32 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     private WeakRules Weak => context.Settings.Weak;
     public int Count => _waiting.Count;
     public long Sent { get; private set; }
+    /// <summary>The number of the last call that had to wait.</summary>
+    public long LastNumber => _calls;
     /// <summary>A causal call waits until something of its past is settled.</summary>
     public bool WaitsForPast { get; private set; }
     /// <summary>Told of each cast that was numbered, with its message.</summary>
     public Action<Cast, Message> OnSent { get; set; } = static (_, _) => { };
+
+    /// <summary>Whether a call with this number or an earlier one waits.</summary>
+    public bool HasUpTo(long number) => _waiting.First?.Value.Number <= number;
 
     public bool Has(GroupId group) => _waitingIn.ContainsKey(group);
 
     public void Submit(in Cast cast)
     {
         bool mayGo = (cast.To is not null || !_waitingIn.ContainsKey(cast.Group)) && (_waiting.Count == 0 || !cast.Kind.IsCausal() || Weak.Lacks(WeakRules.CausalCallsOvertake))
-            && cast.Body.Length <= context.Settings.PieceSize;
+            && cast.Body.Length <= context.Settings.PieceSize && cast.Kind != MessageKind.Group;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
+        if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.LookAgain(group);
     }
 
     private void Wait(in Cast cast)
     {
         PastEntry[]? past = cast.Kind.IsCausal() && !Weak.Lacks(WeakRules.PastIsTakenAtDeparture) && context.Ordering is { } ordering ? ordering.CapturePast() : null;
         long number = ++_calls;
-        context.Trace(TraceKind.Call, line => line with { Call = number });
+        if (!cast.IsInternal) context.Trace(TraceKind.Call, line => line with { Call = number });
         _waiting.AddLast(new Waiting(cast, past, number));
         if (cast.To is null) _waitingIn[cast.Group] = _waitingIn.GetValueOrDefault(cast.Group) + 1;
     }
@@ -75,7 +85,17 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             next = node.Next;
             Waiting waiting = node.Value;
             Cast cast = waiting.Cast;
-            if (cast.To is null && _stopped.Contains(cast.Group)) continue;
+            if (cast.To is null && _stopped.Contains(cast.Group))
+            {
+                // What is behind a GBCAST is in the past of later calls, although the GBCAST is not before it is delivered.
+                causalWaits |= cast.Kind != MessageKind.Group && !Weak.Lacks(WeakRules.CausalCallsOvertake);
+                continue;
+            }
+            if (cast.Kind == MessageKind.Group)
+            {
+                any |= TryAskForBroadcast(node);
+                continue;
+            }
             bool sent = !(cast.Kind.IsCausal() && causalWaits)
                 && (cast.Body.Length > context.Settings.PieceSize ? TrySendPieces(waiting) : TrySend(cast, waiting.Past, waiting.Number));
             if (sent)
@@ -88,6 +108,52 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             if (cast.To is null) _stopped.Add(cast.Group);
         }
         return any;
+    }
+
+    // ---- GBCAST
+
+    /// <summary>A GBCAST at the head of its group's calls: it leaves when one is open. True: it ended, for its group is gone.</summary>
+    private bool TryAskForBroadcast(LinkedListNode<Waiting> node)
+    {
+        Cast cast = node.Value.Cast;
+        if (groups.Find(cast.Group) is { } group)
+        {
+            _stopped.Add(cast.Group);
+            if (context.Ordering!.Engine.Find(cast.Group)?.Announcement is null) groups.LookAgain(group);
+            return false;
+        }
+        Remove(node);
+        Fail(cast, Outcome.NotMember);
+        return true;
+    }
+
+    /// <summary>Whether the next call to a group is a GBCAST: nothing but an announcement lets it go.</summary>
+    public bool IsBroadcastNext(GroupId group) => FirstIn(group)?.Value.Cast.Kind == MessageKind.Group;
+
+    /// <summary>A GBCAST is open and this node's marker is owed: what waits for it leaves now, whoever announced it.</summary>
+    public void SendBroadcasts(GroupOrder order)
+    {
+        while (FirstIn(order.Id) is { } first && first.Value.Cast.Kind == MessageKind.Group)
+        {
+            Remove(first);
+            Destination to = order.Own ??= context.Ordering!.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
+            for (ReadOnlyMemory<byte> rest = first.Value.Cast.Body; ;)
+            {
+                // The group stands still until all is sent, so a large one does not wait for room on the links: credit bounds it.
+                ReadOnlyMemory<byte> piece = first.Value.Cast.IsInternal ? rest : rest[..Math.Min(rest.Length, context.Settings.PieceSize)];
+                rest = rest[piece.Length..];
+                Emit(first.Value.Cast, first.Value.Number, to, piece, [], isLast: rest.IsEmpty);
+                if (rest.IsEmpty) break;
+            }
+        }
+    }
+
+    private LinkedListNode<Waiting>? FirstIn(GroupId group)
+    {
+        if (!_waitingIn.ContainsKey(group)) return null;
+        LinkedListNode<Waiting>? node = _waiting.First;
+        while (node is not null && (node.Value.Cast.To is not null || node.Value.Cast.Group != group)) node = node.Next;
+        return node;
     }
 
     private void Remove(LinkedListNode<Waiting> node)
@@ -110,9 +176,20 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             WaitsForPast = true;
             return false;
         }
-        _emitting = (cast, number);
-        ordering.Emit(cast.Kind, to!, cast.Body, dependencies, cast.Flags, cast.RequestId, cast.Caller);
+        Emit(cast, number, to!, cast.Body, dependencies, isLast: true);
         return true;
+    }
+
+    /// <summary>Sends one piece of a call, mostly its only one: the last stands for the whole.</summary>
+    private void Emit(in Cast cast, long number, Destination to, ReadOnlyMemory<byte> piece, Dependency[] dependencies, bool isLast)
+    {
+        OrderingLayer ordering = context.Ordering!;
+        if (isLast)
+        {
+            _emitting = (cast, number);
+            ordering.Emit(cast.Kind, to, piece, dependencies, cast.Flags, cast.RequestId, cast.Caller);
+        }
+        else ordering.Emit(cast.Kind, to, piece, dependencies, MessageFlags.MorePieces);
     }
 
     /// <summary>The next pieces of a large message, as far as the links take them. True: it is sent whole.</summary>
@@ -133,8 +210,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             ReadOnlyMemory<byte> piece = cast.Body[waiting.Sent..Math.Min(cast.Body.Length, waiting.Sent + context.Settings.PieceSize)];
             waiting.Sent += piece.Length;
             bool isLast = waiting.Sent == cast.Body.Length;
-            if (isLast) _emitting = (cast, waiting.Number);
-            ordering.Emit(cast.Kind, to!, piece, dependencies, isLast ? cast.Flags : MessageFlags.MorePieces, isLast ? cast.RequestId : 0, isLast ? cast.Caller : null);
+            Emit(cast, waiting.Number, to!, piece, dependencies, isLast);
             if (isLast) return true;
         }
         return false;
@@ -179,6 +255,11 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     {
         if (_emitting is not var (cast, number)) return;      // a message of a GBCAST, or a piece
         _emitting = null;
+        if (cast.IsInternal)
+        {
+            OnSent(cast, message);
+            return;
+        }
         Sent++;
         if (cast.To is null)
         {
@@ -224,7 +305,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     /// <summary>A message that is never sent uses no credit.</summary>
     private void GiveBack(in Cast cast)
     {
-        if (cast.To is null && groups.Find(cast.Group) is not null) context.Effects.CreditReleased(cast.Group, cast.Body.Length + CreditAccount.MessageOverhead);
+        if (cast.To is null && !cast.IsInternal && groups.Find(cast.Group) is not null) context.Effects.CreditReleased(cast.Group, cast.Body.Length + CreditAccount.MessageOverhead);
     }
 
     /// <summary>The node left a group, or everything (null) ends.</summary>

@@ -100,10 +100,11 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
         if (IsMerge(to))
             return now.ViewNumber > old.ViewNumber ? null : "the number did not rise";
         List<NodeId> stayed = [.. now.Members.Where(from.View.Members.Contains)];
-        if (!stayed.SequenceEqual(old.Members.Where(to.View.Members.Contains)))
+        bool isRanking = to.View.Members.SetEquals(from.View.Members);
+        if (isRanking && now.Members.SequenceEqual(old.Members))
+            return "the members and their ranks are the same";
+        if (!isRanking && !stayed.SequenceEqual(old.Members.Where(to.View.Members.Contains)))
             return "the members that stayed changed their ranks";
-        if (to.View.Members.SetEquals(from.View.Members))
-            return "the members are the same";
         if (now.ViewNumber != old.ViewNumber + 1)
             return "the number did not rise by one";
         if (!now.Members.Take(stayed.Count).SequenceEqual(stayed))

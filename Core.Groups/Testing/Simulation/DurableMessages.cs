@@ -24,7 +24,7 @@ internal sealed class DurableMessages
     public IEnumerable<ulong> LackingIn(GroupReplica replica, IReadOnlyDictionary<MessageId, SentMessage> messages, Func<NodeId, bool> isAlive)
     {
         if (!promised.TryGetValue(replica.Id, out var promises) || promises.Count == 0) return [];
-        HashSet<ulong> here = [.. replica.Messages.Select(id => messages[id].Marker)];
+        HashSet<ulong> here = [.. replica.Messages.Where(messages.ContainsKey).Select(id => messages[id].Marker)];
         return promises.Where(promise => !here.Contains(promise.Key) && promise.Value.Any(isAlive)).Select(promise => promise.Key);
     }
 }

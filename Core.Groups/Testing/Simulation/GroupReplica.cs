@@ -12,6 +12,7 @@ internal sealed class GroupReplica(GroupId id, string name)
     private readonly List<MessageId> ordered = [];
     private readonly List<MessageId> unordered = [];
     private readonly HashSet<ulong> handled = [];
+    private readonly SortedDictionary<string, string> configuration = new(StringComparer.Ordinal);
 
     /// <summary>The markers of all messages in the state: a message that was sent again has another id.</summary>
     private readonly HashSet<ulong> known = [];
@@ -42,7 +43,10 @@ internal sealed class GroupReplica(GroupId id, string name)
     /// <summary>Sends that wait for credit.</summary>
     public Queue<(int Size, Action Send)> Waiting { get; } = [];
 
-    /// <summary>The markers of own multicasts that the machine has taken.</summary>
+    /// <summary>The markers of own multicasts that the machine was asked for.</summary>
+    public List<ulong> Asked { get; } = [];
+
+    /// <summary>The markers of own multicasts that have left.</summary>
     public List<ulong> Sent { get; } = [];
 
     /// <summary>All messages in the state, transferred or handled here.</summary>
@@ -64,6 +68,14 @@ internal sealed class GroupReplica(GroupId id, string name)
         (isOrdered ? ordered : unordered).Add(delivery.Message);
         handled.Add(marker);
         return known.Add(marker);
+    }
+
+    /// <summary>Carries a change of the configuration data out. It has its place in the total order like a message.</summary>
+    public void Configure(string key, string? value, bool isTransferred)
+    {
+        if (value is null) configuration.Remove(key);
+        else configuration[key] = value;
+        if (!isTransferred) ordered.Add(new MessageId(new NodeId($"{key}={value}", 0), 0, 0));
     }
 
     public byte[] Save(int ballast)
@@ -124,6 +136,7 @@ internal sealed class GroupReplica(GroupId id, string name)
             if (i >= other.ordered.Count) return $"has {ordered[i]} too much at the end of the total order";
             if (ordered[i] != other.ordered[i]) return $"has {ordered[i]} in place {i} of the total order instead of {other.ordered[i]}";
         }
+        if (!configuration.SequenceEqual(other.configuration)) return $"has the configuration data [{string.Join(' ', configuration)}] instead of [{string.Join(' ', other.configuration)}]";
         string[] mine = Texts(unordered.Except(other.unordered)), theirs = Texts(other.unordered.Except(unordered));
         if (mine.Length > 0) return $"has {string.Join(", ", mine)} too much";
         if (theirs.Length > 0) return $"lacks {string.Join(", ", theirs)}";

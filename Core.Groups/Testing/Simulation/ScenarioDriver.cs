@@ -120,6 +120,8 @@ internal sealed class ScenarioDriver
                 break;
             case Act.Request: Request(name, group); break;
             case Act.Flush: Cluster.Flush(name); break;
+            case Act.Configure: Cluster.Configure(name, group, random.Pick(["x", "y"])); break;
+            case Act.Rank: Cluster.Rank(name, group); break;
             case Act.Join: Cluster.Join(name, group); break;
             case Act.Leave: Cluster.Leave(name, group); break;
             case Act.Crash: Cluster.Crash(name); break;

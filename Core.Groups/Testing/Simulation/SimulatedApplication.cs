@@ -65,9 +65,31 @@ internal sealed class SimulatedApplication(
             {
                 if (outcome == Outcome.Done) replica.Sent.Add(message.Marker);
             });
-            process.Call(now => process.Machine.Multicast(now, call, replica.Id, order, body));
+            process.Call(now =>
+            {
+                replica.Asked.Add(message.Marker);
+                process.Machine.Multicast(now, call, replica.Id, order, body);
+            });
         });
         return message;
+    }
+
+    /// <summary>Sets an entry of the group's configuration data; the value is unique in a run.</summary>
+    public void Configure(string group, string key)
+    {
+        if (IsStopping || Find(group) is not { IsLeaving: false, IsLoaded: true } replica) return;
+        string? value = random.Chance(0.1) ? null : $"{random.NextULong()}";
+        long call = Calls.Begin($"configure {key} in {group}");
+        process.Call(now => process.Machine.Configure(now, call, replica.Id, key, value));
+    }
+
+    /// <summary>Ranks the members in another order.</summary>
+    public void Rank(string group)
+    {
+        if (IsStopping || Find(group) is not { IsLeaving: false, IsLoaded: true, View: { } view } replica) return;
+        NodeId[] ranking = [.. view.Members.OrderBy(_ => random.NextULong()).Take(random.Between(1, view.Members.Length))];
+        long call = Calls.Begin($"rank {group}");
+        process.Call(now => process.Machine.Rank(now, call, replica.Id, ranking));
     }
 
     /// <summary>Asks the group as a member of it, or by its name; null if this node is a member that has no state yet.</summary>
@@ -101,20 +123,24 @@ internal sealed class SimulatedApplication(
         else cluster.Violate($"{process.Id}: {message} is said to be delivered, but nobody got it.");
     }
 
-    public void Flush()
+    public void Flush() => process.Call(now =>
     {
-        // What was sent and handled before the call must outlive everything that leaves a member alive, once the call is done.
-        (GroupId Group, ulong[] Markers)[] before =
-            [.. Replicas.Select(replica => (replica.Id, replica.HandledMarkers.Concat(replica.Sent).ToArray()))];
-        GroupReplica[] replicas = [.. Replicas];
+        // What was asked for and handled before the call must outlive everything that leaves a member alive, once the call is done.
+        (GroupReplica Replica, ulong[] Handled, ulong[] Asked)[] before =
+            [.. Replicas.Select(replica => (replica, replica.HandledMarkers.ToArray(), replica.Asked.ToArray()))];
         long call = Calls.Begin("flush", outcome =>
         {
             if (outcome != Outcome.Done) return;
-            foreach ((GroupId group, ulong[] markers) in before)
-                cluster.Durable.Promise(group, markers, replicas.First(replica => replica.Id == group).View!.Members);
+            foreach ((GroupReplica replica, ulong[] handled, ulong[] asked) in before)
+            {
+                HashSet<ulong> sent = [.. replica.Sent];
+                if (replicas.ContainsValue(replica) && asked.FirstOrDefault(marker => !sent.Contains(marker)) is var waiting and not 0)
+                    cluster.Violate($"{process.Id}: a flush ended, but {cluster.FindAnnounced(waiting)}, asked for before it, has not left.");
+                cluster.Durable.Promise(replica.Id, handled.Concat(asked.Where(sent.Contains)), replica.View!.Members);
+            }
         });
-        process.Call(now => process.Machine.Flush(now, call));
-    }
+        process.Machine.Flush(now, call);
+    });
 
     public void Stop()
     {
@@ -152,6 +178,13 @@ internal sealed class SimulatedApplication(
             replica.IsLoaded = !fails;
             process.Call(now => process.Machine.StateLoaded(now, group, !fails));
         }));
+    }
+
+    public void OnConfigured(GroupId group, string key, string? value)
+    {
+        if (Expect(group, "configuration data") is not { } replica) return;
+        bool isTransferred = !replica.WasGivenState;
+        HandOver(replica, () => replica.Configure(key, value, isTransferred));
     }
 
     public void OnSaveState(GroupId group, long token)

@@ -164,6 +164,19 @@ internal sealed class SimulatedCluster
         return nodes[name].Process?.Application.Request(group, order, mode, count, timeout, size);
     }
 
+    public void Configure(string name, string group, string key)
+    {
+        Act($"configure {name} {group} {key}");
+        nodes[name].Process?.Application.Configure(group, key);
+    }
+
+    /// <summary>Ranks the members of a group in a random order.</summary>
+    public void Rank(string name, string group)
+    {
+        Act($"rank {name} {group}");
+        nodes[name].Process?.Application.Rank(group);
+    }
+
     public void Flush(string name)
     {
         Act($"flush {name}");

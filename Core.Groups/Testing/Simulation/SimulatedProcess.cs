@@ -212,6 +212,8 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Application.OnLoadState(group, state);
 
+    void INodeEffects.Configured(GroupId group, string key, string? value) => Application.OnConfigured(group, key, value);
+
     void INodeEffects.GroupLeft(GroupId group) => Application.OnGroupLeft(group);
 
     void INodeEffects.CreditReleased(GroupId group, long bytes) => Application.OnCreditReleased(group, bytes);

@@ -9,7 +9,7 @@ internal sealed record ApplicationProfile
     /// <summary>How long handling one message takes at most; zero: it is handled when it is delivered.</summary>
     public TimeSpan HandlingTime { get; init; } = TimeSpan.FromMilliseconds(1);
     /// <summary>The primitives that are used.</summary>
-    public ImmutableArray<Order> Orders { get; init; } = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal];
+    public ImmutableArray<Order> Orders { get; init; } = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe, Order.Group];
     /// <summary>How often a handler sends a message of its own.</summary>
     public double EchoChance { get; init; } = 0.1;
     /// <summary>How many bytes of ballast a group's state has.</summary>

@@ -161,7 +161,7 @@ public sealed class SynchronyTests : CheckerTests
     [InlineData("b leave /g", "b leave /g\nb leave /g", "without being a member of it")]
     [InlineData("b leave /g", "b leave /g\nb send m9 fifo /g", "b.1 sent m9 without being a member")]
     [InlineData("b leave /g", "a send m9 fifo /g\nb leave /g\nb deliver m9", "b.1 delivered m9 without being a member")]
-    [InlineData("a,c view /g 4 v4 [a c] -b", "a,c view /g 4 v4 [a b c]", "the members are the same")]
+    [InlineData("a,c view /g 4 v4 [a c] -b", "a,c view /g 4 v4 [a b c]", "the members and their ranks are the same")]
     public void A_bad_view(string good, string bad, string words)
     {
         string text = Growth.Replace(good, bad, StringComparison.Ordinal);

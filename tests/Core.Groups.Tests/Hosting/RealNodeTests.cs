@@ -68,6 +68,55 @@ public sealed class RealNodeTests
         }
     }
 
+    [Theory(Timeout = Limit)]
+    [InlineData(Order.Safe)]
+    [InlineData(Order.Group)]
+    public async Task Safe_messages_and_group_broadcasts_stand_in_one_order_among_all(Order order)
+    {
+        const int Each = 50;
+        await using RealCluster cluster = await RealCluster.StartAsync(3);
+        var members = new List<Member>();
+        foreach (GroupNode node in cluster.Nodes)
+        {
+            members.Add(await Member.JoinAsync(node, "/test/strong"));
+        }
+
+        await Task.WhenAll(members.Select(m => m.ViewOfAsync("a", "b", "c")));
+        await Task.WhenAll(members.Select((m, sender) => Task.Run(async () =>
+        {
+            for (int i = 0; i < Each; i++)
+            {
+                await m.SendAsync($"{sender}:{i}", i % 2 == 0 ? order : Order.Total);
+            }
+
+            await m.Group.FlushAsync();
+        })));
+        List<string>[] seen = await Task.WhenAll(members.Select(m => m.ReadAsync(3 * Each)));
+        Assert.Equal(seen[0], seen[1]);
+        Assert.Equal(seen[0], seen[2]);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Configuration_data_and_ranking_change_as_one_event_and_a_joiner_has_them()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(3);
+        Member a = await Member.JoinAsync(cluster.Nodes[0], "/test/configured"), b = await Member.JoinAsync(cluster.Nodes[1], "/test/configured");
+        await Task.WhenAll(a.ViewOfAsync("a", "b"), b.ViewOfAsync("a", "b"));
+        await a.Group.ConfigureAsync("feed", "a");
+        await b.Group.ConfigureAsync("feed", "b");
+        await a.Group.ConfigureAsync("old", "x");
+        await a.Group.ConfigureAsync("old", null);
+        await a.Group.RankAsync([b.Group.Node.Id]);
+        View ranked = await b.ViewOfAsync("b", "a");
+        Assert.Equal((3, 0), (ranked.Number, ranked.Joined.Length + ranked.Left.Length));
+        await Assert.ThrowsAsync<ArgumentException>(() => a.Group.ConfigureAsync("k", new string('x', ProcessGroup.MaximumEntry)).AsTask());
+
+        Member c = await Member.JoinAsync(cluster.Nodes[2], "/test/configured");
+        await c.ViewOfAsync("b", "a", "c");
+        Assert.Equal("b", Assert.Single(c.Group.Configuration).Value);
+        Assert.Equal(c.Group.Configuration, b.Group.Configuration);
+    }
+
     [Fact(Timeout = Limit)]
     public async Task A_late_joiner_has_the_state_and_every_message_behind_it_once()
     {

@@ -84,6 +84,21 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         Do((m, now) => m.Multicast(now, 0, replica.Id, order, body));
     }
 
+    /// <summary>Sets an entry of the group's configuration data.</summary>
+    public void Configure(string group)
+    {
+        if (Find(group) is not { IsLoaded: true } replica) return;
+        string value = $"{++cluster.LastMarker}";
+        Do((m, now) => m.Configure(now, 0, replica.Id, "x", value));
+    }
+
+    /// <summary>Ranks the members the other way round.</summary>
+    public void Rank(string group)
+    {
+        if (Find(group) is not { IsLoaded: true, View: { } view } replica) return;
+        Do((m, now) => m.Rank(now, ++_lastCall, replica.Id, [.. view.Members.Reverse()]));
+    }
+
     public void Stop() => Do((m, now) => m.Stop(now));
 
     /// <summary>What keeps this node from being at rest with all others; null: nothing.</summary>
@@ -150,6 +165,11 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     {
         if (_replicas.TryGetValue(view.Group, out GroupReplica? replica)) replica.View = view;
         else cluster.Violate($"{Id} got a view of {view.GroupName}, of which it is no member.");
+    }
+
+    void INodeEffects.Configured(GroupId group, string key, string? value)
+    {
+        if (_replicas.TryGetValue(group, out GroupReplica? replica)) replica.Configure(key, value, isTransferred: !replica.IsLoaded);
     }
 
     void INodeEffects.GroupLeft(GroupId group)

@@ -6,7 +6,7 @@ namespace Core.Groups.Tests.Paper;
 
 /// <summary>
 /// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
-/// <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
+/// <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
 /// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
 /// </summary>
 /// <param name="Names">The nodes.</param>
@@ -14,7 +14,7 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Acts">The acts.</param>
 internal sealed record Schedule(string Names, string Groups, string Acts)
 {
-    private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal];
+    private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe, Order.Group];
 
     /// <summary>Runs to the quiet end, and judges.</summary>
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
@@ -39,6 +39,8 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
             case "go": cluster.Release(first, second); break;
             case "send": cluster[first].Send(act[3], Enum.Parse<Order>(act[2])); break;
             case "big": cluster[first].Send(act[3], Enum.Parse<Order>(act[2]), 62_000); break;
+            case "configure": cluster[first].Configure(act[2]); break;
+            case "rank": cluster[first].Rank(act[2]); break;
             case "join": cluster[first].Join(act[2]); break;
             case "leave": cluster[first].Leave(act[2]); break;
             case "crash": cluster.Crash(first); break;
@@ -51,7 +53,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
     }
 
     /// <summary>A random schedule: the acts depend on what is under way, so it is run with a rule or without while it is drawn.</summary>
-    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps, bool withSafe = false)
+    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps)
     {
         var random = new Random(seed);
         string names = "abcde"[..random.Next(3, 6)];
@@ -59,7 +61,6 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
         double churn = random.Next(6) switch { 0 => 20, 1 or 2 => 6, _ => random.NextDouble() }, membership = random.NextDouble();
         int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
-        Order[] orders = withSafe ? [.. Orders, Order.Safe] : Orders;
         var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak);
         var acts = new List<string>();
         for (int i = 0; i < steps && cluster.Violations.Count == 0; i++)
@@ -90,13 +91,13 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
                 (string from, string to) = links[random.Next(links.Length)];
                 return $"dl {from}{to}";
             }
-            if (drawn < 0.78) return $"send {a} {orders[random.Next(orders.Length)]} {group}";
-            if (drawn < 0.79) return $"big {a} {orders[random.Next(orders.Length)]} {group}";
+            if (drawn < 0.78) return $"send {a} {Orders[random.Next(Orders.Length)]} {group}";
+            if (drawn < 0.79) return $"big {a} {Orders[random.Next(Orders.Length)]} {group}";
             if (drawn < 0.86) return $"tick {a}";
             if (drawn < 0.88) return $"hold {a}{b}";
             if (drawn < 0.90) return $"go {a}{b}";
             if (drawn >= 0.90 + (0.1 * membership)) return "";
-            return random.Next(2) == 0 ? $"join {a} {group}" : $"leave {a} {group}";
+            return random.Next(6) switch { < 2 => $"join {a} {group}", < 4 => $"leave {a} {group}", 4 => $"configure {a} {group}", _ => $"rank {a} {group}" };
         }
     }
 }

@@ -38,6 +38,11 @@ public sealed class ShellProcessTests
         JsonObject answer = await b.AskAsync("request", "\"group\":\"/g\",\"order\":\"total\",\"text\":\"who\"");
         Assert.Equal(["a:who", "b:who", "c:who"], answer["answers"]!.AsArray().Select(x => (string)x!["text"]!).Order());
 
+        // Configuration data: one event at every member, at one place among all; a value is any JSON.
+        Assert.True((bool)(await b.AskAsync("configure", "\"group\":\"/g\",\"key\":\"feed\",\"value\":{\"by\":\"b\"}"))["ok"]!);
+        foreach (Shell shell in (Shell[])[a, b, c])
+            Assert.Equal("b", (string?)(await shell.ReadAsync(line => (string?)line["ev"] == "configured" && (string?)line["key"] == "feed"))["value"]!["by"]);
+
         a.Kill();
         foreach (Shell shell in (Shell[])[b, c])
             await shell.ReadAsync(line => (string?)line["ev"] == "view" && string.Concat(line["members"]!.AsArray()) == "bc");
