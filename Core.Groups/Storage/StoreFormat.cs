@@ -31,7 +31,8 @@ internal static class StoreFormat
         bool isSound = file.Length >= ValueHeader && BinaryPrimitives.ReadUInt32LittleEndian(file) == ValueMagic
             && BinaryPrimitives.ReadInt64LittleEndian(file.AsSpan(4)) == file.Length - ValueHeader
             && BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(12)) == ValueChecksum(name, file);
-        return isSound ? file.AsMemory(ValueHeader) : null;
+        if (!isSound) return null; // in a conditional expression null would become an empty memory
+        return file.AsMemory(ValueHeader);
     }
 
     public static byte[] EncodeSegment(ulong log, long first)

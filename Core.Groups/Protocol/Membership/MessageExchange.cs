@@ -34,8 +34,13 @@ internal sealed class MessageExchange(NodeContext context, ChannelTable channels
         }
         return status with
         {
-            Installed = context.Configuration!.Id, Received = received, Forwarded = forwarded.ToImmutable(), Floors = Array(ordering.FloorOf),
-            ReceivedBy = Array(ordering.ReceivedBy), Stable = Array(ordering.StableOf), Clock = ordering.Clock,
+            Installed = context.Configuration!.Id,
+            Received = received,
+            Forwarded = forwarded.ToImmutable(),
+            Floors = Array(ordering.FloorOf),
+            ReceivedBy = Array(ordering.ReceivedBy),
+            Stable = Array(ordering.StableOf),
+            Clock = ordering.Clock,
         };
 
         long[] Array(Func<int, long> value) => [.. Enumerable.Range(0, n).Select(value)];

@@ -58,9 +58,9 @@ internal sealed class VoteMemory(WeakRules weak, ulong memory = 0)
         Attempts = [];
     }
 
-    /// <summary>Whether anything of another lineage is remembered that may still count there.</summary>
+    /// <summary>Whether a store remembers another lineage, in which its vote may still count.</summary>
     public bool IsOfAnother(LineageId lineage, IReadOnlyList<Voter> voters) =>
-        Last is { } last ? last.Lineage != lineage : Attempts.Any(a => a.Lineage != lineage && PrimaryRule.IsPending(a, voters));
+        Memory != 0 && (Last is { } last ? last.Lineage != lineage : Attempts.Any(a => a.Lineage != lineage && PrimaryRule.IsPending(a, voters)));
 
     /// <summary>
     /// Gives up a lineage for good: this node is a stranger now, also where its store voted before (the id changes: a store

@@ -16,7 +16,7 @@ public sealed class StoredNodeTests : IDisposable
         foreach (GroupNode node in cluster.Nodes)
         {
             node.Crash();
-            await node.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await node.Completion;
         }
 
         // One of three has no majority of the last primary, whatever it has forgotten or not.
