@@ -30,7 +30,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         _group = group;
         _options = options;
         _entries = entries;
-        _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger);
+        _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger, options.OnKill);
     }
 
     public Broadcast<View> Views { get; } = new();

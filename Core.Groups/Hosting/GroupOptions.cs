@@ -10,6 +10,12 @@ public sealed class GroupOptions
     public Action<ProcessGroup>? Configure { get; set; }
 
     /// <summary>
+    /// Called when somebody asks the processes of the group's members to end (<see cref="GroupNode.KillAsync"/>), with the reason; in
+    /// delivery order, one at a time with the handlers. Null: the request is logged and passed over.
+    /// </summary>
+    public Func<string, GroupMessage, ValueTask>? OnKill { get; set; }
+
+    /// <summary>
     /// Called with every change of the group's configuration data (<see cref="ProcessGroup.ConfigureAsync"/>), in delivery
     /// order, one at a time with the handlers. A joiner is told of every entry, before its state is loaded.
     /// </summary>

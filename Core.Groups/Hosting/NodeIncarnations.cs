@@ -193,6 +193,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.PeerDisconnected: machine.PeerDisconnected(now, i.Number); break;
             case InputKind.DialFailed: machine.DialFailed(now, (string)i.Subject!, i.Flag); break;
             case InputKind.FrameReceived: machine.FrameReceived(now, i.Number, i.Body); break;
+            case InputKind.Stored: machine.Stored(now, i.Token); break;
             case InputKind.NameTaken: OnNameTaken((string)i.Subject!); break;
             case InputKind.Join: Join((GroupMembership)i.Subject!, i.Call); break;
             case InputKind.Leave: Leave((GroupMembership)i.Subject!); break;
@@ -207,7 +208,9 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;
             case InputKind.StateLoaded: machine.StateLoaded(now, i.Group, i.Flag); break;
             case InputKind.Consumed: machine.Consumed(now, i.Group, i.Number); break;
-            case InputKind.Stored: machine.Stored(now, i.Token); break;
+            case InputKind.FindGroup: machine.FindGroup(now, i.Call, (string)i.Subject!); break;
+            case InputKind.ListGroups: machine.ListGroups(now, i.Call, (string)i.Subject!); break;
+            case InputKind.DeleteGroup: machine.DeleteGroup(now, i.Call, (string)i.Subject!); break;
             case InputKind.Stop: _stopping = true; machine.Stop(now); break;
             default: throw new InvalidOperationException($"There is no input {i.Kind}.");
         }
@@ -227,11 +230,17 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
 
     private void Join(GroupMembership membership, long call)
     {
-        Span<byte> random = stackalloc byte[16];
-        RandomNumberGenerator.Fill(random);
+        GroupId candidate = GroupId.None;
+        if (membership.Expected == GroupId.None)
+        {
+            Span<byte> random = stackalloc byte[16];
+            RandomNumberGenerator.Fill(random);
+            candidate = new GroupId(BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]));
+        }
+
         _groups.Add(membership);
         _effects!.AddJoin(call, membership);
-        Machine!.Join(host.Loop.Now, call, membership.Name, new GroupId(BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..])));
+        Machine!.Join(host.Loop.Now, call, membership.Name, candidate, membership.Expected);
     }
 
     private void Leave(GroupMembership membership)

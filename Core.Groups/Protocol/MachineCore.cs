@@ -69,14 +69,15 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             if (Change.IsOver) break;
             more = Services.RunLocal();
             Groups.Directory.Tick();
+            Groups.Queries.Tick();
             Requests.Tick();
-            Groups.Announce();
+            Groups.Announcer.Announce();
             Callers.Pump();
             foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
-            more |= Services.HasLocal || Groups.HasNews;
+            more |= Services.HasLocal || Groups.Announcer.HasNews;
         }
         while (more);
         if (Context.IsWorking)
@@ -143,7 +144,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
         deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
-        deadline = Min(deadline, Credit.Deadline());
+        deadline = Min(deadline, Min(Credit.Deadline(), Groups.Queries.Deadline()));
         deadline = Min(deadline, Callers.Deadline());
         return Waits && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
     }
@@ -275,6 +276,10 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         {
             case ServiceRecord.Lookup: Groups.Directory.OnLookup(from, ref reader); break;
             case ServiceRecord.LookupReply: Groups.Directory.OnLookupReply(ref reader); break;
+            case ServiceRecord.List: Groups.Directory.OnList(from, ref reader); break;
+            case ServiceRecord.ListReply: Groups.Queries.OnListReply(ref reader); break;
+            case ServiceRecord.Delete: Groups.Queries.OnDelete(from, ref reader); break;
+            case ServiceRecord.DeleteReply: Groups.Queries.OnDeleteReply(ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
@@ -418,7 +423,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void EndAll(Outcome outcome)
     {
-        foreach (long call in Groups.Directory.EndAll()) Context.Effects.Completed(call, outcome);
+        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll())) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
         foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);
@@ -470,7 +475,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private void OnGroupEnded(GroupMember group)
     {
         Groups.Directory.Retry(group.Name);
-        Calls.End(group.Id, Outcome.NotMember);
+        Calls.End(group.Id, group.WasDeleted ? Outcome.Deleted : Outcome.NotMember);
         Contacts.OnGroupEnded(group.Id);
         Credit.OnEnded(group);
         Requests.OnGone(group.Id, static _ => true);

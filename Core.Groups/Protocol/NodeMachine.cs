@@ -102,13 +102,33 @@ internal sealed class NodeMachine
 
     // ---- groups
 
-    /// <param name="candidate">Random: the id of the group if this join creates it.</param>
-    public void Join(TimeSpan now, long call, string name, GroupId candidate)
+    /// <param name="candidate">Random: the id of the group if this join creates it; none: it must be there.</param>
+    /// <param name="expected">The id that the group must have; none: any.</param>
+    public void Join(TimeSpan now, long call, string name, GroupId candidate, GroupId expected = default)
     {
         if (!Enter(now, call)) return;
         if (_stopBy is not null) _context.Effects.Completed(call, Outcome.Stopped);
         else if (_core.Groups.Find(name) is { IsWanted: true } || _core.Groups.Directory.IsJoining(name)) _context.Effects.Completed(call, Outcome.AlreadyMember);
-        else _core.Groups.Directory.Begin(call, name, candidate);
+        else if (GroupName.SiteOf(name) is { } site && site != _context.Settings.Site) _context.Effects.Completed(call, Outcome.WrongSite);
+        else _core.Groups.Directory.Begin(call, name, candidate, expected);
+    }
+
+    /// <summary>Looks a group up by its name, or its id in text; ends with <see cref="INodeEffects.GroupFound"/>.</summary>
+    public void FindGroup(TimeSpan now, long call, string address)
+    {
+        if (Enter(now, call)) _core.Groups.Queries.Find(call, address);
+    }
+
+    /// <summary>The names of groups that begin so; ends with <see cref="INodeEffects.GroupsListed"/>.</summary>
+    public void ListGroups(TimeSpan now, long call, string prefix)
+    {
+        if (Enter(now, call)) _core.Groups.Queries.List(call, prefix);
+    }
+
+    /// <summary>Deletes a group, by its name or its id in text: all its members leave it at one place among its messages.</summary>
+    public void DeleteGroup(TimeSpan now, long call, string address)
+    {
+        if (Enter(now, call)) _core.Groups.Queries.Delete(call, address);
     }
 
     public void Leave(TimeSpan now, long call, GroupId group)
@@ -140,7 +160,7 @@ internal sealed class NodeMachine
     public void Rank(TimeSpan now, long call, GroupId group, NodeId[] ranking)
     {
         if (!Enter(now, call)) return;
-        if (_core.Groups.Find(group) is { } member) _core.Groups.Rank(member, call, ranking);
+        if (_core.Groups.Find(group) is { } member) _core.Groups.Announcer.Rank(member, call, ranking);
         else _context.Effects.Completed(call, Outcome.NotMember);
     }
 
@@ -185,7 +205,8 @@ internal sealed class NodeMachine
     {
         if (!Enter(now)) return;
         if (_core.Requests.End(call, Outcome.Cancelled)) return;
-        if (_core.Calls.Cancel(call) || _core.Groups.CancelRanking(call) || _core.Groups.Directory.Cancel(call)) _context.Effects.Completed(call, Outcome.Cancelled);
+        if (_core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call))
+            _context.Effects.Completed(call, Outcome.Cancelled);
     }
 
     /// <summary>Done when all that this node has sent and delivered is stable.</summary>

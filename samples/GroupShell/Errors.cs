@@ -12,6 +12,8 @@ internal static class Errors
         TimeoutException or OperationCanceledException => "timeout", // nothing but its time-out cancels an operation
         NotMemberException => "not-member",
         AlreadyMemberException => "already-member",
+        GroupDeletedException => "group-deleted",
+        JoinRefusedException => "join-refused",
         GroupNotFoundException => "no-such-group",
         MessageTooLargeException => "message-too-large",
         ExcludedException => "excluded",

@@ -23,4 +23,10 @@ internal enum ServiceRecord : byte
     CallerCast = 0x8B,
     /// <summary>From the contact: it left, to these members; or it is settled, or consumed; or ask another member.</summary>
     CallerProgress = 0x8C,
+    /// <summary>To the registry: which names begin so?</summary>
+    List = 0x8D,
+    ListReply = 0x8E,
+    /// <summary>To a member: delete the group.</summary>
+    Delete = 0x8F,
+    DeleteReply = 0x90,
 }

@@ -8,6 +8,7 @@ namespace Core.Groups.Testing.Simulation;
 internal enum Act : byte
 {
     Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
+    Find, List, Delete,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -133,6 +134,15 @@ internal static class Scenarios
             [
                 (Act.Send, 10), (Act.Request, 60), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2), (Act.Break, 5),
                 (Act.Partition, 1), (Act.Heal, 3),
+            ],
+        },
+        new("names", "Groups are looked up, listed and deleted while they are made, while members and the keeper of the names fail.")
+        {
+            MaximumGroups = 4, MemberShare = 0.5,
+            Weights =
+            [
+                (Act.Send, 20), (Act.Request, 15), (Act.Find, 15), (Act.List, 10), (Act.Delete, 12), (Act.Join, 12), (Act.Leave, 8), (Act.Crash, 3),
+                (Act.Restart, 5), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 4), (Act.Break, 4), (Act.Freeze, 1),
             ],
         },
         new("stop", "Nodes stop in an orderly way, alone and together, and come back.")

@@ -124,6 +124,9 @@ internal sealed class ScenarioDriver
             case Act.Rank: Cluster.Rank(name, group); break;
             case Act.Join: Cluster.Join(name, group); break;
             case Act.Leave: Cluster.Leave(name, group); break;
+            case Act.Find: Cluster.Find(name, group); break;
+            case Act.List: Cluster.List(name, random.Pick(["", "/", "/g", group, "/none"])); break;
+            case Act.Delete: Cluster.Delete(name, group); break;
             case Act.Crash: Cluster.Crash(name); break;
             case Act.Restart:
                 if (Down() is { Length: > 0 } down) Cluster.Start(random.Pick(down));

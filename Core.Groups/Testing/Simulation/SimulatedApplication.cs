@@ -11,11 +11,13 @@ internal sealed class SimulatedApplication(
 {
     private const int MaximumHops = 3;
 
+    private QueryTracker? queries;
     private readonly Dictionary<GroupId, GroupReplica> replicas = [];
     private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
     private readonly ApplicationProfile profile = cluster.Options.Application;
 
     public CallTracker Calls { get; } = new(cluster, process.Id);
+    public QueryTracker Queries => queries ??= new QueryTracker(cluster, process, Calls);
 
     public bool IsStopping { get; private set; }
 
@@ -213,8 +215,9 @@ internal sealed class SimulatedApplication(
         HandOver(replica, () => Hold(replica, profile.HandlingTime, () => Handle(replica, delivery, marker, hops, mayIgnore)));
     }
 
-    public void OnGroupLeft(GroupId group)
+    public void OnGroupLeft(GroupId group, GroupEnd end)
     {
+        if (end == GroupEnd.Deleted) cluster.Durable.EndGroup(group);
         if (!replicas.Remove(group, out GroupReplica? replica)) return;
         replica.Inbox.Clear();
         replica.Waiting.Clear();

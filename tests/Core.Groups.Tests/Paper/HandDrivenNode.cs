@@ -143,6 +143,8 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     void INodeEffects.CreditReleased(GroupId group, long bytes) { }
     void INodeEffects.Sent(long call, MessageId message) { }
     void INodeEffects.RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
+    void INodeEffects.GroupFound(long call, GroupInfo? group) { }
+    void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) { }
 
     void INodeEffects.Log(ProtocolLogLevel level, string message)
     {
@@ -172,7 +174,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (_replicas.TryGetValue(group, out GroupReplica? replica)) replica.Configure(key, value, isTransferred: !replica.IsLoaded);
     }
 
-    void INodeEffects.GroupLeft(GroupId group)
+    void INodeEffects.GroupLeft(GroupId group, GroupEnd end)
     {
         if (_replicas.Remove(group, out GroupReplica? replica) && _wanted.Contains(replica.Name)) _later.Enqueue((_, _) => AskToJoin(replica.Name));
     }
