@@ -201,6 +201,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.Request: machine.Request(now, i.Call, i.Group, i.Order, i.Body, i.Mode, i.Number, i.Timeout); break;
             case InputKind.RequestByName: machine.RequestByName(now, i.Call, (string)i.Subject!, i.Order, i.Body, i.Mode, i.Number, i.Timeout); break;
             case InputKind.Reply: machine.Reply(now, i.Token, i.Body, i.Flag); break;
+            case InputKind.NoReply: machine.NoReply(now, i.Token); break;
             case InputKind.Cancel: machine.Cancel(now, i.Call); break;
             case InputKind.Flush: machine.Flush(now, i.Call); break;
             case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;

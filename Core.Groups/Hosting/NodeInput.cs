@@ -7,7 +7,7 @@ namespace Core.Groups.Hosting;
 internal enum InputKind : byte
 {
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored,
-    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
+    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
     FindGroup, ListGroups, DeleteGroup,
 }
 

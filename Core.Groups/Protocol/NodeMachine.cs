@@ -200,6 +200,12 @@ internal sealed class NodeMachine
         _core.Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, body, flags, request));
     }
 
+    /// <summary>This member will not answer: its caller is told not to wait for it.</summary>
+    public void NoReply(TimeSpan now, long replyToken)
+    {
+        if (Enter(now)) _core.Groups.Deliveries.WithholdAnswer(replyToken);
+    }
+
     /// <summary>Withdraws a call that has not ended: it ends as <see cref="Outcome.Cancelled"/> and leaves nothing behind.</summary>
     public void Cancel(TimeSpan now, long call)
     {
