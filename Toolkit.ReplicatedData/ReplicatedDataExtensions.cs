@@ -1,5 +1,4 @@
 using Core.Groups;
-using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
 

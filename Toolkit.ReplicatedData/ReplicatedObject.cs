@@ -1,5 +1,3 @@
-using Core.Groups;
-
 namespace Toolkit.ReplicatedData;
 
 /// <summary>What all replicated objects have in common.</summary>

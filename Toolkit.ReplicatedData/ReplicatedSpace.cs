@@ -2,8 +2,6 @@
 // Follows: the replicated data of Isis ("Exploiting virtual synchrony", 3.2, 3.3, 3.5; "The history of virtual synchrony").
 using Core.Groups;
 using Core.Groups.Replication;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
@@ -21,6 +19,8 @@ namespace Toolkit.ReplicatedData;
 public sealed class ReplicatedSpace : IAsyncDisposable
 {
     private const string GroupSuffix = "#data";
+
+    [ThreadStatic] private static bool _isReading; // the copy stands still already: a snapshot in a snapshot
 
     private readonly ReplicaHost<SpaceReplica> _host;
     private readonly SpaceClient _client;
@@ -66,8 +66,10 @@ public sealed class ReplicatedSpace : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(node);
         ReplicaHost<SpaceReplica> host = await ReplicaHost<SpaceReplica>.OpenAsync(
-            node, group, () => new SpaceReplica(new SpaceClient(group, NullLogger.Instance)), ct).ConfigureAwait(false);
-        return new ReplicatedSpace(host, (SpaceClient)host.Run(0, static (replica, _) => replica.Effects));
+            node, group, () => new SpaceReplica(new SpaceClient(group)), ct).ConfigureAwait(false);
+        var client = (SpaceClient)host.Run(0, static (replica, _) => replica.Effects);
+        client.Pump.Logger = host.Logger;
+        return new ReplicatedSpace(host, client);
     }
 
     /// <summary>Completes when this node is a member again after an exclusion, at once while it is one.</summary>
@@ -154,7 +156,7 @@ public sealed class ReplicatedSpace : IAsyncDisposable
     public TResult Snapshot<TResult>(Func<TResult> read)
     {
         ArgumentNullException.ThrowIfNull(read);
-        return _host.Read(read, static (_, read) => read());
+        return _isReading ? read() : _host.Read(read, static (_, read) => ReadAtOnce(read));
     }
 
     /// <summary>
@@ -309,6 +311,19 @@ public sealed class ReplicatedSpace : IAsyncDisposable
         return _host.Run((_client, kind, name, create), static (replica, call) => call._client.Obtain(replica, call.kind, call.name, call.create));
     }
 
+    private static TResult ReadAtOnce<TResult>(Func<TResult> read)
+    {
+        _isReading = true;
+        try
+        {
+            return read();
+        }
+        finally
+        {
+            _isReading = false;
+        }
+    }
+
     private sealed class FencedRead<TResult>(Func<TResult> read) : PendingCall(mayHaveEffect: false)
     {
         private TResult? _result;
@@ -318,7 +333,7 @@ public sealed class ReplicatedSpace : IAsyncDisposable
         {
             try
             {
-                _result = read();
+                _result = ReadAtOnce(read);
             }
             catch (Exception e)
             {

@@ -160,12 +160,21 @@ public sealed class Transaction : IAsyncDisposable
         var key = new LockKey(operation.Object, [.. operation.Key.Span]);
         Held held = await LockAsync(key, exclusive: true, ct).ConfigureAwait(false);
         using Turn turn = Take();
-        await _host.WhenWritable(ct).ConfigureAwait(false);
-        _host.Run((this, operation), static (replica, call) =>
+        try
         {
-            call.Item1.CheckMembership();
-            replica.Write(call.Item1._number, call.operation);
-        });
+            await _host.WhenWritable(ct).ConfigureAwait(false);
+            _host.Run((this, operation), static (replica, call) =>
+            {
+                call.Item1.CheckMembership();
+                replica.Write(call.Item1._number, call.operation);
+            });
+        }
+        catch (Exception)
+        {
+            Abort(); // or it could be committed without this
+            throw;
+        }
+
         held.Sum = unchecked(held.Sum + operation.Number);
         held.Cell = new Cell(operation.Kind == OperationKind.Set ? operation.Value.ToArray() : null, held.Cell.Version, Node, true);
     }

@@ -1,16 +1,18 @@
 // Tells the application of changes, in the order of their delivery, one at a time, and never under the replica's gate.
-using Core.Groups;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Toolkit.ReplicatedData.Space;
 
 /// <summary>The events of one space. What a handler throws is logged, and the next event is told.</summary>
-internal sealed partial class EventPump(ILogger logger) : IThreadPoolWorkItem
+internal sealed partial class EventPump : IThreadPoolWorkItem
 {
     private readonly Lock _gate = new();
     private Queue<Action> _events = [];
     private Queue<Action> _telling = [];
     private bool _isRunning;
+
+    public ILogger Logger { get; set; } = NullLogger.Instance;
 
     /// <summary>Tells of something soon, after all that was given before.</summary>
     public void Tell(Action raise)
@@ -44,7 +46,7 @@ internal sealed partial class EventPump(ILogger logger) : IThreadPoolWorkItem
                 }
                 catch (Exception e)
                 {
-                    HandlerThrew(logger, e);
+                    HandlerThrew(Logger, e);
                 }
             }
         }

@@ -1,8 +1,6 @@
 // The application's calls on a space at one node: each is numbered, passed to the replica, and ended by it.
 // Keeps: every call ends: with its result, with its caller's patience, or with the membership.
-using Core.Groups;
 using Core.Groups.Replication;
-using Microsoft.Extensions.Logging;
 
 namespace Toolkit.ReplicatedData.Space;
 
@@ -19,14 +17,14 @@ internal class PendingCall(bool mayHaveEffect) : TaskCompletionSource<UpdateResu
 }
 
 /// <summary>What all who opened a space at one node share. The table of calls is touched under the replica's gate only.</summary>
-internal sealed class SpaceClient(string group, ILogger logger) : ISpaceEffects
+internal sealed class SpaceClient(string group) : ISpaceEffects
 {
     private readonly Dictionary<long, PendingCall> _calls = [];
     private readonly Dictionary<ulong, IObjectMirror> _mirrors = [];
     private long _lastCall;
     private long _lastTransaction;
 
-    public EventPump Pump { get; } = new(logger);
+    public EventPump Pump { get; } = new();
 
     /// <summary>One more with every membership that ends.</summary>
     public long Memberships { get; private set; }
