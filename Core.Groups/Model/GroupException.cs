@@ -132,3 +132,15 @@ public sealed class OverdraftException(string group, int window)
     /// <summary>The credit window in bytes.</summary>
     public int Window { get; } = window;
 }
+
+/// <summary>
+/// Calls waited for each other in a circle, and this one was chosen to give way so that the others go on. What it held is
+/// released; what it asked for was not given. Do the whole piece of work again from its beginning.
+/// </summary>
+/// <param name="cycle">Who waits for whom, from the victim back to the victim.</param>
+public sealed class DeadlockException(string cycle)
+    : GroupException($"Deadlock: {cycle}. This one was chosen to give way: release what it still holds, then do the work again from its beginning.")
+{
+    /// <summary>Who waits for whom, from the victim back to the victim.</summary>
+    public string Cycle { get; } = cycle;
+}

@@ -448,7 +448,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
             Requests.OnSent(cast.Call, cast.Group, [.. members]);
         }
-        else Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
+        // A request that has ended while it was half sent is not told of again.
+        else if ((cast.Flags & MessageFlags.Request) == 0) Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
     }
 
     private void OnCallFailed(Cast cast, Outcome outcome)
