@@ -232,6 +232,11 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.Completed(long call, Outcome outcome) => Application.OnCompleted(call, outcome);
 
+    void INodeEffects.JoinRefused(long call, string reason) => Scripted.OnJoinRefused(call);
+
+    void INodeEffects.InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) =>
+        Scripted.OnInspectJoin(group, token, joiner, credentials);
+
     void INodeEffects.GroupFound(long call, GroupInfo? group) => Scripted.Queries.OnFound(call, group);
 
     void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) => Scripted.Queries.OnListed(call, names);
