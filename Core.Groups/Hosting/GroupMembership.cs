@@ -71,6 +71,27 @@ internal sealed class GroupMembership
         return PassAsync(Multicast(present, order, packed), schedule: true, ct);
     }
 
+    /// <summary>
+    /// Sends in one membership: dropped if that is over by now. Completes when there was credit for it, also inside a handler,
+    /// which therefore must not wait for it.
+    /// </summary>
+    public ValueTask PostAsync(int generation, Order order, ReadOnlyMemory<byte> packed)
+    {
+        if (_present is not { } present || present.Generation != generation)
+        {
+            return default;
+        }
+
+        _host.Counters.Sent();
+        return _credit.PassAsync(Multicast(present, order, packed), packed.Length, insideHandler: false, CancellationToken.None);
+    }
+
+    /// <summary>Whether the membership ended because the group was deleted.</summary>
+    public bool WasDeleted => _leftBy == GroupEnd.Deleted;
+
+    /// <summary>Whether the membership of this generation lives.</summary>
+    public bool IsPresent(int generation) => _present?.Generation == generation;
+
     public async ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> packed, CancellationToken ct)
     {
         _host.Check(order, packed);

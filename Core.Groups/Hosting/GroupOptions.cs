@@ -1,3 +1,5 @@
+using Core.Groups.Hosting;
+
 namespace Core.Groups;
 
 /// <summary>How this node takes part in a group.</summary>
@@ -23,4 +25,7 @@ public sealed class GroupOptions
 
     /// <summary>Called with every view, in delivery order, one at a time with the handlers.</summary>
     public Func<View, ValueTask>? OnView { get; set; }
+
+    /// <summary>Takes the messages, in place of the group's entry points.</summary>
+    internal IDeliverySink? Sink { get; set; }
 }

@@ -50,7 +50,12 @@ internal sealed class NodeMachine
 
     // ---- time and connections
 
-    public void Start(TimeSpan now) => Enter(now);
+    /// <exception cref="Wire.WireFormatException">What the node is said to remember is no record of a machine.</exception>
+    public void Start(TimeSpan now)
+    {
+        Enter(now);
+        _core.Change.Stable.Start();
+    }
 
     public void Tick(TimeSpan now) => Enter(now);
 
@@ -85,6 +90,14 @@ internal sealed class NodeMachine
     public void FrameReceived(TimeSpan now, int connection, ReadOnlyMemory<byte> frame)
     {
         if (Enter(now)) _core.Channels.OnFrame(connection, frame);
+    }
+
+    /// <summary>The record of this sequence number is on stable storage, and so are those before it.</summary>
+    public void Stored(TimeSpan now, long sequence)
+    {
+        if (!Enter(now)) return;
+        _core.Change.Stable.OnStored(sequence);
+        _core.Membership.LookAgain();
     }
 
     // ---- groups
@@ -185,6 +198,12 @@ internal sealed class NodeMachine
         if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, out NodeId caller, out long request)) return;
         MessageFlags flags = MessageFlags.Reply | (isError ? MessageFlags.Error : 0);
         _core.Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, body, flags, request));
+    }
+
+    /// <summary>This member will not answer: its caller is told not to wait for it.</summary>
+    public void NoReply(TimeSpan now, long replyToken)
+    {
+        if (Enter(now)) _core.Groups.Deliveries.WithholdAnswer(replyToken);
     }
 
     /// <summary>Withdraws a call that has not ended: it ends as <see cref="Outcome.Cancelled"/> and leaves nothing behind.</summary>
