@@ -4,6 +4,7 @@ namespace Toolkit.CoordinatorCohort;
 
 /// <summary>What an action learns of its execution.</summary>
 /// <param name="Id">Names the request, at every attempt and member.</param>
+/// <param name="Execution">Who executes the request.</param>
 /// <param name="Attempt">1 at the first; more when an executor failed: it may have done its work, all of it or in part.</param>
 /// <param name="Part">Which part this member does, from 0; 0 unless the execution is subdivided or redundant.</param>
 /// <param name="Parts">How many parts there are; 1 unless the execution is subdivided or redundant.</param>
@@ -13,7 +14,7 @@ namespace Toolkit.CoordinatorCohort;
 /// outside the group that are not idempotent must be tied to <paramref name="Id"/>: pass it to the store that is changed, and let
 /// that refuse the second time.
 /// </remarks>
-public sealed record ExecutionContext(ExecutionId Id, int Attempt, int Part, int Parts, Func<ReadOnlyMemory<byte>, ValueTask> ReportAsync);
+public sealed record CohortExecution(ExecutionId Id, Execution Execution, int Attempt, int Part, int Parts, Func<ReadOnlyMemory<byte>, ValueTask> ReportAsync);
 
 /// <summary>Executes a request. Called on the thread pool, several at a time. What it throws, the caller gets as <see cref="ExecutionFailedException"/>.</summary>
 /// <typeparam name="TRequest">The requests.</typeparam>
@@ -21,7 +22,7 @@ public sealed record ExecutionContext(ExecutionId Id, int Attempt, int Part, int
 /// <param name="request">The request.</param>
 /// <param name="context">Which execution it is.</param>
 /// <param name="ct">Fires when the caller has cancelled, or this node was excluded and another member does the work.</param>
-public delegate ValueTask<TResult> CohortAction<in TRequest, TResult>(TRequest request, ExecutionContext context, CancellationToken ct);
+public delegate ValueTask<TResult> CohortAction<in TRequest, TResult>(TRequest request, CohortExecution context, CancellationToken ct);
 
 /// <summary>One member's answer.</summary>
 /// <typeparam name="TResult">The type of the results.</typeparam>

@@ -250,7 +250,7 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
         if (record.IsCancelled)
             Finish(record.Number, part, attempt, AnswerKind.Cancelled, []);
         else
-            effects.Execute(new Assignment(record.Number, part, record.Parts.Length, attempt, record.Id, record.Request));
+            effects.Execute(new Assignment(record.Number, record.Execution, part, record.Parts.Length, attempt, record.Id, record.Request));
     }
 
     // ---- answers

@@ -3,7 +3,7 @@ using Core.Groups.Replication;
 namespace Toolkit.CoordinatorCohort.Replication;
 
 /// <summary>What a member is to execute.</summary>
-internal readonly record struct Assignment(long Number, int Part, int Parts, int Attempt, ExecutionId Id, ReadOnlyMemory<byte> Request);
+internal readonly record struct Assignment(long Number, Execution Execution, int Part, int Parts, int Attempt, ExecutionId Id, ReadOnlyMemory<byte> Request);
 
 /// <summary>What the replica tells its face. Called between deliveries, one call at a time.</summary>
 internal interface ICohortEffects
