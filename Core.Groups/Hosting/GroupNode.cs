@@ -28,6 +28,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
     /// <exception cref="ArgumentException">An option is wrong, or the listen address would be open to strangers; the message names it.</exception>
     /// <exception cref="IOException">The listen address cannot be used.</exception>
+    /// <exception cref="StableStoreException">The stable store cannot be used: it is in use, damaged, or another node's.</exception>
     public static async ValueTask<GroupNode> StartAsync(GroupNodeOptions options, CancellationToken ct = default)
     {
         GroupNode node = Create(options);
@@ -80,12 +81,15 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>The nodes that can be reached now, this one included. While the node is blocked they can differ from the members.</summary>
     public ImmutableArray<NodeId> Reachable => Host.Inspect((machine, _) => machine?.Reachable ?? []);
 
+    /// <summary>The node's stable store; null if it has none. The node keeps the values <c>node</c> and <c>votes</c> in it.</summary>
+    public IStableStore? StableStore => Host.Memory?.Store;
+
     /// <summary>The members of the present configuration, ranked by age.</summary>
     public ImmutableArray<NodeInfo> Members => Host.Status.Members;
 
     /// <summary>
-    /// Ends when the node has stopped. Faults with <see cref="NameTakenException"/> if a live node has the name, or with the
-    /// error of the protocol if that failed (a defect of this library).
+    /// Ends when the node has stopped. Faults with <see cref="NameTakenException"/> if a live node has the name, with
+    /// <see cref="StableStoreException"/> if the stable store failed, or with the error of the protocol if that failed (a defect of this library).
     /// </summary>
     public Task Completion => Host.Completion;
 

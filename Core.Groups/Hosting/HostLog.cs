@@ -60,6 +60,9 @@ internal static partial class HostLog
     [LoggerMessage(18, LogLevel.Warning, "The transport did not end well")]
     public static partial void TransportFailed(ILogger logger, Exception error);
 
+    [LoggerMessage(19, LogLevel.Critical, "The stable store of node {Node} failed; what it cannot remember it must not promise, so it ends like a crash")]
+    public static partial void StoreFailed(ILogger logger, Exception error, NodeId node);
+
     public static void Protocol(ILogger logger, ProtocolLogLevel level, string message)
     {
         switch (level)

@@ -98,6 +98,8 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void Close(int connection, string reason) => transport.Close(connection, reason);
 
+    public void Store(long sequence, ReadOnlyMemory<byte> record) => incarnations.Store(sequence, record);
+
     public void Trace(TraceEvent line)
     {
         trace?.Append(line);

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using Core.Groups.Protocol;
 using Core.Groups.Tracing;
 using Core.Groups.Transport;
+using Core.Groups.Wire;
 
 namespace Core.Groups.Hosting;
 
@@ -27,7 +28,14 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
     public void StartFirst(NodeSettings settings, NodeId self)
     {
         _settings = settings;
-        StartMachine(self);
+        try
+        {
+            StartMachine(self);
+        }
+        catch (WireFormatException e)
+        {
+            throw new StableStoreException($"The votes in the stable store cannot be read: {e.Message} Use the version that wrote them, or delete the store: then this node has forgotten everything, as one that is new.", e);
+        }
     }
 
     /// <summary>One turn. Throws what the machine throws.</summary>
@@ -91,13 +99,21 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         _left.Clear();
     }
 
+    /// <summary>What the machine remembers goes to the disk; the machine hears when it is there.</summary>
+    public void Store(long sequence, ReadOnlyMemory<byte> record)
+    {
+        int generation = host.Generation;
+        host.Memory!.Keep(host.Self.Incarnation, record, () => host.Loop.Post(new NodeInput { Kind = InputKind.Stored, Token = sequence, Generation = generation }));
+    }
+
     private void StartMachine(NodeId self)
     {
         Span<byte> random = stackalloc byte[16];
         RandomNumberGenerator.Fill(random);
         _trace = openTrace(self);
         _effects = new NodeEffects(host, this, transport, _trace);
-        Machine = new NodeMachine(self, _settings, BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]), _effects);
+        NodeSettings settings = host.Memory is { } memory ? _settings with { Memory = memory.Store.Id, Remembered = memory.Remembered } : _settings;
+        Machine = new NodeMachine(self, settings, BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]), _effects);
         Machine.Start(host.Loop.Now);
     }
 
@@ -177,6 +193,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.PeerDisconnected: machine.PeerDisconnected(now, i.Number); break;
             case InputKind.DialFailed: machine.DialFailed(now, (string)i.Subject!, i.Flag); break;
             case InputKind.FrameReceived: machine.FrameReceived(now, i.Number, i.Body); break;
+            case InputKind.Stored: machine.Stored(now, i.Token); break;
             case InputKind.NameTaken: OnNameTaken((string)i.Subject!); break;
             case InputKind.Join: Join((GroupMembership)i.Subject!, i.Call); break;
             case InputKind.Leave: Leave((GroupMembership)i.Subject!); break;

@@ -6,7 +6,7 @@ namespace Core.Groups.Hosting;
 /// <summary>Which call of the machine an input stands for.</summary>
 internal enum InputKind : byte
 {
-    PeerConnected, PeerDisconnected, DialFailed, FrameReceived,
+    PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored,
     NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
     FindGroup, ListGroups, DeleteGroup,
 }
@@ -28,7 +28,7 @@ internal readonly struct NodeInput
     public int Number { get; init; }
     /// <summary>The number of a pending call; 0: none.</summary>
     public long Call { get; init; }
-    /// <summary>A token of the machine.</summary>
+    /// <summary>A token of the machine, or the number of a stored record.</summary>
     public long Token { get; init; }
     public GroupId Group { get; init; }
     public ReadOnlyMemory<byte> Body { get; init; }

@@ -69,6 +69,13 @@ internal interface INodeEffects
     /// <summary>Close a connection after what was given to it has been sent; no <c>PeerDisconnected</c> follows.</summary>
     void Close(int connection, string reason);
 
+    /// <summary>
+    /// Put the record on stable storage in place of the one before, then call <see cref="NodeMachine.Stored"/>. Records are
+    /// stored in order; one that a later one has overtaken may be left out. Called only when the node has a stable store. A
+    /// store that fails ends the node like a crash.
+    /// </summary>
+    void Store(long sequence, ReadOnlyMemory<byte> record);
+
     /// <summary>A line of the trace. Called only when tracing is on; written before anything else of this turn is visible.</summary>
     void Trace(TraceEvent line);
 

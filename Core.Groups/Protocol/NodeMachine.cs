@@ -50,7 +50,12 @@ internal sealed class NodeMachine
 
     // ---- time and connections
 
-    public void Start(TimeSpan now) => Enter(now);
+    /// <exception cref="Wire.WireFormatException">What the node is said to remember is no record of a machine.</exception>
+    public void Start(TimeSpan now)
+    {
+        Enter(now);
+        _core.Change.Stable.Start();
+    }
 
     public void Tick(TimeSpan now) => Enter(now);
 
@@ -85,6 +90,14 @@ internal sealed class NodeMachine
     public void FrameReceived(TimeSpan now, int connection, ReadOnlyMemory<byte> frame)
     {
         if (Enter(now)) _core.Channels.OnFrame(connection, frame);
+    }
+
+    /// <summary>The record of this sequence number is on stable storage, and so are those before it.</summary>
+    public void Stored(TimeSpan now, long sequence)
+    {
+        if (!Enter(now)) return;
+        _core.Change.Stable.OnStored(sequence);
+        _core.Membership.LookAgain();
     }
 
     // ---- groups

@@ -19,6 +19,7 @@ internal static class Errors
         ExcludedException => "excluded",
         NodeStoppedException => "stopped",
         StateTransferException => "state-transfer-failed",
+        StableStoreException => "storage-failed",
         OverdraftException => "overdraft",
         NameTakenException => "name-taken",
         NotSupportedException => "not-supported",

@@ -145,6 +145,7 @@ internal sealed class MachineBench
         public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => _loads = true;
         public void Dial(string address) { }
         public void Close(int connection, string reason) => throw new InvalidOperationException(reason);
+        public void Store(long sequence, ReadOnlyMemory<byte> record) { }
         public void Trace(TraceEvent line) { }
         public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) { }
         public void Blocked() { }

@@ -220,7 +220,8 @@ internal sealed class GroupService
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan, Func<int[], ImmutableArray<NodeId>> nodes)
     {
         var told = ImmutableArray.CreateBuilder<GroupTold>();
-        RecoveryPlan first = plan.Chain ?? plan;
+        RecoveryPlan first = plan;
+        while (first.Chain is { } earlier) first = earlier;
         bool isBefore = _context.Settings.Weak.Lacks(WeakRules.GroupsBeforeThePlan) && _context.Ordering is not null;
         PlanStep[] steps = isBefore ? [] : [.. first.Regular, .. first.Transitional];
         foreach (GroupOrder order in isBefore ? _context.Ordering!.Engine.Groups : plan.Groups)
@@ -239,14 +240,23 @@ internal sealed class GroupService
             PlanStep? last = Array.FindLast(steps, s => s.Group?.Id == order.Id && s.Operations.Length > 0);
             ImmutableArray<NodeId> joined = last is null ? group?.View.Joined ?? [] : nodes([.. last.Group!.View.Except(last.OldView)]);
             ImmutableArray<NodeId> left = last is null ? group?.View.Left ?? [] : nodes([.. last.OldView.Except(last.Group!.View)]);
-            if (plan.Chain?.Groups.Find(g => g.Id == order.Id) is { } chained && chained.Number != order.Number)
+            if (ViewBeforeTheLastOnTheWay(plan, order) is { } before)
             {
-                // The configuration on the way has changed the view once more.
-                (joined, left) = ([], [.. nodes(chained.View).Where(n => !view.Contains(n))]);
+                (joined, left) = ([], [.. nodes(before).Where(n => !view.Contains(n))]);
             }
             told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, left, hasState, [.. awaiting]));
         }
         return told.ToImmutable();
+    }
+
+    /// <summary>The view before the last one that a configuration on the way has changed; null: none did.</summary>
+    private static int[]? ViewBeforeTheLastOnTheWay(RecoveryPlan plan, GroupOrder order)
+    {
+        for (RecoveryPlan? link = plan.Chain; link is not null; link = link.Chain)
+        {
+            if (link.Groups.Find(g => g.Id == order.Id) is { } before && before.Number != order.Number) return before.View;
+        }
+        return null;
     }
 
     /// <summary>A configuration was installed: every group goes on with those that are in it.</summary>

@@ -1,5 +1,6 @@
 // The named kinds of trouble that a cluster is put through. A row says what happens in it and how often.
 using Core.Groups.Protocol;
+using Core.Groups.Testing.Checkers;
 
 namespace Core.Groups.Testing.Simulation;
 
@@ -33,6 +34,10 @@ internal sealed record Scenario(string Name, string Promise)
     public bool LosesMinority { get; init; } = true;
     /// <summary>The application; its speed varies with the seed.</summary>
     public ApplicationProfile Application { get; init; } = new();
+    /// <summary>The nodes' disks; null: nothing outlives a process.</summary>
+    public DiskProfile? Disk { get; init; }
+    /// <summary>What consecutive primaries must share.</summary>
+    public PrimaryContinuity Continuity { get; init; } = PrimaryContinuity.Member;
     /// <summary>Rules of the protocol that are taken away.</summary>
     public WeakRules Weak { get; init; }
     /// <summary>How often each act is drawn, relative to the others.</summary>
@@ -62,6 +67,25 @@ internal static class Scenarios
         new("crashes", "Nodes die and come back without a memory.")
         {
             Weights = [.. Traffic, (Act.Crash, 8), (Act.Restart, 8), (Act.Join, 3)],
+        },
+        new("stored-crashes", "Nodes with stable storage die, any number at once, on disks that are slow and lose what was not synced.")
+        {
+            Disk = new(), Continuity = PrimaryContinuity.MajorityOfNames,
+            Weights = [.. Traffic, (Act.Crash, 12), (Act.Restart, 12), (Act.Join, 3)],
+        },
+        new("stored-partitions", "The same on a network that falls into components, and disks that fail.")
+        {
+            Disk = new() { SlowChance = 0.2, FailureChance = 0.01 }, Continuity = PrimaryContinuity.MajorityOfNames,
+            Weights =
+            [
+                .. Traffic, (Act.Crash, 5), (Act.Restart, 8), (Act.Partition, 4), (Act.Cut, 3), (Act.CutOneWay, 2), (Act.Heal, 5), (Act.Break, 3),
+                (Act.Freeze, 2), (Act.Join, 2),
+            ],
+        },
+        new("stored-stops", "Nodes with stable storage stop in an orderly way, die and come back.")
+        {
+            Disk = new(),
+            Weights = [.. Traffic, (Act.Stop, 8), (Act.Restart, 10), (Act.Join, 4), (Act.Crash, 3), (Act.Partition, 2), (Act.Heal, 3)],
         },
         new("partitions", "The network falls into components and is healed.")
         {

@@ -50,6 +50,7 @@ internal sealed class ScenarioDriver
             Cluster.RunFor(Pause());
         }
         random = whole;
+        Cluster.RepairDisks();
         foreach (SimulatedNode node in Cluster.Nodes) Bring(node);
         if (!Settle()) return;
         if (scenario.IsFaultless && Cluster.Coverage.Exclusions + Cluster.Coverage.Blocks > 0)
@@ -65,6 +66,7 @@ internal sealed class ScenarioDriver
         return new SimulationOptions
         {
             Application = scenario.Application with { HandlingTime = handling },
+            Disk = scenario.Disk,
             Network = lateFrames ? new() { LateChance = 0.05, LateDelay = TimeSpan.FromMilliseconds(400) } : new(),
             Settings = settings => settings with
             {

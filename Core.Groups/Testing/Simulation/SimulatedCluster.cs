@@ -202,6 +202,13 @@ internal sealed class SimulatedCluster
         nodes[name].Process?.Application.Flush();
     }
 
+    /// <summary>From now on no disk fails.</summary>
+    public void RepairDisks()
+    {
+        Act("repair");
+        foreach (SimulatedNode node in Nodes) node.Disk?.Repair();
+    }
+
     /// <summary>Lets virtual time pass; ends early at the first violation.</summary>
     public void RunFor(TimeSpan time)
     {

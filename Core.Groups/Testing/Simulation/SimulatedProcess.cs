@@ -163,6 +163,13 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.Close(int connection, string reason) => cluster.Network.Close(this, connection);
 
+    void INodeEffects.Store(long sequence, ReadOnlyMemory<byte> record) => node.Disk!.Write(
+        record, () => Call(now => Machine.Stored(now, sequence)), () => After(TimeSpan.Zero, () =>
+        {
+            cluster.Log(Id, "the disk failed: the process ends");
+            node.Crash();
+        }));
+
     void INodeEffects.Trace(TraceEvent line) => cluster.Record(line);
 
     void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers)

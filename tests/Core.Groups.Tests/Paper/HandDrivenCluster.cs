@@ -27,13 +27,15 @@ internal sealed class HandDrivenCluster
 
     /// <param name="names">One letter for each node; all are in the electorate.</param>
     /// <param name="groups">The members of each group at the beginning.</param>
-    public HandDrivenCluster(string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None)
+    /// <param name="isStored">Whether the nodes have stable stores, which a crash finds synced.</param>
+    public HandDrivenCluster(string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None, bool isStored = false)
     {
         foreach (char name in names)
         {
             _nodes.Add($"{name}", new HandDrivenNode(this, $"{name}", new NodeSettings
             {
                 Address = $"{name}", Seeds = [.. names.Select(n => $"{n}")], Tracing = true, Weak = weak, Suspect = TimeSpan.FromSeconds(10),
+                Memory = isStored ? name : 0u,
             }));
         }
         foreach (string from in _nodes.Keys)
