@@ -25,6 +25,8 @@ internal sealed class GroupMembership
     public GroupMembership(NodeHost host, ProcessGroup group, GroupOptions options, EntryPoints entries, GroupId expected)
     {
         Expected = expected;
+        Credentials = options.Credentials.ToArray();
+        Inspects = options.InspectJoin is not null;
         _host = host;
         _group = group;
         _entries = entries;
@@ -36,6 +38,8 @@ internal sealed class GroupMembership
 
     public string Name => _group.Name;
     public GroupId Expected { get; }
+    public ReadOnlyMemory<byte> Credentials { get; }
+    public bool Inspects { get; }
     public Mailbox Mailbox { get; }
     public GroupId Id => _latest?.Id ?? GroupId.None;
     public View View => _mail.View;
@@ -70,6 +74,27 @@ internal sealed class GroupMembership
         _host.Counters.Sent();
         return PassAsync(Multicast(present, order, packed), schedule: true, ct);
     }
+
+    /// <summary>
+    /// Sends in one membership: dropped if that is over by now. Completes when there was credit for it, also inside a handler,
+    /// which therefore must not wait for it.
+    /// </summary>
+    public ValueTask PostAsync(int generation, Order order, ReadOnlyMemory<byte> packed)
+    {
+        if (_present is not { } present || present.Generation != generation)
+        {
+            return default;
+        }
+
+        _host.Counters.Sent();
+        return _credit.PassAsync(Multicast(present, order, packed), packed.Length, insideHandler: false, CancellationToken.None);
+    }
+
+    /// <summary>Whether the membership ended because the group was deleted.</summary>
+    public bool WasDeleted => _leftBy == GroupEnd.Deleted;
+
+    /// <summary>Whether the membership of this generation lives.</summary>
+    public bool IsPresent(int generation) => _present?.Generation == generation;
 
     public async ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> packed, CancellationToken ct)
     {
@@ -168,6 +193,13 @@ internal sealed class GroupMembership
         {
             Finish();
         }
+    }
+
+    /// <summary>Event loop: the group does not take this node in.</summary>
+    public void EndWith(Func<Exception> error)
+    {
+        _endError = error;
+        Finish();
     }
 
     /// <summary>The membership is over for good.</summary>

@@ -7,8 +7,8 @@ namespace Core.Groups.Hosting;
 internal enum InputKind : byte
 {
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored,
-    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
-    FindGroup, ListGroups, DeleteGroup,
+    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
+    FindGroup, ListGroups, DeleteGroup, JoinInspected,
 }
 
 /// <summary>An input. Which members are set depends on the kind.</summary>
