@@ -117,9 +117,27 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             }
         }
         ordering.FloorsWanted.Clear();
+        AnswerAll(ordering);
         if (!ordering.WantsAcknowledgements) return;
         ordering.WantsAcknowledgements = false;
         foreach (Channel channel in Channels.All) channel.IsUrgent = true;
+    }
+
+    /// <summary>An order that spans groups waits for the clocks of all nodes; who gets no message of it is asked.</summary>
+    private void AnswerAll(OrderingLayer ordering)
+    {
+        if (ordering.ClockWanted == 0) return;
+        foreach (int rank in ordering.Unaddressed)
+        {
+            long wanted = ordering.ClockWanted;
+            Services.Send(Context.NodeAt(rank), ServiceRecord.ClockWanted, writer => writer.Varint(wanted));
+        }
+        foreach (Channel channel in Channels.All)
+        {
+            if (channel.Rank >= 0 && channel.Told.Clock < ordering.ClockWanted) channel.IsUrgent = true;
+        }
+        ordering.ClockWanted = 0;
+        ordering.Unaddressed = MemberSet.Empty;
     }
 
     private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits
@@ -283,6 +301,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.StateChunk: Groups.States.OnChunk(ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
+            case ServiceRecord.ClockWanted: Context.Ordering!.OnClockWanted(reader.Varint()); break;
             case ServiceRecord.CallerCast: Contacts.OnCast(from, ref reader); break;
             case ServiceRecord.CallerProgress: Callers.OnProgress(from, ref reader); break;
             default: throw new WireFormatException("A service record has no known kind.");
@@ -294,7 +313,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnDelivered(Message message)
     {
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
-        if (message.Destination.IsDirect) OnDirect(message);
+        if (message.Destination.Spread is { } spread)
+        {
+            if (!Groups.TryDeliver(spread, message)) OnDirect(message);
+        }
+        else if (message.Destination.IsDirect) OnDirect(message);
         else if (Groups.Find(message.Destination.Group) is { } group) Groups.Deliver(group, message);
         if (message.Kind == MessageKind.Group && message.Sender == Context.Ordering!.Self && _configuring.Remove(message.Sequence, out long call))
             Context.Effects.Completed(call, Outcome.Done);
@@ -302,10 +325,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void OnDirect(Message message)
     {
-        if (Context.Settings.Tracing) Groups.Deliveries.TraceDirect(message);
-        if ((message.Flags & MessageFlags.Reply) == 0) return;
-        if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
-        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), message.Body, (message.Flags & MessageFlags.Error) != 0));
+        if (Context.Settings.Tracing && (message.Flags & MessageFlags.MorePieces) == 0) Groups.Deliveries.TraceDirect(message);
+        if (Groups.Deliveries.TryJoin(message) is not { } body) return;
+        if ((message.Flags & MessageFlags.Reply) == 0) Groups.Deliveries.Direct(message, body);
+        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
+        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), body, (message.Flags & MessageFlags.Error) != 0));
     }
 
     public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));

@@ -26,6 +26,8 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 
     /// <summary>Members that are not known to have the state.</summary>
     public SortedSet<NodeId>? Awaiting { get; set; }
+    /// <summary>Nodes that said that they have the state before this member has seen them join.</summary>
+    public SortedSet<NodeId>? EarlyStates { get; set; }
     /// <summary>Nodes that asked this member to let them in.</summary>
     public SortedSet<NodeId>? Joins { get; set; }
     public bool IsLeaving { get; set; }
@@ -49,8 +51,10 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 }
 
 /// <summary>A large message of which pieces are still to come.</summary>
-internal sealed class PieceAssembly
+internal sealed class PieceAssembly(Destination? destination = null)
 {
+    public Destination? Destination => destination;
+
     private readonly List<ReadOnlyMemory<byte>> _pieces = [];
 
     public long Length { get; private set; }

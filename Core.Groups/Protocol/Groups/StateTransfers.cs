@@ -215,7 +215,11 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         groups.Leave(group, 0);
     }
 
-    public void OnInstalledBy(NodeId member, ref WireReader reader) => groups.Find(reader.Group())?.Awaiting?.Remove(member);
+    public void OnInstalledBy(NodeId member, ref WireReader reader)
+    {
+        if (groups.Find(reader.Group()) is not { } group || group.Awaiting?.Remove(member) == true) return;
+        if (!group.View.Contains(member)) (group.EarlyStates ??= []).Add(member);
+    }
 
     public void OnInstalled()
     {

@@ -2,6 +2,8 @@
 // the groups with another oracle, in a recovery plan.
 // Keeps: invariants 3, 4 and 5 of protocol.md within one configuration.
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
+using System.Diagnostics.CodeAnalysis;
+
 namespace Core.Groups.Protocol.Ordering;
 
 internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
@@ -10,7 +12,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     private readonly List<StreamProgress> _waitingStreams = [];
     private readonly List<GroupOrder> _withTotals = [];
     private readonly List<GroupOrder> _changing = [];
-    private readonly List<Message> _orphans = [];
+    /// <summary>Messages to groups that this node is not in yet.</summary>
+    private readonly List<(Message Message, GroupId Group)> _orphans = [];
+    private readonly SpreadMessages _spread = new();
+    /// <summary>How many fifo messages wait: a later one of the same sender in the same group must not overtake them.</summary>
+    private int _waitingFifos;
     private TotalQueue? _spareTotals;
     /// <summary>Announcements that let this node into a group, until their GBCAST takes it in: they may leave the log before.</summary>
     private readonly Dictionary<Dependency, Message> _invitations = [];
@@ -19,7 +25,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
     /// <summary>Safe messages that are here and not delivered: what is stable is waited for.</summary>
     public int UndeliveredSafe { get; private set; }
-    public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0;
+    public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0 && _spread.IsEmpty;
 
     public void Add(GroupOrder group)
     {
@@ -49,6 +55,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             AcceptCausal(null, message);
             return;
         }
+        if (to.Spread is { } spread)
+        {
+            RouteSpread(message, spread);
+            return;
+        }
         if (message.Kind == MessageKind.Announcement && !to.Via.Contains(self))
         {
             MarkDone(message);       // a joiner only needs to know it
@@ -58,12 +69,47 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         if (!_groups.TryGet(to.Group, out GroupOrder? group))
         {
-            _orphans.Add(message);
+            _orphans.Add((message, to.Group));
             AdoptOrphans(to.Group);
         }
         else if (to.Epoch == group.Epoch) Accept(group, message);
         else if (to.Epoch > group.Epoch) (group.Future ??= []).Add(message);
         else MarkDone(message);      // of an epoch in which this node had no part
+    }
+
+    /// <summary>A message to more than one group is delivered when each of its groups here is at its epoch.</summary>
+    private void RouteSpread(Message message, SpreadDestination spread)
+    {
+        if (Array.Exists(spread.Parts, p => p.Via.Contains(self) && _groups.TryGet(p.Group, out GroupOrder? group) && p.Epoch < group.Epoch))
+        {
+            MarkDone(message);
+            return;
+        }
+        DestinationPart[] mine = Array.FindAll(spread.Parts, p => p.Via.Contains(self));
+        _spread.Add(message, mine.Length);
+        if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
+        if (!message.Kind.IsTotal()) Park(null, message, ProgressOf(message));
+        foreach (DestinationPart part in mine) RoutePart(message, part);
+        foreach (DestinationPart part in mine) AdoptOrphans(part.Group);
+    }
+
+    private void RoutePart(Message message, DestinationPart part)
+    {
+        if (!_groups.TryGet(part.Group, out GroupOrder? group)) _orphans.Add((message, part.Group));
+        else if (part.Epoch > group.Epoch) (group.Future ??= []).Add(message);
+        else
+        {
+            _spread.OnEntered(message);
+            group.Pending++;
+            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) Enqueue(group, message);
+        }
+    }
+
+    /// <summary>A message that waited for this group.</summary>
+    private void RouteAgain(Message message, GroupId group)
+    {
+        if (message.Destination.Spread is not { } spread) Route(message);
+        else if (_spread.Contains(message)) RoutePart(message, Array.Find(spread.Parts, p => p.Group == group)!);
     }
 
     /// <summary>Delivers all that has become deliverable.</summary>
@@ -74,6 +120,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             progress = false;
             for (int i = 0; i < _withTotals.Count; i++) progress |= PumpTotals(_withTotals[i]);
+            if (!_spread.IsEmpty) progress |= PumpDomains();
             DropEmptyTotals();
             for (int i = 0; i < _waitingStreams.Count; i++) progress |= PumpWaiting(_waitingStreams[i]);
             if (_waitingStreams.Count > 0) _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
@@ -89,8 +136,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             case MessageKind.Reliable or MessageKind.Fifo:
                 StreamProgress stream = ProgressOf(message);
-                if (message.StreamIndex == stream.LastDone + 1 || DeliversGaps) Deliver(message, stream);
-                else Park(group, message, stream);      // only in a plan: nobody has its predecessor
+                if ((message.StreamIndex == stream.LastDone + 1 || DeliversGaps) && !IsBehindFifo(message)) Deliver(message, stream);
+                else Park(group, message, stream);      // behind a message to other groups too; in a plan: nobody has its predecessor
                 break;
             case MessageKind.Causal:
                 AcceptCausal(group, message);
@@ -107,17 +154,22 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 (group.OpenMessages ??= []).Add(message);
                 break;
             default:
-                if (group.Totals is null)
-                {
-                    group.Totals = _spareTotals ?? new TotalQueue();
-                    _spareTotals = null;
-                    _withTotals.Add(group);
-                }
-                group.Totals.Enqueue(message);
+                Enqueue(group, message);
                 group.Pending++;
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
         }
+    }
+
+    private void Enqueue(GroupOrder group, Message message)
+    {
+        if (group.Totals is null)
+        {
+            group.Totals = _spareTotals ?? new TotalQueue();
+            _spareTotals = null;
+            _withTotals.Add(group);
+        }
+        group.Totals.Enqueue(message);
     }
 
     private void AcceptCausal(GroupOrder? group, Message message)
@@ -132,6 +184,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         stream.Waiting ??= new Queue<Message>();
         if (stream.Waiting.Count == 0 && !_waitingStreams.Contains(stream)) _waitingStreams.Add(stream);
         stream.Waiting.Enqueue(message);
+        if (message.Kind == MessageKind.Fifo) _waitingFifos++;
         if (group is not null) group.Pending++;
     }
 
@@ -148,6 +201,23 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         return true;
     }
 
+    /// <summary>A fifo message waits behind earlier ones of its sender that go to any of the same groups.</summary>
+    private bool IsBehindFifo(Message message)
+    {
+        if (_waitingFifos == 0 || message.Kind != MessageKind.Fifo) return false;
+        foreach (StreamProgress stream in _waitingStreams)
+        {
+            foreach (Message other in stream.Waiting!)
+            {
+                if (other.Kind == MessageKind.Fifo && other.Sender == message.Sender && other.Sequence < message.Sequence && SharesGroup(other, message)) return true;
+            }
+        }
+        return false;
+    }
+
+    private static bool SharesGroup(Message one, Message other) => other.Destination.Spread is { } spread
+        ? Array.Exists(spread.Parts, p => one.Destination.Addresses(p.Group)) : one.Destination.Addresses(other.Destination.Group);
+
     private bool IsDone(Dependency dependency)
     {
         SenderLog log = logs[dependency.Sender];
@@ -158,25 +228,96 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     private bool PumpWaiting(StreamProgress stream)
     {
         bool progress = false;
-        while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream))
+        while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream) && !_spread.IsMissing(message) && !IsBehindFifo(message))
         {
             stream.Waiting.Dequeue();
-            if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
+            if (message.Kind == MessageKind.Fifo) _waitingFifos--;
+            Forget(message);
             Deliver(message, stream);
             progress = true;
         }
         return progress;
     }
 
-    private bool PumpTotals(GroupOrder group)
+    /// <summary>A message that waited is delivered, or given up.</summary>
+    private void Forget(Message message)
     {
-        bool progress = false;
+        if (message.Destination.Spread is not { } spread)
+        {
+            if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
+            return;
+        }
+        _spread.Forget(message);
+        foreach (DestinationPart part in spread.Parts)
+        {
+            if (IsEntered(part, out GroupOrder? group)) group.Pending--;
+        }
+    }
+
+    private bool IsEntered(DestinationPart part, [NotNullWhen(true)] out GroupOrder? group)
+    {
+        group = null;
+        return part.Via.Contains(self) && _groups.TryGet(part.Group, out group) && group.Epoch == part.Epoch;
+    }
+
+    private long LimitOf(GroupOrder group)
+    {
         long limit = long.MaxValue;
         foreach (int rank in group.View)
         {
             if (rank != self) limit = Math.Min(limit, oracle.Floor(rank, group));
         }
-        while (group.Totals!.TryPeek(out Message? message) && message.Timestamp <= limit)
+        return limit;
+    }
+
+    /// <summary>Delivers what is ready in the orders that span groups.</summary>
+    private bool PumpDomains()
+    {
+        bool progress = false;
+        long limit = long.MaxValue;
+        for (int rank = 0; rank < logs.Length; rank++)
+        {
+            if (rank != self) limit = Math.Min(limit, oracle.Floor(rank));
+        }
+        foreach (TotalQueue domain in _spread.Domains)
+        {
+            while (domain.TryPeek(out Message? message) && message.Timestamp <= limit && IsSpreadReady(message))
+            {
+                domain.Dequeue();
+                SpreadDestination spread = message.Destination.Spread!;
+                foreach (DestinationPart part in spread.Parts)
+                {
+                    if (spread.IsInGroupOrders && part.Via.Contains(self)) _groups.Find(part.Group)!.Totals!.Dequeue();
+                }
+                if (message.Kind == MessageKind.Safe) UndeliveredSafe--;
+                Forget(message);
+                Deliver(message, ProgressOf(message));
+                progress = true;
+            }
+        }
+        if (progress) _spread.DropEmptyDomains();
+        return progress;
+    }
+
+    /// <summary>Whether a total message at the head of its domain is at the head of its groups' orders too, and has nothing else to wait for.</summary>
+    private bool IsSpreadReady(Message message)
+    {
+        if (_spread.IsMissing(message) || message.StreamIndex != ProgressOf(message).LastDone + 1) return false;
+        SpreadDestination spread = message.Destination.Spread!;
+        foreach (DestinationPart part in spread.Parts)
+        {
+            if (!spread.IsInGroupOrders || !part.Via.Contains(self)) continue;
+            GroupOrder group = _groups.Find(part.Group)!;
+            if (!group.Totals!.TryPeek(out Message? first) || first != message || message.Timestamp > LimitOf(group)) return false;
+        }
+        return (!message.Kind.IsCausal() || IsCausallyReady(message, ProgressOf(message))) && (message.Kind != MessageKind.Safe || IsSafe(message));
+    }
+
+    private bool PumpTotals(GroupOrder group)
+    {
+        bool progress = false;
+        long limit = LimitOf(group);
+        while (group.Totals!.TryPeek(out Message? message) && message.Timestamp <= limit && message.Destination.Spread is null)
         {
             StreamProgress? stream = message.Kind == MessageKind.Announcement ? null : ProgressOf(message);
             if (stream is not null && message.StreamIndex != stream.LastDone + 1) break;
@@ -277,12 +418,12 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             _groups.Remove(group.Id, out _);
             if (group.Totals is { } totals) totals.Clear();
             sink.OnGroupChanged(group, announcement, operations, oldView);
-            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _orphans.AddRange(future);
+            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _orphans.AddRange(future.Select(m => (m, group.Id)));
             AdoptOrphans(group.Id);
             return;
         }
         sink.OnGroupChanged(group, announcement, operations, oldView);
-        foreach (Message message in future ?? []) Route(message);
+        foreach (Message message in future ?? []) RouteAgain(message, group.Id);
     }
 
     /// <summary>
@@ -303,7 +444,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
     private void AdoptOrphans(GroupId id)
     {
-        foreach (Message finish in _orphans)
+        foreach ((Message finish, _) in _orphans)
         {
             if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
@@ -314,9 +455,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,
             };
             Add(group);
-            List<Message> mine = _orphans.FindAll(m => m.Destination.Group == id);
-            _orphans.RemoveAll(m => m.Destination.Group == id);
-            foreach (Message message in mine) Route(message);
+            var mine = _orphans.FindAll(o => o.Group == id);
+            _orphans.RemoveAll(o => o.Group == id);
+            foreach ((Message message, _) in mine) RouteAgain(message, id);
             return;
         }
     }
@@ -339,7 +480,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             foreach (Message message in group.Casts ?? []) alive.Add(message);
             foreach (Message message in group.Future ?? []) alive.Add(message);
         }
-        alive.UnionWith(_orphans);
+        foreach (TotalQueue domain in _spread.Domains) alive.UnionWith(domain.Messages);
+        foreach ((Message message, _) in _orphans) alive.Add(message);
         var lost = new HashSet<Message>();
         int before;
         do
@@ -365,7 +507,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 if (group.Announcement is null) continue;
                 foreach (Message message in alive)
                 {
-                    if (message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch && HoldsUpChange(message)) lost.Add(message);
+                    if (HoldsUpChange(message, group)) lost.Add(message);
                 }
             }
         }
@@ -373,7 +515,12 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         return lost.Count > 0;
     }
 
-    private static bool HoldsUpChange(Message message) => message.Kind < MessageKind.Marker && message.Kind != MessageKind.Group;
+    private static bool HoldsUpChange(Message message, GroupOrder group)
+    {
+        if (message.Destination.Spread is { } spread) return Array.Exists(spread.Parts, p => p.Group == group.Id && p.Epoch == group.Epoch);
+        return message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch
+            && message.Kind < MessageKind.Marker && message.Kind != MessageKind.Group;
+    }
 
     private bool LacksPredecessor(Message message, HashSet<(StreamProgress, long)> places)
     {
@@ -398,21 +545,26 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             var kept = new Queue<Message>();
             foreach (Message message in stream.Waiting!)
             {
-                if (!lost.Contains(message)) kept.Enqueue(message);
-                else if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
+                if (!lost.Contains(message))
+                {
+                    kept.Enqueue(message);
+                    continue;
+                }
+                if (message.Kind == MessageKind.Fifo) _waitingFifos--;
+                Forget(message);
             }
             stream.Waiting = kept;
         }
         foreach (GroupOrder group in _withTotals)
         {
-            var kept = new TotalQueue();
-            foreach (Message message in group.Totals!.Messages)
-            {
-                if (!lost.Contains(message)) kept.Enqueue(message);
-                else group.Pending--;
-            }
-            group.Totals = kept;
+            group.Pending -= group.Totals!.Messages.Count(m => lost.Contains(m) && m.Destination.Spread is null);
+            group.Totals = group.Totals.Without(lost);
         }
+        foreach (TotalQueue domain in _spread.Domains)
+        {
+            foreach (Message message in domain.Messages.Where(lost.Contains).ToArray()) Forget(message);
+        }
+        _spread.Remove(lost);
         DropEmptyTotals();
         _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
         foreach (GroupOrder group in _groups)
@@ -420,7 +572,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             group.Future?.RemoveAll(lost.Contains);
             group.Casts?.RemoveAll(lost.Contains);
         }
-        _orphans.RemoveAll(lost.Contains);
+        _orphans.RemoveAll(o => lost.Contains(o.Message));
     }
 
     private StreamProgress ProgressOf(Message message)

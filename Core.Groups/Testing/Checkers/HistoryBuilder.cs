@@ -154,7 +154,9 @@ internal sealed class HistoryBuilder
     {
         ImmutableArray<string> groups = GroupsOf(line);
         var stoodIn = groups.IsEmpty ? [] : new ViewPeriod?[groups.Length];
-        for (int i = 0; i < groups.Length; i++)
+        // Who gets it as a single process was in none of the groups when it was sent, though it may not have left them yet.
+        bool isAlone = line.To.Contains(trace.Node.Name);
+        for (int i = 0; i < groups.Length && !isAlone; i++)
             stoodIn[i] = CurrentView(groups[i]);
         trace.Deliveries.Add(new Delivery(trace, trace.Events.Count, line, trace.LastPeriod, stoodIn));
     }
