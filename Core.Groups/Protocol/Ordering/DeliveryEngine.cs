@@ -2,44 +2,33 @@
 // the groups with another oracle, in a recovery plan.
 // Keeps: invariants 3, 4 and 5 of protocol.md within one configuration.
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
-using System.Diagnostics.CodeAnalysis;
-
 namespace Core.Groups.Protocol.Ordering;
 
 internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
 {
-    private readonly GroupTable<GroupOrder> _groups = new();
-    private readonly List<StreamProgress> _waitingStreams = [];
-    private readonly List<GroupOrder> _withTotals = [];
+    private readonly PendingMessages _pending = new(self);
     private readonly List<GroupOrder> _changing = [];
-    /// <summary>Messages to groups that this node is not in yet.</summary>
-    private readonly List<(Message Message, GroupId Group)> _orphans = [];
-    private readonly SpreadMessages _spread = new();
-    /// <summary>How many fifo messages wait: a later one of the same sender in the same group must not overtake them.</summary>
-    private int _waitingFifos;
-    private TotalQueue? _spareTotals;
     /// <summary>Announcements that let this node into a group, until their GBCAST takes it in: they may leave the log before.</summary>
     private readonly Dictionary<Dependency, Message> _invitations = [];
 
-    public IReadOnlyCollection<GroupOrder> Groups => _groups;
-    public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
+    public IReadOnlyCollection<GroupOrder> Groups => _pending.Groups;
     /// <summary>Safe messages that are here and not delivered: what is stable is waited for.</summary>
     public int UndeliveredSafe { get; private set; }
-    public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0 && _spread.IsEmpty;
+    public bool IsIdle => _pending.IsEmpty && _changing.Count == 0;
 
     public void Add(GroupOrder group)
     {
-        _groups.Add(group.Id, group);
+        _pending.Groups.Add(group.Id, group);
         if (group.Announcement is not null) _changing.Add(group);
     }
 
-    public GroupOrder? Find(GroupId id) => _groups.Find(id);
+    public GroupOrder? Find(GroupId id) => _pending.Groups.Find(id);
 
     /// <summary>A copy with the groups as they are and nothing pending: its owner routes what is not delivered.</summary>
     public DeliveryEngine Fork(IOrderingOracle otherOracle, IOrderingSink otherSink, int otherPlan)
     {
         var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, weak, otherPlan);
-        foreach (GroupOrder group in _groups) fork.Add(group.Fork());
+        foreach (GroupOrder group in _pending.Groups) fork.Add(group.Fork());
         foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
         return fork;
     }
@@ -67,9 +56,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             AdoptOrphans(to.Group);
             return;
         }
-        if (!_groups.TryGet(to.Group, out GroupOrder? group))
+        if (!_pending.Groups.TryGet(to.Group, out GroupOrder? group))
         {
-            _orphans.Add((message, to.Group));
+            _pending.Orphans.Add((message, to.Group));
             AdoptOrphans(to.Group);
         }
         else if (to.Epoch == group.Epoch) Accept(group, message);
@@ -80,28 +69,28 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A message to more than one group is delivered when each of its groups here is at its epoch.</summary>
     private void RouteSpread(Message message, SpreadDestination spread)
     {
-        if (Array.Exists(spread.Parts, p => p.Via.Contains(self) && _groups.TryGet(p.Group, out GroupOrder? group) && p.Epoch < group.Epoch))
+        if (Array.Exists(spread.Parts, p => p.Via.Contains(self) && _pending.Groups.TryGet(p.Group, out GroupOrder? group) && p.Epoch < group.Epoch))
         {
             MarkDone(message);
             return;
         }
         DestinationPart[] mine = Array.FindAll(spread.Parts, p => p.Via.Contains(self));
-        _spread.Add(message, mine.Length);
+        _pending.Spread.Add(message, mine.Length);
         if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
-        if (!message.Kind.IsTotal()) Park(null, message, ProgressOf(message));
+        if (!message.Kind.IsTotal()) _pending.Park(null, message, ProgressOf(message));
         foreach (DestinationPart part in mine) RoutePart(message, part);
         foreach (DestinationPart part in mine) AdoptOrphans(part.Group);
     }
 
     private void RoutePart(Message message, DestinationPart part)
     {
-        if (!_groups.TryGet(part.Group, out GroupOrder? group)) _orphans.Add((message, part.Group));
+        if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.Orphans.Add((message, part.Group));
         else if (part.Epoch > group.Epoch) (group.Future ??= []).Add(message);
         else
         {
-            _spread.OnEntered(message);
+            _pending.Spread.OnEntered(message);
             group.Pending++;
-            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) Enqueue(group, message);
+            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) _pending.Enqueue(group, message);
         }
     }
 
@@ -109,7 +98,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     private void RouteAgain(Message message, GroupId group)
     {
         if (message.Destination.Spread is not { } spread) Route(message);
-        else if (_spread.Contains(message)) RoutePart(message, Array.Find(spread.Parts, p => p.Group == group)!);
+        else if (_pending.Spread.Contains(message)) RoutePart(message, Array.Find(spread.Parts, p => p.Group == group)!);
     }
 
     /// <summary>Delivers all that has become deliverable.</summary>
@@ -119,11 +108,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         do
         {
             progress = false;
-            for (int i = 0; i < _withTotals.Count; i++) progress |= PumpTotals(_withTotals[i]);
-            if (!_spread.IsEmpty) progress |= PumpDomains();
-            DropEmptyTotals();
-            for (int i = 0; i < _waitingStreams.Count; i++) progress |= PumpWaiting(_waitingStreams[i]);
-            if (_waitingStreams.Count > 0) _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
+            for (int i = 0; i < _pending.WithTotals.Count; i++) progress |= PumpTotals(_pending.WithTotals[i]);
+            if (!_pending.Spread.IsEmpty) progress |= PumpDomains();
+            _pending.DropEmptyTotals();
+            for (int i = 0; i < _pending.Streams.Count; i++) progress |= PumpWaiting(_pending.Streams[i]);
+            if (_pending.Streams.Count > 0) _pending.Streams.RemoveAll(static s => s.Waiting!.Count == 0);
             for (int i = 0; i < _changing.Count; i++) progress |= PumpChange(_changing[i]);
             if (_changing.Count > 0) _changing.RemoveAll(static g => g.Announcement is null);
         }
@@ -136,8 +125,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             case MessageKind.Reliable or MessageKind.Fifo:
                 StreamProgress stream = ProgressOf(message);
-                if ((message.StreamIndex == stream.LastDone + 1 || DeliversGaps) && !IsBehindFifo(message)) Deliver(message, stream);
-                else Park(group, message, stream);      // behind a message to other groups too; in a plan: nobody has its predecessor
+                if ((message.StreamIndex == stream.LastDone + 1 || DeliversGaps) && !_pending.IsBehindFifo(message)) Deliver(message, stream);
+                else _pending.Park(group, message, stream);      // behind a message to other groups too; in a plan: nobody has its predecessor
                 break;
             case MessageKind.Causal:
                 AcceptCausal(group, message);
@@ -154,38 +143,18 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 (group.OpenMessages ??= []).Add(message);
                 break;
             default:
-                Enqueue(group, message);
+                _pending.Enqueue(group, message);
                 group.Pending++;
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
         }
     }
 
-    private void Enqueue(GroupOrder group, Message message)
-    {
-        if (group.Totals is null)
-        {
-            group.Totals = _spareTotals ?? new TotalQueue();
-            _spareTotals = null;
-            _withTotals.Add(group);
-        }
-        group.Totals.Enqueue(message);
-    }
-
     private void AcceptCausal(GroupOrder? group, Message message)
     {
         StreamProgress stream = ProgressOf(message);
         if (stream.Waiting is not { Count: > 0 } && IsCausallyReady(message, stream)) Deliver(message, stream);
-        else Park(group, message, stream);
-    }
-
-    private void Park(GroupOrder? group, Message message, StreamProgress stream)
-    {
-        stream.Waiting ??= new Queue<Message>();
-        if (stream.Waiting.Count == 0 && !_waitingStreams.Contains(stream)) _waitingStreams.Add(stream);
-        stream.Waiting.Enqueue(message);
-        if (message.Kind == MessageKind.Fifo) _waitingFifos++;
-        if (group is not null) group.Pending++;
+        else _pending.Park(group, message, stream);
     }
 
     private bool DeliversGaps => plan != 0 && weak.Lacks(WeakRules.GapsAreDelivered);
@@ -201,23 +170,6 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         return true;
     }
 
-    /// <summary>A fifo message waits behind earlier ones of its sender that go to any of the same groups.</summary>
-    private bool IsBehindFifo(Message message)
-    {
-        if (_waitingFifos == 0 || message.Kind != MessageKind.Fifo) return false;
-        foreach (StreamProgress stream in _waitingStreams)
-        {
-            foreach (Message other in stream.Waiting!)
-            {
-                if (other.Kind == MessageKind.Fifo && other.Sender == message.Sender && other.Sequence < message.Sequence && SharesGroup(other, message)) return true;
-            }
-        }
-        return false;
-    }
-
-    private static bool SharesGroup(Message one, Message other) => other.Destination.Spread is { } spread
-        ? Array.Exists(spread.Parts, p => one.Destination.Addresses(p.Group)) : one.Destination.Addresses(other.Destination.Group);
-
     private bool IsDone(Dependency dependency)
     {
         SenderLog log = logs[dependency.Sender];
@@ -228,36 +180,13 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     private bool PumpWaiting(StreamProgress stream)
     {
         bool progress = false;
-        while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream) && !_spread.IsMissing(message) && !IsBehindFifo(message))
+        while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream) && !_pending.Spread.IsMissing(message) && !_pending.IsBehindFifo(message))
         {
-            stream.Waiting.Dequeue();
-            if (message.Kind == MessageKind.Fifo) _waitingFifos--;
-            Forget(message);
+            _pending.Dequeue(stream);
             Deliver(message, stream);
             progress = true;
         }
         return progress;
-    }
-
-    /// <summary>A message that waited is delivered, or given up.</summary>
-    private void Forget(Message message)
-    {
-        if (message.Destination.Spread is not { } spread)
-        {
-            if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
-            return;
-        }
-        _spread.Forget(message);
-        foreach (DestinationPart part in spread.Parts)
-        {
-            if (IsEntered(part, out GroupOrder? group)) group.Pending--;
-        }
-    }
-
-    private bool IsEntered(DestinationPart part, [NotNullWhen(true)] out GroupOrder? group)
-    {
-        group = null;
-        return part.Via.Contains(self) && _groups.TryGet(part.Group, out group) && group.Epoch == part.Epoch;
     }
 
     private long LimitOf(GroupOrder group)
@@ -279,7 +208,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (rank != self) limit = Math.Min(limit, oracle.Floor(rank));
         }
-        foreach (TotalQueue domain in _spread.Domains)
+        foreach (TotalQueue domain in _pending.Spread.Domains)
         {
             while (domain.TryPeek(out Message? message) && message.Timestamp <= limit && IsSpreadReady(message))
             {
@@ -287,27 +216,27 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 SpreadDestination spread = message.Destination.Spread!;
                 foreach (DestinationPart part in spread.Parts)
                 {
-                    if (spread.IsInGroupOrders && part.Via.Contains(self)) _groups.Find(part.Group)!.Totals!.Dequeue();
+                    if (spread.IsInGroupOrders && part.Via.Contains(self)) _pending.Groups.Find(part.Group)!.Totals!.Dequeue();
                 }
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe--;
-                Forget(message);
+                _pending.Forget(message);
                 Deliver(message, ProgressOf(message));
                 progress = true;
             }
         }
-        if (progress) _spread.DropEmptyDomains();
+        if (progress) _pending.Spread.DropEmptyDomains();
         return progress;
     }
 
     /// <summary>Whether a total message at the head of its domain is at the head of its groups' orders too, and has nothing else to wait for.</summary>
     private bool IsSpreadReady(Message message)
     {
-        if (_spread.IsMissing(message) || message.StreamIndex != ProgressOf(message).LastDone + 1) return false;
+        if (_pending.Spread.IsMissing(message) || message.StreamIndex != ProgressOf(message).LastDone + 1) return false;
         SpreadDestination spread = message.Destination.Spread!;
         foreach (DestinationPart part in spread.Parts)
         {
             if (!spread.IsInGroupOrders || !part.Via.Contains(self)) continue;
-            GroupOrder group = _groups.Find(part.Group)!;
+            GroupOrder group = _pending.Groups.Find(part.Group)!;
             if (!group.Totals!.TryPeek(out Message? first) || first != message || message.Timestamp > LimitOf(group)) return false;
         }
         return (!message.Kind.IsCausal() || IsCausallyReady(message, ProgressOf(message))) && (message.Kind != MessageKind.Safe || IsSafe(message));
@@ -331,18 +260,6 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             else Deliver(message, stream);
         }
         return progress;
-    }
-
-    /// <summary>An idle group holds no queue; the next group to need one takes the last one's.</summary>
-    private void DropEmptyTotals()
-    {
-        for (int i = _withTotals.Count - 1; i >= 0; i--)
-        {
-            if (_withTotals[i].Totals is not { Count: 0 } empty) continue;
-            if (empty.IsSmall) _spareTotals = empty;
-            _withTotals[i].Totals = null;
-            _withTotals.RemoveAt(i);
-        }
     }
 
     private bool IsSafe(Message message)
@@ -415,10 +332,10 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         group.Future = null;
         if (!group.ViewSet.Contains(self))
         {
-            _groups.Remove(group.Id, out _);
+            _pending.Groups.Remove(group.Id, out _);
             if (group.Totals is { } totals) totals.Clear();
             sink.OnGroupChanged(group, announcement, operations, oldView);
-            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _orphans.AddRange(future.Select(m => (m, group.Id)));
+            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _pending.Orphans.AddRange(future.Select(m => (m, group.Id)));
             AdoptOrphans(group.Id);
             return;
         }
@@ -444,7 +361,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
     private void AdoptOrphans(GroupId id)
     {
-        foreach ((Message finish, _) in _orphans)
+        foreach ((Message finish, _) in _pending.Orphans)
         {
             if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
@@ -455,8 +372,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,
             };
             Add(group);
-            var mine = _orphans.FindAll(o => o.Group == id);
-            _orphans.RemoveAll(o => o.Group == id);
+            var mine = _pending.Orphans.FindAll(o => o.Group == id);
+            _pending.Orphans.RemoveAll(o => o.Group == id);
             foreach ((Message message, _) in mine) RouteAgain(message, id);
             return;
         }
@@ -468,20 +385,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// </summary>
     public bool GiveUpLost(bool blocking)
     {
-        var alive = new HashSet<Message>();
-        foreach (StreamProgress stream in _waitingStreams) alive.UnionWith(stream.Waiting!);
-        foreach (GroupOrder group in _withTotals)
-        {
-            foreach (Message message in group.Totals!.Messages) alive.Add(message);
-        }
-        foreach (GroupOrder group in _groups)
-        {
-            foreach (Message message in group.OpenMessages ?? []) alive.Add(message);
-            foreach (Message message in group.Casts ?? []) alive.Add(message);
-            foreach (Message message in group.Future ?? []) alive.Add(message);
-        }
-        foreach (TotalQueue domain in _spread.Domains) alive.UnionWith(domain.Messages);
-        foreach ((Message message, _) in _orphans) alive.Add(message);
+        HashSet<Message> alive = _pending.All();
         var lost = new HashSet<Message>();
         int before;
         do
@@ -511,7 +415,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 }
             }
         }
-        if (lost.Count > 0) Remove(lost);
+        if (lost.Count > 0) _pending.Remove(lost);
         return lost.Count > 0;
     }
 
@@ -536,43 +440,6 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             if (!IsDone(dependency) && !(logs[dependency.Sender].Find(dependency.Sequence) is { } found && alive.Contains(found))) return true;
         }
         return false;
-    }
-
-    private void Remove(HashSet<Message> lost)
-    {
-        foreach (StreamProgress stream in _waitingStreams)
-        {
-            var kept = new Queue<Message>();
-            foreach (Message message in stream.Waiting!)
-            {
-                if (!lost.Contains(message))
-                {
-                    kept.Enqueue(message);
-                    continue;
-                }
-                if (message.Kind == MessageKind.Fifo) _waitingFifos--;
-                Forget(message);
-            }
-            stream.Waiting = kept;
-        }
-        foreach (GroupOrder group in _withTotals)
-        {
-            group.Pending -= group.Totals!.Messages.Count(m => lost.Contains(m) && m.Destination.Spread is null);
-            group.Totals = group.Totals.Without(lost);
-        }
-        foreach (TotalQueue domain in _spread.Domains)
-        {
-            foreach (Message message in domain.Messages.Where(lost.Contains).ToArray()) Forget(message);
-        }
-        _spread.Remove(lost);
-        DropEmptyTotals();
-        _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
-        foreach (GroupOrder group in _groups)
-        {
-            group.Future?.RemoveAll(lost.Contains);
-            group.Casts?.RemoveAll(lost.Contains);
-        }
-        _orphans.RemoveAll(o => lost.Contains(o.Message));
     }
 
     private StreamProgress ProgressOf(Message message)

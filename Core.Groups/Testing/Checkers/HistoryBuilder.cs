@@ -161,6 +161,18 @@ internal sealed class HistoryBuilder
         trace.Deliveries.Add(new Delivery(trace, trace.Events.Count, line, trace.LastPeriod, stoodIn));
     }
 
+    /// <summary>Who gets a message in one of its groups may have joined another since it was sent: there it is no message of his view.</summary>
+    private static void LeaveOutOtherViews(Message message, Delivery delivery)
+    {
+        if (message.Sender is null || !Array.Exists(message.Views, view => view?.Members.Contains(delivery.Trace.Node) == true))
+            return;
+        for (int i = 0; i < Math.Min(message.Views.Length, delivery.Views.Length); i++)
+        {
+            if (message.Views[i]?.Members.Contains(delivery.Trace.Node) == false)
+                delivery.Views[i] = null;
+        }
+    }
+
     private ViewPeriod? CurrentView(string group) =>
         current.TryGetValue(group, out Membership? membership) ? membership.Views[^1] : null;
 
@@ -187,6 +199,7 @@ internal sealed class HistoryBuilder
             }
             message.Deliveries.Add(delivery);
             delivery.Message = message;
+            LeaveOutOtherViews(message, delivery);
             for (int i = 0; i < Math.Min(message.Views.Length, delivery.Views.Length); i++)
                 message.Views[i] ??= delivery.Views[i]?.View;
         }
