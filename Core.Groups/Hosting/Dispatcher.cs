@@ -14,7 +14,8 @@ internal interface IReplies
 
 /// <summary>The dispatcher of one group; called by its mailbox alone.</summary>
 internal sealed class Dispatcher(
-    string groupName, EntryPoints entries, IReplies replies, int maximumReply, HostCounters counters, ILogger logger)
+    string groupName, EntryPoints entries, IReplies replies, int maximumReply, HostCounters counters, ILogger logger,
+    Func<string, GroupMessage, ValueTask>? onKill = null)
 {
     private const int MostNamesRemembered = 100;
     private const int LongestError = 1000;
@@ -24,6 +25,12 @@ internal sealed class Dispatcher(
     /// <summary>Dispatches one message. Never throws, nor gives a failed task.</summary>
     public ValueTask DispatchAsync(in Delivery delivery, ProcessGroup group, View view, int generation)
     {
+        if (Envelope.TryUnpackKill(delivery.Body, out string? reason))
+        {
+            HostLog.Killed(logger, groupName, delivery.From, reason);
+            return onKill is null ? default : KillAsync(reason, delivery, group, view, generation);
+        }
+
         bool isRequest = delivery.ReplyToken != 0;
         if (!Envelope.TryUnpack(delivery.Body, out ReadOnlySpan<byte> name, out ReadOnlyMemory<byte> body))
         {
@@ -41,10 +48,7 @@ internal sealed class Dispatcher(
 
         try
         {
-            ValueTask<ReadOnlyMemory<byte>> handling = entry(new GroupMessage
-            {
-                From = delivery.From, Order = delivery.Order, Body = body, Id = delivery.Message, Group = group, View = view,
-            });
+            ValueTask<ReadOnlyMemory<byte>> handling = entry(MessageOf(delivery, body, group, view));
             if (!handling.IsCompletedSuccessfully)
             {
                 return FinishAsync(handling, delivery, generation);
@@ -58,6 +62,23 @@ internal sealed class Dispatcher(
         }
 
         return default;
+    }
+
+    private static GroupMessage MessageOf(in Delivery delivery, ReadOnlyMemory<byte> body, ProcessGroup group, View view) => new()
+    {
+        From = delivery.From, Order = delivery.Order, Body = body, Id = delivery.Message, Group = group, View = view,
+    };
+
+    private async ValueTask KillAsync(string reason, Delivery delivery, ProcessGroup group, View view, int generation)
+    {
+        try
+        {
+            await onKill!(reason, MessageOf(delivery, default, group, view)).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            OnError(delivery, e, generation);
+        }
     }
 
     private async ValueTask FinishAsync(ValueTask<ReadOnlyMemory<byte>> handling, Delivery delivery, int generation)

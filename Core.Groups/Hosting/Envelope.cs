@@ -1,6 +1,9 @@
-// What surrounds a message's body: [0] raw bytes, or [1][length of the name: varint][name in UTF-8] a typed message.
+// What surrounds a message's body: [0] raw bytes; [1][length of the name: varint][name in UTF-8] a typed message; [2][reason in
+// UTF-8] a request to end the member's process.
 // Keeps: reading never throws and never allocates, whatever the bytes.
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
 
 namespace Core.Groups.Hosting;
 
@@ -12,6 +15,7 @@ internal static class Envelope
 
     private const byte Raw = 0;
     private const byte Typed = 1;
+    private const byte Kill = 2;
     private const int SlabSize = 32 << 10;
 
     [ThreadStatic] private static byte[]? _slab;
@@ -25,6 +29,16 @@ internal static class Envelope
         packed.Span[0] = Raw;
         body.CopyTo(packed.Span[1..]);
         return packed;
+    }
+
+    /// <summary>A request to end the members' processes.</summary>
+    public static ReadOnlyMemory<byte> PackKill(string reason) => (byte[])[Kill, .. Encoding.UTF8.GetBytes(reason)];
+
+    /// <summary>Whether it is a request to end this process.</summary>
+    public static bool TryUnpackKill(ReadOnlyMemory<byte> packed, [NotNullWhen(true)] out string? reason)
+    {
+        reason = packed.Length > 0 && packed.Span[0] == Kill ? Encoding.UTF8.GetString(packed.Span[1..]) : null;
+        return reason is not null;
     }
 
     /// <summary>A typed message. What the serializer throws, the caller gets.</summary>

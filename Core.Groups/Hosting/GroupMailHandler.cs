@@ -30,7 +30,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         _group = group;
         _options = options;
         _entries = entries;
-        _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger);
+        _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger, options.OnKill);
     }
 
     public Broadcast<View> Views { get; } = new();
@@ -59,10 +59,14 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
         switch (mail.Kind)
         {
+            case MailKind.Message when _options.Sink is { } sink:
+                sink.OnMessage(mail.Delivery.From, mail.Delivery.Order, mail.Delivery.Body, mail.Delivery.ReplyToken, generation);
+                return default;
             case MailKind.Message:
                 return _dispatcher.DispatchAsync(mail.Delivery, _group, View, generation);
             case MailKind.View:
                 Views.Publish(mail.View!);
+                _options.Sink?.OnView(mail.View!, generation);
                 return OnViewAsync(mail.View!);
             case MailKind.Configured:
                 return OnConfiguredAsync(mail.Configured);

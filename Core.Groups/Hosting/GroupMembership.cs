@@ -19,9 +19,12 @@ internal sealed class GroupMembership
     private volatile Func<Exception> _endError;
     private volatile CancellationTokenSource _ended = new();
     private volatile bool _leaveAsked;
+    private GroupEnd _leftBy;
 
-    public GroupMembership(NodeHost host, ProcessGroup group, GroupOptions options, EntryPoints entries)
+    /// <param name="expected">The id that the group must have; none: any.</param>
+    public GroupMembership(NodeHost host, ProcessGroup group, GroupOptions options, EntryPoints entries, GroupId expected)
     {
+        Expected = expected;
         _host = host;
         _group = group;
         _entries = entries;
@@ -32,6 +35,7 @@ internal sealed class GroupMembership
     }
 
     public string Name => _group.Name;
+    public GroupId Expected { get; }
     public Mailbox Mailbox { get; }
     public GroupId Id => _latest?.Id ?? GroupId.None;
     public View View => _mail.View;
@@ -66,6 +70,27 @@ internal sealed class GroupMembership
         _host.Counters.Sent();
         return PassAsync(Multicast(present, order, packed), schedule: true, ct);
     }
+
+    /// <summary>
+    /// Sends in one membership: dropped if that is over by now. Completes when there was credit for it, also inside a handler,
+    /// which therefore must not wait for it.
+    /// </summary>
+    public ValueTask PostAsync(int generation, Order order, ReadOnlyMemory<byte> packed)
+    {
+        if (_present is not { } present || present.Generation != generation)
+        {
+            return default;
+        }
+
+        _host.Counters.Sent();
+        return _credit.PassAsync(Multicast(present, order, packed), packed.Length, insideHandler: false, CancellationToken.None);
+    }
+
+    /// <summary>Whether the membership ended because the group was deleted.</summary>
+    public bool WasDeleted => _leftBy == GroupEnd.Deleted;
+
+    /// <summary>Whether the membership of this generation lives.</summary>
+    public bool IsPresent(int generation) => _present?.Generation == generation;
 
     public async ValueTask<MessageId> SendTracedAsync(Order order, ReadOnlyMemory<byte> packed, CancellationToken ct)
     {
@@ -138,12 +163,13 @@ internal sealed class GroupMembership
     }
 
     /// <summary>Event loop: this node left; what was delivered before is still handled.</summary>
-    public bool StageLeft()
+    public bool StageLeft(GroupEnd end)
     {
         HasLeft = true;
         _present = null;
         PassOverHeld();
-        _endError = () => new NotMemberException(Name);
+        _endError = () => end == GroupEnd.Deleted ? new GroupDeletedException(Name) : new NotMemberException(Name);
+        _leftBy = end;
         _credit.Close(EndError);
         return Mailbox.Stage(new Mail { Kind = MailKind.End });
     }
@@ -168,6 +194,15 @@ internal sealed class GroupMembership
     /// <summary>The membership is over for good.</summary>
     public void Finish()
     {
+        if (_host.Calls.Take(JoinCall) is { } join)
+        {
+            join.TrySetException(_leftBy switch // before the application was told that it is a member
+            {
+                GroupEnd.Lost => new StateTransferException(Name, "everybody who had the state is gone. Join again: the first to do so begins anew."),
+                _ => _endError(),
+            });
+        }
+
         _ = _ended.CancelAsync();
         _mail.Views.Complete();
         _over.TrySetResult();

@@ -28,6 +28,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
     /// <exception cref="ArgumentException">An option is wrong, or the listen address would be open to strangers; the message names it.</exception>
     /// <exception cref="IOException">The listen address cannot be used.</exception>
+    /// <exception cref="StableStoreException">The stable store cannot be used: it is in use, damaged, or another node's.</exception>
     public static async ValueTask<GroupNode> StartAsync(GroupNodeOptions options, CancellationToken ct = default)
     {
         GroupNode node = Create(options);
@@ -80,12 +81,15 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>The nodes that can be reached now, this one included. While the node is blocked they can differ from the members.</summary>
     public ImmutableArray<NodeId> Reachable => Host.Inspect((machine, _) => machine?.Reachable ?? []);
 
+    /// <summary>The node's stable store; null if it has none. The node keeps the values <c>node</c> and <c>votes</c> in it.</summary>
+    public IStableStore? StableStore => Host.Memory?.Store;
+
     /// <summary>The members of the present configuration, ranked by age.</summary>
     public ImmutableArray<NodeInfo> Members => Host.Status.Members;
 
     /// <summary>
-    /// Ends when the node has stopped. Faults with <see cref="NameTakenException"/> if a live node has the name, or with the
-    /// error of the protocol if that failed (a defect of this library).
+    /// Ends when the node has stopped. Faults with <see cref="NameTakenException"/> if a live node has the name, with
+    /// <see cref="StableStoreException"/> if the stable store failed, or with the error of the protocol if that failed (a defect of this library).
     /// </summary>
     public Task Completion => Host.Completion;
 
@@ -127,21 +131,92 @@ public sealed class GroupNode : IAsyncDisposable
     /// Joins a group, and creates it if it is not there. Completes when the first view and the state are here. While the
     /// node is blocked this waits.
     /// </summary>
-    /// <param name="name">The group's path name.</param>
+    /// <param name="name">
+    /// The group's path name (see <see cref="GroupName"/>), or the text of its <see cref="GroupId"/>: then the group must be there, and no
+    /// other one of the same name is joined.
+    /// </param>
     /// <param name="options">State transfer and handlers; null: none.</param>
     /// <param name="ct">Withdraws the join; the node leaves again if it was taken in meanwhile.</param>
+    /// <exception cref="ArgumentException">The name is none.</exception>
+    /// <exception cref="JoinRefusedException">The group resides at another site.</exception>
+    /// <exception cref="GroupNotFoundException">There is no group of this id.</exception>
     /// <exception cref="AlreadyMemberException">This node is a member already, or is joining.</exception>
     /// <exception cref="StateTransferException">The state could not be saved or loaded; the join was undone.</exception>
     /// <exception cref="ExcludedException">The incarnation ended during the join.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped.</exception>
     public async ValueTask<ProcessGroup> JoinAsync(string name, GroupOptions? options = null, CancellationToken ct = default)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(name);
+        if (GroupId.TryParse(name, out GroupId id))
+        {
+            name = (await FindGroupAsync(name, ct).ConfigureAwait(false) ?? throw new GroupNotFoundException(name)).Name;
+        }
+
+        GroupName.Validate(name);
         options ??= new GroupOptions();
-        var group = new ProcessGroup(this, name, options);
+        var group = new ProcessGroup(this, name, options, id);
         options.Configure?.Invoke(group);
         await Host.JoinAsync(group.Membership, ct).ConfigureAwait(false);
         return group;
+    }
+
+    /// <summary>Looks a group up in the cluster's registry; waits while the node is blocked.</summary>
+    /// <param name="group">The group's name, or the text of its id.</param>
+    /// <param name="ct">Withdraws the question.</param>
+    /// <returns>Null: there is no such group.</returns>
+    /// <exception cref="ArgumentException">The name is none.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask<GroupInfo?> FindGroupAsync(string group, CancellationToken ct = default)
+    {
+        CheckAddress(group);
+        return (GroupInfo?)(await AskAsync(InputKind.FindGroup, group, ct).ConfigureAwait(false)).Found;
+    }
+
+    /// <summary>The names of the groups of the cluster, in order; waits while the node is blocked.</summary>
+    /// <param name="prefix">How they begin: <c>/analysis/</c>, <c>@NewYork:</c>; empty: all.</param>
+    /// <param name="ct">Withdraws the question.</param>
+    /// <exception cref="ExcludedException">The incarnation ended.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask<IReadOnlyList<string>> ListGroupsAsync(string prefix = "", CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        if (prefix.Length > GroupName.MaximumLength)
+        {
+            return [];
+        }
+
+        return (IReadOnlyList<string>)(await AskAsync(InputKind.ListGroups, prefix, ct).ConfigureAwait(false)).Found!;
+    }
+
+    /// <summary>
+    /// Deletes a group: all its members leave it at one place among its messages, and get <see cref="GroupDeletedException"/> from
+    /// then on. Completes when a member has left so, and the others will. Anybody may do it who knows the group.
+    /// </summary>
+    /// <param name="group">The group's name, or the text of its id.</param>
+    /// <param name="ct">Ends the wait; what was asked for may still happen.</param>
+    /// <exception cref="GroupNotFoundException">There is no such group.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    public async ValueTask DeleteGroupAsync(string group, CancellationToken ct = default)
+    {
+        CheckAddress(group);
+        await AskAsync(InputKind.DeleteGroup, group, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Asks the processes of a group's members to end: each application does what it chose (<see cref="GroupOptions.OnKill"/>).
+    /// Completes when all members have been told, at one place among the group's messages.
+    /// </summary>
+    /// <param name="group">The group's name, or the text of its id.</param>
+    /// <param name="reason">Why, for the applications and their logs; at most 1,000 characters.</param>
+    /// <param name="ct">Ends the wait; what was asked for may still happen.</param>
+    /// <remarks>Errors as for <see cref="SendAsync"/>.</remarks>
+    public async ValueTask KillAsync(string group, string reason, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(reason.Length, 1000, nameof(reason));
+        await CallByNameAsync(group, Order.Total, Envelope.PackKill(reason), Replies.None, null, ct).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -153,10 +228,14 @@ public sealed class GroupNode : IAsyncDisposable
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    /// <param name="groupName">The group's name, or the text of its id.</param>
+    /// <param name="order">The primitive.</param>
+    /// <param name="body">The message; copied.</param>
+    /// <param name="ct">Withdraws the call; the message may have been sent.</param>
     public async ValueTask<MessageId> SendAsync(string groupName, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
-        (await CallByNameAsync(groupName, order, body, Replies.None, null, ct).ConfigureAwait(false)).Message;
+        (await CallByNameAsync(groupName, order, Envelope.Pack(body.Span), Replies.None, null, ct).ConfigureAwait(false)).Message;
 
-    /// <summary>Multicasts a request to a group as a caller that is not a member, and waits for replies.</summary>
+    /// <summary>Multicasts a request to a group (its name, or the text of its id) as a caller that is not a member, and waits for replies.</summary>
     /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
     /// <remarks>Further errors as for <see cref="SendAsync"/>.</remarks>
     public async ValueTask<GroupReplies> RequestAsync(string groupName, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
@@ -166,7 +245,7 @@ public sealed class GroupNode : IAsyncDisposable
             inside.Membership.RefuseWaitForSelf(replies);
         }
 
-        return (await CallByNameAsync(groupName, order, body, replies, timeout, ct).ConfigureAwait(false)).ToReplies();
+        return (await CallByNameAsync(groupName, order, Envelope.Pack(body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
     }
 
     /// <summary>
@@ -235,10 +314,20 @@ public sealed class GroupNode : IAsyncDisposable
         await Host.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    private ValueTask<CallResult> CallByNameAsync(string groupName, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout, CancellationToken ct)
+    private ValueTask<CallResult> AskAsync(InputKind question, string text, CancellationToken ct) => Host.CallAsync(
+        call => new NodeInput { Kind = question, Call = call.Number, Generation = call.Generation, Subject = text }, text, ct);
+
+    private static void CheckAddress(string group)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(groupName);
-        ReadOnlyMemory<byte> packed = Envelope.Pack(body.Span);
+        if (!GroupId.TryParse(group, out _))
+        {
+            GroupName.Validate(group);
+        }
+    }
+
+    private ValueTask<CallResult> CallByNameAsync(string groupName, Order order, ReadOnlyMemory<byte> packed, Replies replies, TimeSpan? timeout, CancellationToken ct)
+    {
+        CheckAddress(groupName);
         Host.Check(order, packed, timeout);
         return Host.CallAsync(
             call => new NodeInput

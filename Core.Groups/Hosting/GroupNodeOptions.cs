@@ -48,6 +48,15 @@ public sealed class GroupNodeOptions
     /// <summary>The electorate weight that every primary configuration needs; 0: a majority of the seeds.</summary>
     public int MinimumPrimaryWeight { get; set; }
 
+    /// <summary>
+    /// The node's own directory of stable storage; made if it is not there. With it the node's vote belongs to its name: after
+    /// a crash it still remembers which primary configurations there were. Null: a restarted node is a stranger.
+    /// </summary>
+    public string? DataDirectory { get; set; }
+
+    /// <summary>A stable store of another kind, in place of <see cref="DataDirectory"/>. The node does not dispose it.</summary>
+    public IStableStore? StableStore { get; set; }
+
     /// <summary>How often an otherwise silent link says that it lives. From 5 milliseconds to 1 minute.</summary>
     public TimeSpan Heartbeat { get; set; } = TimeSpan.FromMilliseconds(200);
 
@@ -94,6 +103,8 @@ public sealed class GroupNodeOptions
         Require(PreviousClusterKey is null || ClusterKey is not null, nameof(PreviousClusterKey), "needs ClusterKey: set the new key there");
         Require(ClusterKey is not null || AllowInsecure || !IsOpenToStrangers(Listen), nameof(Listen),
             $"must be a loopback address as long as there is no ClusterKey, but is '{Listen}': give all nodes a key, or set AllowInsecure");
+        Require(DataDirectory is null || !string.IsNullOrWhiteSpace(DataDirectory), nameof(DataDirectory), "must name a directory, or be null");
+        Require(DataDirectory is null || StableStore is null, nameof(StableStore), "and DataDirectory exclude each other: set one");
         Require(Weight is >= 0 and <= 1000, nameof(Weight), "must be from 0 to 1000");
         Require(MinimumPrimaryWeight >= 0, nameof(MinimumPrimaryWeight), "must not be negative (0: a majority of the seeds)");
         Require(Heartbeat >= TimeSpan.FromMilliseconds(5) && Heartbeat <= TimeSpan.FromMinutes(1), nameof(Heartbeat), "must be from 5 milliseconds to 1 minute");

@@ -1,3 +1,5 @@
+using Core.Groups.Hosting;
+
 namespace Core.Groups;
 
 /// <summary>How this node takes part in a group.</summary>
@@ -10,6 +12,12 @@ public sealed class GroupOptions
     public Action<ProcessGroup>? Configure { get; set; }
 
     /// <summary>
+    /// Called when somebody asks the processes of the group's members to end (<see cref="GroupNode.KillAsync"/>), with the reason; in
+    /// delivery order, one at a time with the handlers. Null: the request is logged and passed over.
+    /// </summary>
+    public Func<string, GroupMessage, ValueTask>? OnKill { get; set; }
+
+    /// <summary>
     /// Called with every change of the group's configuration data (<see cref="ProcessGroup.ConfigureAsync"/>), in delivery
     /// order, one at a time with the handlers. A joiner is told of every entry, before its state is loaded.
     /// </summary>
@@ -17,4 +25,7 @@ public sealed class GroupOptions
 
     /// <summary>Called with every view, in delivery order, one at a time with the handlers.</summary>
     public Func<View, ValueTask>? OnView { get; set; }
+
+    /// <summary>Takes the messages, in place of the group's entry points.</summary>
+    internal IDeliverySink? Sink { get; set; }
 }

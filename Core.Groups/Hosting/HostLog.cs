@@ -36,6 +36,9 @@ internal static partial class HostLog
     [LoggerMessage(10, LogLevel.Critical, "The protocol of node {Node} failed. This is a defect of the library; the node counts as crashed")]
     public static partial void ProtocolFailed(ILogger logger, Exception error, NodeId node);
 
+    [LoggerMessage(19, LogLevel.Warning, "{From} asks the members of group {Group} to end: {Reason}")]
+    public static partial void Killed(ILogger logger, string group, NodeId from, string reason);
+
     [LoggerMessage(11, LogLevel.Critical, "The name {Name} is taken by a live node at {Address}; this node stops")]
     public static partial void NameTaken(ILogger logger, string name, string address);
 
@@ -56,6 +59,9 @@ internal static partial class HostLog
 
     [LoggerMessage(18, LogLevel.Warning, "The transport did not end well")]
     public static partial void TransportFailed(ILogger logger, Exception error);
+
+    [LoggerMessage(19, LogLevel.Critical, "The stable store of node {Node} failed; what it cannot remember it must not promise, so it ends like a crash")]
+    public static partial void StoreFailed(ILogger logger, Exception error, NodeId node);
 
     public static void Protocol(ILogger logger, ProtocolLogLevel level, string message)
     {

@@ -98,6 +98,8 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void Close(int connection, string reason) => transport.Close(connection, reason);
 
+    public void Store(long sequence, ReadOnlyMemory<byte> record) => incarnations.Store(sequence, record);
+
     public void Trace(TraceEvent line)
     {
         trace?.Append(line);
@@ -130,12 +132,12 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     public void Configured(GroupId group, string key, string? value) =>
         Stage(group, new Mail { Kind = MailKind.Configured, Configured = new ConfigurationEntry(key, value) });
 
-    public void GroupLeft(GroupId group)
+    public void GroupLeft(GroupId group, GroupEnd end)
     {
         if (_members.Remove(group, out GroupMembership? member))
         {
             incarnations.Forget(member);
-            if (member.StageLeft())
+            if (member.StageLeft(end))
             {
                 _touched.Add(member.Mailbox);
             }
@@ -150,13 +152,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         }
     }
 
-    public void Sent(long call, MessageId message)
-    {
-        if (host.Calls.Take(call) is { } pending)
-        {
-            _ended.Add((pending, new CallResult(Outcome.Done, [], [], message)));
-        }
-    }
+    public void Sent(long call, MessageId message) => End(call, new CallResult(Outcome.Done, [], [], message));
 
     public void Completed(long call, Outcome outcome) => RequestCompleted(call, outcome, [], []);
 
@@ -187,9 +183,23 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         _ended.Add((pending, new CallResult(outcome, replies, failed)));
     }
 
+    public void GroupFound(long call, GroupInfo? group) => Found(call, group);
+
+    public void GroupsListed(long call, ImmutableArray<string> names) => Found(call, names);
+
     public void Log(ProtocolLogLevel level, string message) => HostLog.Protocol(host.Logger, level, message);
 
     public void Stopped() => HasStopped = true;
+
+    private void Found(long call, object? found) => End(call, new CallResult(Outcome.Done, [], [], Found: found));
+
+    private void End(long call, in CallResult result)
+    {
+        if (host.Calls.Take(call) is { } pending)
+        {
+            _ended.Add((pending, result));
+        }
+    }
 
     private void Stage(GroupId group, in Mail mail)
     {

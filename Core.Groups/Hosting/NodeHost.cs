@@ -37,6 +37,10 @@ internal sealed class NodeHost : ITurn<NodeInput>
     public EventLoop<NodeInput> Loop { get; }
     public PendingCalls Calls { get; } = new();
     public NodeStatus Status { get; } = new();
+
+    /// <summary>The node's stable store; null: nothing outlives the process.</summary>
+    public NodeMemory? Memory { get; private set; }
+
     public string Address { get; private set; } = "";
     public NodeId Self => _present.Id;
 
@@ -60,6 +64,8 @@ internal sealed class NodeHost : ITurn<NodeInput>
     /// <summary>Listens, then starts the first incarnation.</summary>
     public async ValueTask StartAsync(CancellationToken ct)
     {
+        await RememberAsync(ct).ConfigureAwait(false);
+
         // The machine must be there for the first event, and needs the address: the gate holds back turns until then.
         Address = await _transport.StartAsync(new TransportInputs(this), ct).ConfigureAwait(false);
         lock (_turnGate)
@@ -76,6 +82,23 @@ internal sealed class NodeHost : ITurn<NodeInput>
 
         HostLog.Listening(Logger, Self, Address);
         Loop.Start();
+    }
+
+    private async ValueTask RememberAsync(CancellationToken ct)
+    {
+        Memory = await NodeMemory.OpenAsync(Options, ct).ConfigureAwait(false);
+        if (Memory is null)
+        {
+            return;
+        }
+
+        Memory.OnFailed = OnStoreFailed;
+        long incarnation = await Memory.BeginAsync(Self.Incarnation, ct).ConfigureAwait(false);
+        if (incarnation != Self.Incarnation)
+        {
+            _present = new Incarnation(new NodeId(Self.Name, incarnation), 0);
+            _transport.ChangeIdentity(Self);
+        }
     }
 
     /// <summary>One turn of the event loop.</summary>
@@ -263,6 +286,18 @@ internal sealed class NodeHost : ITurn<NodeInput>
             HostLog.TransportFailed(Logger, e);
         }
 
+        try
+        {
+            if (Memory is { } memory)
+            {
+                await memory.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Exception e)
+        {
+            HostLog.StoreFailed(Logger, e, Self);
+        }
+
         if (cause is null)
         {
             _completion.TrySetResult();
@@ -272,6 +307,13 @@ internal sealed class NodeHost : ITurn<NodeInput>
             _completion.TrySetException(cause);
             _ = _completion.Task.Exception; // nobody has to look at it
         }
+    }
+
+    // What it cannot remember a node must not promise: it ends, as a crash looks to the others.
+    private void OnStoreFailed(StableStoreException error)
+    {
+        HostLog.StoreFailed(Logger, error, Self);
+        End(error, abort: true);
     }
 
     private void Withdraw(PendingCall call, CancellationToken ct)

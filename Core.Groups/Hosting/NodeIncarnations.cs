@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using Core.Groups.Protocol;
 using Core.Groups.Tracing;
 using Core.Groups.Transport;
+using Core.Groups.Wire;
 
 namespace Core.Groups.Hosting;
 
@@ -27,7 +28,14 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
     public void StartFirst(NodeSettings settings, NodeId self)
     {
         _settings = settings;
-        StartMachine(self);
+        try
+        {
+            StartMachine(self);
+        }
+        catch (WireFormatException e)
+        {
+            throw new StableStoreException($"The votes in the stable store cannot be read: {e.Message} Use the version that wrote them, or delete the store: then this node has forgotten everything, as one that is new.", e);
+        }
     }
 
     /// <summary>One turn. Throws what the machine throws.</summary>
@@ -91,13 +99,21 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         _left.Clear();
     }
 
+    /// <summary>What the machine remembers goes to the disk; the machine hears when it is there.</summary>
+    public void Store(long sequence, ReadOnlyMemory<byte> record)
+    {
+        int generation = host.Generation;
+        host.Memory!.Keep(host.Self.Incarnation, record, () => host.Loop.Post(new NodeInput { Kind = InputKind.Stored, Token = sequence, Generation = generation }));
+    }
+
     private void StartMachine(NodeId self)
     {
         Span<byte> random = stackalloc byte[16];
         RandomNumberGenerator.Fill(random);
         _trace = openTrace(self);
         _effects = new NodeEffects(host, this, transport, _trace);
-        Machine = new NodeMachine(self, _settings, BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]), _effects);
+        NodeSettings settings = host.Memory is { } memory ? _settings with { Memory = memory.Store.Id, Remembered = memory.Remembered } : _settings;
+        Machine = new NodeMachine(self, settings, BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]), _effects);
         Machine.Start(host.Loop.Now);
     }
 
@@ -177,6 +193,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.PeerDisconnected: machine.PeerDisconnected(now, i.Number); break;
             case InputKind.DialFailed: machine.DialFailed(now, (string)i.Subject!, i.Flag); break;
             case InputKind.FrameReceived: machine.FrameReceived(now, i.Number, i.Body); break;
+            case InputKind.Stored: machine.Stored(now, i.Token); break;
             case InputKind.NameTaken: OnNameTaken((string)i.Subject!); break;
             case InputKind.Join: Join((GroupMembership)i.Subject!, i.Call); break;
             case InputKind.Leave: Leave((GroupMembership)i.Subject!); break;
@@ -184,6 +201,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.Request: machine.Request(now, i.Call, i.Group, i.Order, i.Body, i.Mode, i.Number, i.Timeout); break;
             case InputKind.RequestByName: machine.RequestByName(now, i.Call, (string)i.Subject!, i.Order, i.Body, i.Mode, i.Number, i.Timeout); break;
             case InputKind.Reply: machine.Reply(now, i.Token, i.Body, i.Flag); break;
+            case InputKind.NoReply: machine.NoReply(now, i.Token); break;
             case InputKind.Cancel: machine.Cancel(now, i.Call); break;
             case InputKind.Flush: machine.Flush(now, i.Call); break;
             case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;
@@ -191,6 +209,9 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;
             case InputKind.StateLoaded: machine.StateLoaded(now, i.Group, i.Flag); break;
             case InputKind.Consumed: machine.Consumed(now, i.Group, i.Number); break;
+            case InputKind.FindGroup: machine.FindGroup(now, i.Call, (string)i.Subject!); break;
+            case InputKind.ListGroups: machine.ListGroups(now, i.Call, (string)i.Subject!); break;
+            case InputKind.DeleteGroup: machine.DeleteGroup(now, i.Call, (string)i.Subject!); break;
             case InputKind.Stop: _stopping = true; machine.Stop(now); break;
             default: throw new InvalidOperationException($"There is no input {i.Kind}.");
         }
@@ -210,11 +231,17 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
 
     private void Join(GroupMembership membership, long call)
     {
-        Span<byte> random = stackalloc byte[16];
-        RandomNumberGenerator.Fill(random);
+        GroupId candidate = GroupId.None;
+        if (membership.Expected == GroupId.None)
+        {
+            Span<byte> random = stackalloc byte[16];
+            RandomNumberGenerator.Fill(random);
+            candidate = new GroupId(BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]));
+        }
+
         _groups.Add(membership);
         _effects!.AddJoin(call, membership);
-        Machine!.Join(host.Loop.Now, call, membership.Name, new GroupId(BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..])));
+        Machine!.Join(host.Loop.Now, call, membership.Name, candidate, membership.Expected);
     }
 
     private void Leave(GroupMembership membership)

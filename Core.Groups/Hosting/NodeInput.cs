@@ -6,8 +6,9 @@ namespace Core.Groups.Hosting;
 /// <summary>Which call of the machine an input stands for.</summary>
 internal enum InputKind : byte
 {
-    PeerConnected, PeerDisconnected, DialFailed, FrameReceived,
-    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
+    PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored,
+    NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
+    FindGroup, ListGroups, DeleteGroup,
 }
 
 /// <summary>An input. Which members are set depends on the kind.</summary>
@@ -27,11 +28,14 @@ internal readonly struct NodeInput
     public int Number { get; init; }
     /// <summary>The number of a pending call; 0: none.</summary>
     public long Call { get; init; }
-    /// <summary>A token of the machine.</summary>
+    /// <summary>A token of the machine, or the number of a stored record.</summary>
     public long Token { get; init; }
     public GroupId Group { get; init; }
     public ReadOnlyMemory<byte> Body { get; init; }
-    /// <summary>A group's name, a <see cref="GroupMembership"/>, an address, a <see cref="PeerIdentity"/>, a <see cref="ConfigurationEntry"/> or a ranking.</summary>
+    /// <summary>
+    /// A group's name or id in text, the beginning of names, a <see cref="GroupMembership"/>, an address, a <see cref="PeerIdentity"/>, a
+    /// <see cref="ConfigurationEntry"/> or a ranking.
+    /// </summary>
     public object? Subject { get; init; }
     /// <summary>The caller's time limit.</summary>
     public TimeSpan? Timeout { get; init; }

@@ -5,9 +5,9 @@ using Core.Groups.Protocol;
 
 namespace Core.Groups.Hosting;
 
-/// <summary>How a call ended; a multicast with the id of its message.</summary>
+/// <summary>How a call ended; a multicast with the id of its message, a question with what was found.</summary>
 internal readonly record struct CallResult(
-    Outcome Outcome, IReadOnlyList<ReplyItem> Replies, IReadOnlyList<NodeId> Failed, MessageId Message = default)
+    Outcome Outcome, IReadOnlyList<ReplyItem> Replies, IReadOnlyList<NodeId> Failed, MessageId Message = default, object? Found = null)
 {
     public static CallResult Of(Outcome outcome) => new(outcome, [], []);
 
@@ -69,6 +69,8 @@ internal sealed class PendingCall(long number, int generation, string group)
         Outcome.NotMember => new NotMemberException(Group),
         Outcome.AlreadyMember => new AlreadyMemberException(Group),
         Outcome.NoSuchGroup => new GroupNotFoundException(Group),
+        Outcome.Deleted => new GroupDeletedException(Group),
+        Outcome.WrongSite => new JoinRefusedException(Group, $"it resides at the site '{GroupName.SiteOf(Group)}' and this node does not. Call it from outside, or set GroupNodeOptions.Site."),
         Outcome.Excluded => new ExcludedException("the others went on without it", outcomeUnknown: true),
         Outcome.Stopped => new NodeStoppedException(outcomeUnknown: true),
         Outcome.StateTransferFailed => new StateTransferException(Group, "a callback failed at the member that saves it or here; see the logs of both."),

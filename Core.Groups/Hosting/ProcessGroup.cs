@@ -18,12 +18,12 @@ public sealed class ProcessGroup : IAsyncDisposable
     private readonly EntryPoints _entries;
     private readonly GroupMembership _membership;
 
-    internal ProcessGroup(GroupNode node, string name, GroupOptions options)
+    internal ProcessGroup(GroupNode node, string name, GroupOptions options, GroupId expected)
     {
         Node = node;
         Name = name;
         _entries = new EntryPoints(node.Host.Options.Serializer);
-        _membership = new GroupMembership(node.Host, this, options, _entries);
+        _membership = new GroupMembership(node.Host, this, options, _entries, expected);
     }
 
     /// <summary>The group's path name.</summary>
@@ -47,8 +47,14 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <summary>This node's rank in <see cref="View"/>: 0 is the oldest member; -1 if it is not in it.</summary>
     public int Rank => View.RankOf(Node.Id);
 
-    /// <summary>Cancelled when this membership is over: left, excluded, or the node stopped. A re-join brings a new token.</summary>
+    /// <summary>Cancelled when this membership is over: left, deleted, excluded, or the node stopped. A re-join brings a new token.</summary>
     public CancellationToken Ended => _membership.Ended;
+
+    /// <summary>
+    /// Ends when this node is no member any more, for good: left, deleted, or the node stopped (not: excluded and about to join
+    /// again), and the last handler has run.
+    /// </summary>
+    public Task Completion => _membership.Over;
 
     /// <summary>
     /// Raised when the group was joined again after an exclusion, with the view and the transferred state in place; in
@@ -90,6 +96,7 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// handler of this group not even for that. The memory is copied.
     /// </summary>
     /// <exception cref="NotMemberException">The membership is over.</exception>
+    /// <exception cref="GroupDeletedException">The group was deleted.</exception>
     /// <exception cref="ExcludedException">The group is being joined again after an exclusion.</exception>
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="OverdraftException">A handler of this group sent more than twice the credit window.</exception>

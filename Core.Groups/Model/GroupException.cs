@@ -62,6 +62,28 @@ public sealed class GroupNotFoundException(string group)
     public string Group { get; } = group;
 }
 
+/// <summary>The group was deleted, by this node or another.</summary>
+/// <param name="group">The group's name.</param>
+public sealed class GroupDeletedException(string group)
+    : GroupException($"The group '{group}' was deleted. Join it again to make it anew, with another id and no state.")
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+}
+
+/// <summary>The group does not take this node in. It was never a member, and no view shows it.</summary>
+/// <param name="group">The group's name.</param>
+/// <param name="reason">Why.</param>
+public sealed class JoinRefusedException(string group, string reason)
+    : GroupException($"The group '{group}' refuses this node: {reason}")
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+
+    /// <summary>Why, in the words of whoever refused.</summary>
+    public string Reason { get; } = reason;
+}
+
 /// <summary>This node is already a member of the group, or is joining it.</summary>
 /// <param name="group">The group's name.</param>
 public sealed class AlreadyMemberException(string group)
@@ -109,4 +131,16 @@ public sealed class OverdraftException(string group, int window)
 
     /// <summary>The credit window in bytes.</summary>
     public int Window { get; } = window;
+}
+
+/// <summary>
+/// Calls waited for each other in a circle, and this one was chosen to give way so that the others go on. What it held is
+/// released; what it asked for was not given. Do the whole piece of work again from its beginning.
+/// </summary>
+/// <param name="cycle">Who waits for whom, from the victim back to the victim.</param>
+public sealed class DeadlockException(string cycle)
+    : GroupException($"Deadlock: {cycle}. This one was chosen to give way: release what it still holds, then do the work again from its beginning.")
+{
+    /// <summary>Who waits for whom, from the victim back to the victim.</summary>
+    public string Cycle { get; } = cycle;
 }

@@ -58,7 +58,10 @@ public readonly record struct ConfigurationId(long Epoch, NodeId Representative)
     public static bool operator >=(ConfigurationId left, ConfigurationId right) => left.CompareTo(right) >= 0;
 }
 
-/// <summary>An unguessable 128-bit id of a group. It can be stored and passed to another process.</summary>
+/// <summary>
+/// An unguessable 128-bit id of a group. It can be stored and passed to another process, which can use the group by it: its
+/// text stands wherever a group's name does. A group that is made anew under an old name has a new id.
+/// </summary>
 /// <param name="High">The upper 64 bits.</param>
 /// <param name="Low">The lower 64 bits.</param>
 public readonly record struct GroupId(ulong High, ulong Low) : IComparable<GroupId>
@@ -71,6 +74,23 @@ public readonly record struct GroupId(ulong High, ulong Low) : IComparable<Group
     {
         int byHigh = High.CompareTo(other.High);
         return byHigh != 0 ? byHigh : Low.CompareTo(other.Low);
+    }
+
+    /// <summary>Reads what <see cref="ToString"/> wrote: 32 hexadecimal digits.</summary>
+    /// <exception cref="FormatException">The text is no group id.</exception>
+    public static GroupId Parse(string text) =>
+        TryParse(text, out GroupId id) ? id : throw new FormatException($"'{text}' is not a group id: that has 32 hexadecimal digits.");
+
+    /// <summary>Reads 32 hexadecimal digits; false if the text is anything else.</summary>
+    public static bool TryParse(string? text, out GroupId id)
+    {
+        id = None;
+        if (text?.Length != 32
+            || !ulong.TryParse(text.AsSpan(0, 16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong high)
+            || !ulong.TryParse(text.AsSpan(16), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong low))
+            return false;
+        id = new GroupId(high, low);
+        return true;
     }
 
     /// <summary>32 hexadecimal digits.</summary>

@@ -28,6 +28,10 @@ internal enum Outcome : byte
     StateTransferFailed,
     /// <summary>The caller withdrew the operation.</summary>
     Cancelled,
+    /// <summary>The group was deleted.</summary>
+    Deleted,
+    /// <summary>The group resides at another site than this node.</summary>
+    WrongSite,
 }
 
 /// <summary>One member's reply to a request.</summary>
@@ -68,6 +72,13 @@ internal interface INodeEffects
 
     /// <summary>Close a connection after what was given to it has been sent; no <c>PeerDisconnected</c> follows.</summary>
     void Close(int connection, string reason);
+
+    /// <summary>
+    /// Put the record on stable storage in place of the one before, then call <see cref="NodeMachine.Stored"/>. Records are
+    /// stored in order; one that a later one has overtaken may be left out. Called only when the node has a stable store. A
+    /// store that fails ends the node like a crash.
+    /// </summary>
+    void Store(long sequence, ReadOnlyMemory<byte> record);
 
     /// <summary>A line of the trace. Called only when tracing is on; written before anything else of this turn is visible.</summary>
     void Trace(TraceEvent line);
@@ -111,8 +122,8 @@ internal interface INodeEffects
     /// </summary>
     void Configured(GroupId group, string key, string? value);
 
-    /// <summary>This node is out of the group: it left, or its join failed. Nothing of the group follows.</summary>
-    void GroupLeft(GroupId group);
+    /// <summary>This node is out of the group. Nothing of the group follows.</summary>
+    void GroupLeft(GroupId group, GroupEnd end);
 
     /// <summary>
     /// Bytes of this node's own messages in a group (bodies, and <c>CreditAccount.MessageOverhead</c> each) that all members
@@ -135,11 +146,28 @@ internal interface INodeEffects
     /// <summary>A request has ended. <paramref name="failed"/> names the members that failed or left without an answer.</summary>
     void RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed);
 
+    /// <summary>What a look-up has found; null: there is no such group.</summary>
+    void GroupFound(long call, GroupInfo? group);
+
+    /// <summary>The names that were asked for, in order.</summary>
+    void GroupsListed(long call, ImmutableArray<string> names);
+
     /// <summary>Something that an operator should know (no secrets, no per-message noise).</summary>
     void Log(ProtocolLogLevel level, string message);
 
     /// <summary>An orderly stop is complete (or had to end like a crash).</summary>
     void Stopped();
+}
+
+/// <summary>Why a membership ended.</summary>
+internal enum GroupEnd : byte
+{
+    /// <summary>This node left, or its join failed.</summary>
+    Left,
+    /// <summary>The group was deleted.</summary>
+    Deleted,
+    /// <summary>Everybody who had the group's state is gone, and this node had none.</summary>
+    Lost,
 }
 
 /// <summary>How much a protocol event matters to an operator.</summary>

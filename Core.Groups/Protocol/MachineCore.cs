@@ -16,7 +16,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
-    private readonly List<PendingFlush> _flushes = [];
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
     private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -32,6 +31,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Groups = new GroupService(context, Services);
         Credit = new CreditService(context, Services, Groups);
         Calls = new CallQueue(context, Channels, Groups) { OnSent = OnSent, Fail = OnCallFailed };
+        Flushes = new FlushTable(context, Calls);
         Contacts = new Contacts(context, Services, Groups, Calls);
         Credit.OnCallerConsumed = Contacts.OnConsumed;
         Requests = new RequestTable(context) { OnEnded = OnRequestEnded };
@@ -51,6 +51,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public GroupService Groups { get; }
     public CreditService Credit { get; }
     public CallQueue Calls { get; }
+    public FlushTable Flushes { get; }
     public RequestTable Requests { get; }
     public Callers Callers { get; }
     public Contacts Contacts { get; }
@@ -69,21 +70,22 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             if (Change.IsOver) break;
             more = Services.RunLocal();
             Groups.Directory.Tick();
+            Groups.Queries.Tick();
             Requests.Tick();
-            Groups.Announce();
+            Groups.Announcer.Announce();
             Callers.Pump();
             foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
-            more |= Services.HasLocal || Groups.HasNews;
+            more |= Services.HasLocal || Groups.Announcer.HasNews;
         }
         while (more);
         if (Context.IsWorking)
         {
             Groups.States.Pump(Channels);
             Credit.EndTurn();
-            CompleteFlushes();
+            Flushes.Complete();
             Ask();
             AnswerFloors();
         }
@@ -140,7 +142,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         ordering.Unaddressed = MemberSet.Empty;
     }
 
-    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits
+    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || Flushes.Waits || Groups.States.Waits
         || Context.Ordering?.Engine.UndeliveredSafe > 0;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
@@ -161,53 +163,12 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
         deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
-        deadline = Min(deadline, Credit.Deadline());
+        deadline = Min(deadline, Min(Credit.Deadline(), Groups.Queries.Deadline()));
         deadline = Min(deadline, Callers.Deadline());
         return Waits && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
-
-    // ---- flush
-
-    /// <param name="lastCall">The last call that had to wait when the flush was asked for: it must have left.</param>
-    private sealed class PendingFlush(long call, long lastCall)
-    {
-        public long Call => call;
-        public long LastCall => lastCall;
-        /// <summary>What must be stable, by rank; null while an earlier call waits.</summary>
-        public long[]? Sequences { get; set; }
-    }
-
-    public void Flush(long call)
-    {
-        var flush = new PendingFlush(call, Calls.LastNumber);
-        _flushes.Add(flush);
-        if (Context.IsWorking) Fix(flush);
-    }
-
-    private void Fix(PendingFlush flush)
-    {
-        if (Calls.HasUpTo(flush.LastCall)) return;
-        OrderingLayer ordering = Context.Ordering!;
-        flush.Sequences = [.. Enumerable.Range(0, ordering.Members).Select(r => ordering.Logs[r].Received)];
-    }
-
-    private void CompleteFlushes()
-    {
-        if (_flushes.Count == 0) return;
-        OrderingLayer ordering = Context.Ordering!;
-        foreach (PendingFlush flush in _flushes.ToArray())
-        {
-            if (flush.Sequences is null) Fix(flush);
-            if (flush.Sequences is not { } sequences) continue;
-            bool stable = true;
-            for (int rank = 0; rank < sequences.Length; rank++) stable &= ordering.StableOf(rank) >= sequences[rank];
-            if (!stable) continue;
-            _flushes.Remove(flush);
-            Context.Effects.Completed(flush.Call, Outcome.Done);
-        }
-    }
 
     // ---- frames
 
@@ -293,6 +254,10 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         {
             case ServiceRecord.Lookup: Groups.Directory.OnLookup(from, ref reader); break;
             case ServiceRecord.LookupReply: Groups.Directory.OnLookupReply(ref reader); break;
+            case ServiceRecord.List: Groups.Directory.OnList(from, ref reader); break;
+            case ServiceRecord.ListReply: Groups.Queries.OnListReply(ref reader); break;
+            case ServiceRecord.Delete: Groups.Queries.OnDelete(from, ref reader); break;
+            case ServiceRecord.DeleteReply: Groups.Queries.OnDeleteReply(ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
@@ -386,12 +351,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (Context.IsFrozen) return;
         Membership.OnInstalled();
         Credit.OnInstalled();
-        foreach (PendingFlush flush in _flushes)
-        {
-            // Everything before is delivered by all that are here.
-            if (flush.Sequences is not null) Context.Effects.Completed(flush.Call, Outcome.Done);
-        }
-        _flushes.RemoveAll(static f => f.Sequences is not null);
+        Flushes.OnInstalled();
     }
 
     public void OnHeld(Channel from, FrameHeader header, ReadOnlyMemory<byte> records, bool silently)
@@ -442,13 +402,12 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void EndAll(Outcome outcome)
     {
-        foreach (long call in Groups.Directory.EndAll()) Context.Effects.Completed(call, outcome);
+        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll())) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
         foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);
         _configuring.Clear();
-        foreach (PendingFlush flush in _flushes) Context.Effects.Completed(flush.Call, outcome);
-        _flushes.Clear();
+        Flushes.EndAll(outcome);
         foreach (GroupMember group in Groups.Members)
         {
             foreach (long call in group.LeaveCalls ?? []) Context.Effects.Completed(call, outcome);
@@ -467,7 +426,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
             Requests.OnSent(cast.Call, cast.Group, [.. members]);
         }
-        else Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
+        // A request that has ended while it was half sent is not told of again.
+        else if ((cast.Flags & MessageFlags.Request) == 0) Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
     }
 
     private void OnCallFailed(Cast cast, Outcome outcome)
@@ -494,7 +454,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private void OnGroupEnded(GroupMember group)
     {
         Groups.Directory.Retry(group.Name);
-        Calls.End(group.Id, Outcome.NotMember);
+        Calls.End(group.Id, group.WasDeleted ? Outcome.Deleted : Outcome.NotMember);
         Contacts.OnGroupEnded(group.Id);
         Credit.OnEnded(group);
         Requests.OnGone(group.Id, static _ => true);

@@ -50,7 +50,12 @@ internal sealed class NodeMachine
 
     // ---- time and connections
 
-    public void Start(TimeSpan now) => Enter(now);
+    /// <exception cref="Wire.WireFormatException">What the node is said to remember is no record of a machine.</exception>
+    public void Start(TimeSpan now)
+    {
+        Enter(now);
+        _core.Change.Stable.Start();
+    }
 
     public void Tick(TimeSpan now) => Enter(now);
 
@@ -87,15 +92,43 @@ internal sealed class NodeMachine
         if (Enter(now)) _core.Channels.OnFrame(connection, frame);
     }
 
+    /// <summary>The record of this sequence number is on stable storage, and so are those before it.</summary>
+    public void Stored(TimeSpan now, long sequence)
+    {
+        if (!Enter(now)) return;
+        _core.Change.Stable.OnStored(sequence);
+        _core.Membership.LookAgain();
+    }
+
     // ---- groups
 
-    /// <param name="candidate">Random: the id of the group if this join creates it.</param>
-    public void Join(TimeSpan now, long call, string name, GroupId candidate)
+    /// <param name="candidate">Random: the id of the group if this join creates it; none: it must be there.</param>
+    /// <param name="expected">The id that the group must have; none: any.</param>
+    public void Join(TimeSpan now, long call, string name, GroupId candidate, GroupId expected = default)
     {
         if (!Enter(now, call)) return;
         if (_stopBy is not null) _context.Effects.Completed(call, Outcome.Stopped);
         else if (_core.Groups.Find(name) is { IsWanted: true } || _core.Groups.Directory.IsJoining(name)) _context.Effects.Completed(call, Outcome.AlreadyMember);
-        else _core.Groups.Directory.Begin(call, name, candidate);
+        else if (GroupName.SiteOf(name) is { } site && site != _context.Settings.Site) _context.Effects.Completed(call, Outcome.WrongSite);
+        else _core.Groups.Directory.Begin(call, name, candidate, expected);
+    }
+
+    /// <summary>Looks a group up by its name, or its id in text; ends with <see cref="INodeEffects.GroupFound"/>.</summary>
+    public void FindGroup(TimeSpan now, long call, string address)
+    {
+        if (Enter(now, call)) _core.Groups.Queries.Find(call, address);
+    }
+
+    /// <summary>The names of groups that begin so; ends with <see cref="INodeEffects.GroupsListed"/>.</summary>
+    public void ListGroups(TimeSpan now, long call, string prefix)
+    {
+        if (Enter(now, call)) _core.Groups.Queries.List(call, prefix);
+    }
+
+    /// <summary>Deletes a group, by its name or its id in text: all its members leave it at one place among its messages.</summary>
+    public void DeleteGroup(TimeSpan now, long call, string address)
+    {
+        if (Enter(now, call)) _core.Groups.Queries.Delete(call, address);
     }
 
     public void Leave(TimeSpan now, long call, GroupId group)
@@ -154,7 +187,7 @@ internal sealed class NodeMachine
     public void Rank(TimeSpan now, long call, GroupId group, NodeId[] ranking)
     {
         if (!Enter(now, call)) return;
-        if (_core.Groups.Find(group) is { } member) _core.Groups.Rank(member, call, ranking);
+        if (_core.Groups.Find(group) is { } member) _core.Groups.Announcer.Rank(member, call, ranking);
         else _context.Effects.Completed(call, Outcome.NotMember);
     }
 
@@ -194,18 +227,25 @@ internal sealed class NodeMachine
         _core.Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, body, flags, request));
     }
 
+    /// <summary>This member will not answer: its caller is told not to wait for it.</summary>
+    public void NoReply(TimeSpan now, long replyToken)
+    {
+        if (Enter(now)) _core.Groups.Deliveries.WithholdAnswer(replyToken);
+    }
+
     /// <summary>Withdraws a call that has not ended: it ends as <see cref="Outcome.Cancelled"/> and leaves nothing behind.</summary>
     public void Cancel(TimeSpan now, long call)
     {
         if (!Enter(now)) return;
         if (_core.Requests.End(call, Outcome.Cancelled)) return;
-        if (_core.Calls.Cancel(call) || _core.Groups.CancelRanking(call) || _core.Groups.Directory.Cancel(call)) _context.Effects.Completed(call, Outcome.Cancelled);
+        if (_core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call))
+            _context.Effects.Completed(call, Outcome.Cancelled);
     }
 
     /// <summary>Done when all that this node has sent and delivered is stable.</summary>
     public void Flush(TimeSpan now, long call)
     {
-        if (Enter(now, call)) _core.Flush(call);
+        if (Enter(now, call)) _core.Flushes.Begin(call);
     }
 
     /// <param name="state">Null: the application's callback failed.</param>

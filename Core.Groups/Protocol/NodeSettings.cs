@@ -30,6 +30,10 @@ internal sealed record NodeSettings
     public int PieceSize { get; init; } = 64 << 10;
     /// <summary>The credit per group and sender, in bytes, that a receiver grants ahead of its application's consumption.</summary>
     public int CreditWindow { get; init; } = 1 << 20;
+    /// <summary>The random id of the node's stable store, to which its votes belong at first; 0: it has none.</summary>
+    public ulong Memory { get; init; }
+    /// <summary>The last record that an incarnation of this node gave to <see cref="INodeEffects.Store"/>; empty: none.</summary>
+    public ReadOnlyMemory<byte> Remembered { get; init; }
     /// <summary>Whether <see cref="INodeEffects.Trace"/> is called.</summary>
     public bool Tracing { get; init; }
     /// <summary>Rules that a test takes away.</summary>

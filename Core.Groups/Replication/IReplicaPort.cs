@@ -18,9 +18,10 @@ public interface IReplicaPort
     /// </summary>
     /// <param name="order">The primitive.</param>
     /// <param name="body">Copied.</param>
+    /// <exception cref="MessageTooLargeException">The body is larger than the limit of the node: the face of a toolkit checks what it takes.</exception>
     void Multicast(Order order, ReadOnlySpan<byte> body);
 
-    /// <summary>Answers a request. Each token is answered once.</summary>
+    /// <summary>Answers a request, after the multicasts before. Each token is answered once; an answer beyond the limit of messages goes as an error.</summary>
     /// <param name="token">From <see cref="Replica.OnRequest"/>.</param>
     /// <param name="body">Copied.</param>
     /// <param name="isError">The body is a message for people, in UTF-8.</param>

@@ -14,8 +14,9 @@ namespace Core.Groups.Replication;
 /// The order of calls in one membership: <see cref="Initialize"/> or <see cref="Load"/>, <see cref="OnView"/>, then
 /// deliveries and further views as they come, last <see cref="OnEnded"/>. After an exclusion the node joins again under a
 /// new id: the next membership begins with <see cref="Load"/> (or <see cref="Initialize"/>), which replaces all state.
-/// What a method throws is a defect: the host logs it, and the member leaves the group rather than go on with a copy that
-/// may differ.
+/// What a method above throws is a defect: the host logs it, and the member leaves the group rather than go on with a copy that
+/// may differ. What a call of the application throws goes to its caller; so it must not change replicated state: only deliveries may.
+/// What a replica tells its face it tells from inside the host's gate: the face ends calls with continuations that run elsewhere.
 /// </remarks>
 public abstract class Replica
 {
@@ -29,7 +30,10 @@ public abstract class Replica
     /// <summary>This member is the group's first: the state begins empty.</summary>
     protected internal abstract void Initialize();
 
-    /// <summary>Replaces all state by what another member saved; it holds exactly the deliveries before this member's first view.</summary>
+    /// <summary>
+    /// Replaces all state by what another member saved. It holds exactly what was delivered before the view that follows, and what
+    /// the donor's <see cref="OnView"/> made of that view: here <see cref="OnView"/> must find its work done.
+    /// </summary>
     /// <exception cref="FormatException">The bytes are not what <see cref="Save"/> writes. The join then fails.</exception>
     protected internal abstract void Load(ReadOnlyMemory<byte> state);
 
@@ -65,17 +69,4 @@ public abstract class Replica
     /// elsewhere. Calls that wait end here; nothing is held any more (protocol, invariant 7).
     /// </summary>
     protected internal abstract void OnEnded(MembershipEnd end);
-}
-
-/// <summary>Why a membership ended.</summary>
-public enum MembershipEnd : byte
-{
-    /// <summary>This node left the group of its own will.</summary>
-    Left,
-
-    /// <summary>The primary component went on without this incarnation; the host joins again under the next one.</summary>
-    Excluded,
-
-    /// <summary>The node has stopped, or the group's state was lost with all who held it.</summary>
-    Stopped,
 }

@@ -34,7 +34,7 @@ internal interface ITransport : IAsyncDisposable
     /// <summary>The next <see cref="Flush"/> sends what was given, then closes. No event of this connection follows, but those already under way.</summary>
     void Close(int connection, string reason);
 
-    /// <summary>Goes on as another incarnation: drops all connections without an event; dials under way end in <see cref="ITransportEvents.DialFailed"/>.</summary>
+    /// <summary>Goes on as another incarnation (or begins as it, before the start): drops all connections without an event; dials under way end in <see cref="ITransportEvents.DialFailed"/>.</summary>
     void ChangeIdentity(NodeId identity);
 
     /// <summary>As a crash: every socket is reset without a goodbye, and no event follows, but those already under way.</summary>

@@ -18,6 +18,7 @@ internal sealed class TcpTransport : ITransport
     private readonly TaskTracker _tasks;
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<TcpConnection> _dirty = [];
+    private NodeId _first;
     private PeerTable? _peers;
     private Listener? _listener;
     private Greeter? _greeter;
@@ -29,6 +30,7 @@ internal sealed class TcpTransport : ITransport
     {
         options.Validate();
         _options = options;
+        _first = options.Id;
         _log = new TransportLog(logger, options.TimeProvider);
         _tasks = new TaskTracker(_log.Defect);
     }
@@ -45,9 +47,9 @@ internal sealed class TcpTransport : ITransport
         var guarded = new GuardedEvents(events, _log);
         Listener listener = await Listener.OpenAsync(_options, ct).ConfigureAwait(false);
         _listener = listener;
-        _peers = new PeerTable(_options.Id, guarded);
+        _peers = new PeerTable(_first, guarded);
         _greeter = new Greeter(_options, listener.Address, _peers, _dials, guarded, _log, _stopping.Token);
-        _log.Listening(_options.Id, listener.Address);
+        _log.Listening(_first, listener.Address);
         if (!_tasks.TryRun(AcceptAsync))
         {
             listener.Socket.Dispose();
@@ -111,6 +113,11 @@ internal sealed class TcpTransport : ITransport
     /// <inheritdoc/>
     public void ChangeIdentity(NodeId identity)
     {
+        if (_starts == 0)
+        {
+            _first = identity;
+            return;
+        }
         foreach (TcpConnection connection in Peers.ChangeIdentity(identity))
         {
             connection.Drop();

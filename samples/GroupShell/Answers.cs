@@ -5,6 +5,18 @@ using System.Text.Json;
 
 namespace GroupShell;
 
+/// <summary>Shapes that many answers have.</summary>
+internal static class AnswerShapes
+{
+    public static void WriteStrings(this Utf8JsonWriter json, string field, IEnumerable<string> texts)
+    {
+        json.WriteStartArray(field);
+        foreach (string text in texts)
+            json.WriteStringValue(text);
+        json.WriteEndArray();
+    }
+}
+
 /// <summary>Writes answers. Safe for any thread.</summary>
 internal sealed class Answers(ILineOutput output)
 {

@@ -12,7 +12,11 @@ internal sealed class GroupLane(string name)
     public string Name { get; } = name;
 
     /// <summary>The membership; null: this node is a caller from outside. Changed by the operation whose turn it is.</summary>
-    public ProcessGroup? Group { get; set; }
+    public ProcessGroup? Group
+    {
+        get => field is { Completion.IsCompleted: false } ? field : null;
+        set;
+    }
 
     public SendWindow Window { get; } = new();
 
@@ -39,6 +43,19 @@ internal sealed class GroupLane(string name)
     public readonly struct Turn(TaskCompletionSource turn) : IDisposable
     {
         public void Dispose() => turn.TrySetResult();
+    }
+}
+
+/// <summary>The lanes of all groups that were named. Asked by the thread that reads the commands.</summary>
+internal sealed class GroupLanes
+{
+    private readonly Dictionary<string, GroupLane> _lanes = [];
+
+    public GroupLane Of(string name)
+    {
+        if (!_lanes.TryGetValue(name, out GroupLane? lane))
+            _lanes.Add(name, lane = new GroupLane(name));
+        return lane;
     }
 }
 

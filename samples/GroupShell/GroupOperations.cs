@@ -6,13 +6,16 @@ using Core.Groups;
 namespace GroupShell;
 
 /// <summary>Carries out the operations on groups.</summary>
-internal sealed class GroupOperations(GroupNode node, EventFeed feed)
+internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes lanes)
 {
-    private readonly Dictionary<string, GroupLane> _lanes = [];
+    private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Ends when somebody has asked the members' processes to end: this program does so, in order.</summary>
+    public Task Killed => _killed.Task;
 
     public async Task<AnswerFields?> JoinAsync(CommandFields command, CancellationToken ct)
     {
-        GroupLane lane = LaneOf(command.Name("group"));
+        GroupLane lane = lanes.Of(command.Name("group"));
         if (command.Has("credentials"))
             throw ShellException.NotSupported("Joining with credentials");
         if (command.Has("logged") && command.Flag("logged"))
@@ -22,20 +25,21 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         {
             Configure = RegisterHandlers,
             OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
+            OnKill = OnKillAsync,
         }, ct).ConfigureAwait(false);
         return Membership(lane.Group.View);
     }
 
     public async Task<AnswerFields?> MembersAsync(CommandFields command, CancellationToken ct)
     {
-        GroupLane lane = LaneOf(command.Name("group"));
+        GroupLane lane = lanes.Of(command.Name("group"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
         return Membership((lane.Group ?? throw new NotMemberException(lane.Name)).View);
     }
 
     public async Task<AnswerFields?> LeaveAsync(CommandFields command, CancellationToken ct)
     {
-        GroupLane lane = LaneOf(command.Name("group"));
+        GroupLane lane = lanes.Of(command.Name("group"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
         await (lane.Group ?? throw new NotMemberException(lane.Name)).LeaveAsync(ct).ConfigureAwait(false);
         lane.Group = null;
@@ -44,7 +48,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
 
     public async Task<AnswerFields?> FlushAsync(CommandFields command, CancellationToken ct)
     {
-        GroupLane lane = LaneOf(command.Name("group"));
+        GroupLane lane = lanes.Of(command.Name("group"));
         Task flush;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
             flush = lane.Group is { } group ? group.FlushAsync(ct).AsTask() : node.FlushAsync(ct).AsTask();
@@ -54,7 +58,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
 
     public async Task<AnswerFields?> ConfigureAsync(CommandFields command, CancellationToken ct)
     {
-        (GroupLane lane, string key, string? value) = (LaneOf(command.Name("group")), command.Name("key"), command.Json("value"));
+        (GroupLane lane, string key, string? value) = (lanes.Of(command.Name("group")), command.Name("key"), command.Json("value"));
         Task call;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
             call = (lane.Group ?? throw new NotMemberException(lane.Name)).ConfigureAsync(key, value, ct).AsTask();
@@ -65,7 +69,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
     public async Task<AnswerFields?> SendAsync(CommandFields command, CancellationToken ct)
     {
         RefuseWhatIsNotBuilt(command);
-        (GroupLane lane, Order order, Payload payload, int count) = (LaneOf(command.Name("group")), command.Order(), command.Payload(), command.Count());
+        (GroupLane lane, Order order, Payload payload, int count) = (lanes.Of(command.Name("group")), command.Order(), command.Payload(), command.Count());
         List<Task<string>> calls = new(Math.Min(count, 1024));
         Exception? error = null;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
@@ -98,7 +102,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
             }
         }
 
-        AnswerFields fields = json => WriteNames(json, "ids", ids);
+        AnswerFields fields = json => json.WriteStrings("ids", ids);
         return error switch
         {
             null => fields,
@@ -112,7 +116,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         RefuseWhatIsNotBuilt(command);
         if (command.Count() != 1)
             throw ShellException.BadField("count", "must be 1 for a request");
-        (GroupLane lane, Order order, Payload payload, Replies replies) = (LaneOf(command.Name("group")), command.Order(), command.Payload(), command.Replies());
+        (GroupLane lane, Order order, Payload payload, Replies replies) = (lanes.Of(command.Name("group")), command.Order(), command.Payload(), command.Replies());
         Task<GroupReplies> call;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
         {
@@ -140,6 +144,12 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         }
     }
 
+    private async ValueTask OnKillAsync(string reason, GroupMessage message)
+    {
+        await feed.OnHandled(message.Group.Name, message.Id, new Payload(reason, 0)).ConfigureAwait(false);
+        _killed.TrySetResult();
+    }
+
     private void RegisterHandlers(ProcessGroup group)
     {
         group.OnMessage(message => feed.OnHandled(group.Name, message.Id, Payload.Read(message.Body.Span)));
@@ -149,14 +159,6 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
             await feed.OnHandled(group.Name, request.Id, payload).ConfigureAwait(false);
             return Encoding.UTF8.GetBytes($"{node.Name}:{payload.Shown}");
         });
-    }
-
-    // Turns are taken by the thread that reads the commands: the dictionary is its own.
-    private GroupLane LaneOf(string name)
-    {
-        if (!_lanes.TryGetValue(name, out GroupLane? lane))
-            _lanes.Add(name, lane = new GroupLane(name));
-        return lane;
     }
 
     private static void RefuseWhatIsNotBuilt(CommandFields command)
@@ -170,7 +172,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
     private static AnswerFields Membership(View view) => json =>
     {
         json.WriteNumber("view", view.Number);
-        WriteNames(json, "members", view.Members.Select(m => m.Name));
+        json.WriteStrings("members", view.Members.Select(m => m.Name));
     };
 
     private static void WriteReplies(Utf8JsonWriter json, GroupReplies result)
@@ -185,14 +187,6 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed)
         }
 
         json.WriteEndArray();
-        WriteNames(json, "failed", result.Failed.Select(f => f.Name));
-    }
-
-    private static void WriteNames(Utf8JsonWriter json, string field, IEnumerable<string> names)
-    {
-        json.WriteStartArray(field);
-        foreach (string name in names)
-            json.WriteStringValue(name);
-        json.WriteEndArray();
+        json.WriteStrings("failed", result.Failed.Select(f => f.Name));
     }
 }

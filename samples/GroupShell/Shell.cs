@@ -15,26 +15,32 @@ internal sealed class Shell
     private readonly GroupNode _node;
     private readonly EventFeed _feed;
     private readonly Answers _answers;
+    private readonly GroupOperations _groups;
     private readonly Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> _operations;
     private readonly OperationCount _running = new();
 
     public Shell(GroupNode node, EventFeed feed, Answers answers)
     {
         (_node, _feed, _answers) = (node, feed, answers);
-        var groups = new GroupOperations(node, feed);
+        var lanes = new GroupLanes();
+        _groups = new GroupOperations(node, feed, lanes);
+        var directory = new DirectoryOperations(node, lanes);
         var self = new NodeOperations(node, feed);
         _operations = new()
         {
             ["config"] = (_, _) => self.ConfigAsync(),
             ["stats"] = (_, _) => self.StatsAsync(),
             ["quiet"] = (command, _) => self.QuietAsync(command),
-            ["join"] = groups.JoinAsync,
-            ["members"] = groups.MembersAsync,
-            ["leave"] = groups.LeaveAsync,
-            ["send"] = groups.SendAsync,
-            ["request"] = groups.RequestAsync,
-            ["flush"] = groups.FlushAsync,
-            ["configure"] = groups.ConfigureAsync,
+            ["join"] = _groups.JoinAsync,
+            ["members"] = _groups.MembersAsync,
+            ["leave"] = _groups.LeaveAsync,
+            ["send"] = _groups.SendAsync,
+            ["request"] = _groups.RequestAsync,
+            ["flush"] = _groups.FlushAsync,
+            ["groups"] = directory.GroupsAsync,
+            ["delete"] = directory.DeleteAsync,
+            ["kill"] = directory.KillAsync,
+            ["configure"] = _groups.ConfigureAsync,
         };
     }
 
@@ -44,7 +50,7 @@ internal sealed class Shell
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(terminate);
         Task<JsonElement?> reading = ReadAsync(commands, ended.Token);
-        Task first = await Task.WhenAny(reading, _node.Completion, Task.Delay(Timeout.Infinite, ended.Token)).ConfigureAwait(false);
+        Task first = await Task.WhenAny(reading, _node.Completion, _groups.Killed, Task.Delay(Timeout.Infinite, ended.Token)).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         if (first == _node.Completion)
             return NodeEnded();

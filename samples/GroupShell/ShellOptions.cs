@@ -18,7 +18,7 @@ internal sealed class ShellOptions
     private readonly Option<int> _weight = new("--weight") { Description = "The node's weight in majorities.", DefaultValueFactory = _ => 1 };
     private readonly Option<string> _site = new("--site") { Description = "The node's site.", DefaultValueFactory = _ => "" };
     private readonly Option<bool> _insecure = new("--insecure") { Description = "Listen on other than loopback addresses without a key." };
-    private readonly Option<DirectoryInfo?> _data = new("--data") { Description = "The folder for logged groups (not built yet: accepted, not used)." };
+    private readonly Option<DirectoryInfo?> _data = new("--data") { Description = "The node's own folder of stable storage: with it the node remembers its votes over a restart." };
     private readonly Option<string?> _trace = new("--trace") { Description = "The folder for trace files." };
     private readonly Option<TimeSpan> _heartbeat = Duration("--heartbeat", "How often a silent link says that it lives.", TimeSpan.FromMilliseconds(200));
     private readonly Option<TimeSpan> _suspect = Duration("--suspect", "The silence after which a node is suspected.", TimeSpan.FromSeconds(2));
@@ -54,6 +54,7 @@ internal sealed class ShellOptions
             Weight = given.GetValue(_weight),
             Site = given.GetValue(_site)!,
             AllowInsecure = given.GetValue(_insecure),
+            DataDirectory = given.GetValue(_data)?.FullName,
             TracePath = given.GetValue(_trace),
             Heartbeat = given.GetValue(_heartbeat),
             SuspectAfter = given.GetValue(_suspect),

@@ -145,6 +145,7 @@ internal sealed class MachineBench
         public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => _loads = true;
         public void Dial(string address) { }
         public void Close(int connection, string reason) => throw new InvalidOperationException(reason);
+        public void Store(long sequence, ReadOnlyMemory<byte> record) { }
         public void Trace(TraceEvent line) { }
         public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) { }
         public void Blocked() { }
@@ -152,12 +153,14 @@ internal sealed class MachineBench
         public void Excluded(string reason) => throw new InvalidOperationException(reason);
         public void NameTaken(string byAddress) { }
         public void Configured(GroupId group, string key, string? value) { }
-        public void GroupLeft(GroupId group) { }
+        public void GroupLeft(GroupId group, GroupEnd end) { }
         public void CreditReleased(GroupId group, long bytes) { }
         public void Sent(long call, MessageId message) { }
         public void Completed(long call, Outcome outcome) { }
         public void Joined(long call, GroupId group, string name) { }
         public void RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
+        public void GroupFound(long call, GroupInfo? group) { }
+        public void GroupsListed(long call, ImmutableArray<string> names) { }
         public void Log(ProtocolLogLevel level, string message) { }
         public void Stopped() { }
     }

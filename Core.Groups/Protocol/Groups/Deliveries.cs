@@ -145,6 +145,12 @@ internal sealed class Deliveries(NodeContext context)
         if ((message.Flags & MessageFlags.Request) != 0) _unanswered.Add((SenderOf(message), message.RequestId));
     }
 
+    /// <summary>The application will not answer the request of this token.</summary>
+    public void WithholdAnswer(long token)
+    {
+        if (_tokens.Remove(token, out Token open)) _unanswered.Add((open.Caller, open.Request));
+    }
+
     /// <summary>This node left a group. Its members see that; callers from outside are told not to wait for its answers.</summary>
     public void OnLeft(GroupMember group)
     {

@@ -8,8 +8,8 @@ namespace Core.Groups.Protocol.Groups;
 
 internal sealed class Directory(NodeContext context, Services services, GroupService groups)
 {
-    /// <summary>Groups in one record of a report: it must fit into a frame.</summary>
-    private const int ReportSize = 100;
+    /// <summary>A report's or a list's record is closed beyond so many bytes: it must fit into a frame.</summary>
+    private const int RecordBytes = 16 << 10;
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
     private readonly Registry _registry = new();
     private readonly SortedDictionary<string, Join> _joins = new(StringComparer.Ordinal);
@@ -17,11 +17,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     private readonly Dictionary<long, Action<RegistryEntry?>> _lookups = [];
     private long _lastLookup;
 
-    private sealed class Join(long call, string name, GroupId candidate)
+    private sealed class Join(long call, string name, GroupId candidate, GroupId expected)
     {
         public long Call => call;
         public string Name => name;
         public GroupId Candidate => candidate;
+        /// <summary>The one group that is meant, whatever else has its name; none: any.</summary>
+        public GroupId Expected => expected;
         public TimeSpan? RetryAt { get; set; }
         public long Lookup { get; set; }
     }
@@ -32,9 +34,9 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
 
     // ---- joining
 
-    public void Begin(long call, string name, GroupId candidate)
+    public void Begin(long call, string name, GroupId candidate, GroupId expected)
     {
-        var join = new Join(call, name, candidate);
+        var join = new Join(call, name, candidate, expected);
         _joins.Add(name, join);
         if (context.IsWorking) Ask(join);
     }
@@ -79,6 +81,12 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         {
             _joins.Remove(join.Name);
             groups.Create(created.Id, created.Name, join.Call);
+            return;
+        }
+        if (join.Expected != GroupId.None && entry?.Id != join.Expected)
+        {
+            _joins.Remove(join.Name);
+            context.Effects.Completed(join.Call, Outcome.NoSuchGroup);
             return;
         }
         NodeId contact = entry?.Members.FirstOrDefault(m => m != context.Self && context.RankOf(m) >= 0) ?? default;
@@ -143,6 +151,25 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
                 writer.Flag(entry is not null);
                 if (entry is not null) Write(writer, entry);
             });
+        });
+    }
+
+    public void OnList(NodeId from, ref WireReader reader)
+    {
+        long number = reader.Varint();
+        string prefix = reader.Text();
+        _registry.WhenReady(() =>
+        {
+            foreach ((string[] names, bool isLast) in InRecords(_registry.NamesWith(prefix), static name => 3 * name.Length))
+            {
+                services.Send(from, ServiceRecord.ListReply, writer =>
+                {
+                    writer.Varint(number);
+                    writer.Flag(isLast);
+                    writer.Varint(names.Length);
+                    foreach (string name in names) writer.Text(name);
+                });
+            }
         });
     }
 
@@ -215,21 +242,36 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         _lookups.Clear();
         _earlyJoins.Clear();
         if (Keeper == context.Self) _registry.Reset(context.Configuration!.Members);
-        GroupMember[] mine = [.. groups.Members.Where(g => g.View.Members[0] == context.Self)];
-        int sent = 0;
-        do
+        IEnumerable<GroupMember> mine = groups.Members.Where(g => g.View.Members[0] == context.Self);
+        foreach ((GroupMember[] part, bool isLast) in InRecords(mine, static g => 300 + (30 * g.View.Members.Length)))
         {
-            GroupMember[] part = [.. mine.Skip(sent).Take(ReportSize)];
-            sent += part.Length;
             services.Send(Keeper, ServiceRecord.Report, writer =>
             {
-                writer.Flag(sent == mine.Length);
+                writer.Flag(isLast);
                 writer.Varint(part.Length);
                 foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members, group.View.Number));
             });
         }
-        while (sent < mine.Length);
         foreach (Join join in _joins.Values.ToArray()) Ask(join);
+    }
+
+    /// <summary>Parts of bounded size, at least one of them; the last one says so.</summary>
+    private static IEnumerable<(T[] Items, bool IsLast)> InRecords<T>(IEnumerable<T> items, Func<T, int> sizeOf)
+    {
+        List<T> part = [];
+        int size = 0;
+        foreach (T item in items)
+        {
+            if (size > RecordBytes)
+            {
+                yield return ([.. part], false);
+                part.Clear();
+                size = 0;
+            }
+            part.Add(item);
+            size += sizeOf(item);
+        }
+        yield return ([.. part], true);
     }
 
     private static void Write(WireWriter writer, RegistryEntry entry)

@@ -30,6 +30,10 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public SortedSet<NodeId>? EarlyStates { get; set; }
     /// <summary>Nodes that asked this member to let them in.</summary>
     public SortedSet<NodeId>? Joins { get; set; }
+    /// <summary>Nodes that asked this member to delete the group.</summary>
+    public SortedSet<NodeId>? Deleters { get; set; }
+    /// <summary>The membership ended because the group was deleted.</summary>
+    public bool WasDeleted { get; set; }
     public bool IsLeaving { get; set; }
     public List<long>? LeaveCalls { get; set; }
     /// <summary>This node's announcement is on its way.</summary>

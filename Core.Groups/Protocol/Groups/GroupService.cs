@@ -16,18 +16,21 @@ internal sealed class GroupService
     private readonly Directory _directory;
     private readonly StateTransfers _states;
     private readonly Deliveries _deliveries;
-    private readonly HashSet<GroupMember> _toAnnounce = [];
 
     public GroupService(NodeContext context, Services services)
     {
         _context = context;
         _directory = new Directory(context, services, this);
+        Announcer = new Announcer(context, this);
+        Queries = new GroupQueries(context, services, this);
         _states = new StateTransfers(context, services, this);
         _deliveries = new Deliveries(context);
     }
 
     public IReadOnlyCollection<GroupMember> Members => _groups;
     public Directory Directory => _directory;
+    public GroupQueries Queries { get; }
+    public Announcer Announcer { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
@@ -77,128 +80,17 @@ internal sealed class GroupService
     public void Admit(GroupMember group, NodeId joiner)
     {
         (group.Joins ??= []).Add(joiner);
-        _toAnnounce.Add(group);
+        Announcer.LookAgain(group);
     }
 
     public void Leave(GroupMember group, long call)
     {
         if (call != 0) (group.LeaveCalls ??= []).Add(call);
         group.IsLeaving = true;
-        _toAnnounce.Add(group);
-    }
-
-    // ---- ranking
-
-    /// <summary>The members are to be ranked in this order; who is not named follows, ranked as before.</summary>
-    public void Rank(GroupMember group, long call, NodeId[] ranking)
-    {
-        (group.Rankings ??= []).Add((call, ranking));
-        LookAgain(group);
-    }
-
-    public bool CancelRanking(long call)
-    {
-        foreach (GroupMember group in _groups)
-        {
-            if (group.Rankings?.FindIndex(r => r.Call == call) is not (>= 0 and var at) || (at == 0 && group.IsRankingAnnounced)) continue;
-            group.Rankings.RemoveAt(at);
-            return true;
-        }
-        return false;
-    }
-
-    /// <summary>The change is that each member leaves and joins again in the new order, in one step.</summary>
-    private void AddRanking(GroupMember group, GroupOrder order, List<GroupOperation> operations)
-    {
-        while (group.Rankings is [var (call, ranking), ..])
-        {
-            int[] named = [.. ranking.Select(_context.RankOf).Where(order.ViewSet.Contains).Distinct()];
-            int[] view = [.. named, .. order.View.Where(rank => !named.Contains(rank))];
-            if (!view.AsSpan().SequenceEqual(order.View))
-            {
-                foreach (int rank in view) operations.AddRange([new GroupOperation(false, rank), new GroupOperation(true, rank)]);
-                group.IsRankingAnnounced = true;
-                return;
-            }
-            group.Rankings.RemoveAt(0);
-            _context.Effects.Completed(call, Outcome.Done);
-        }
-    }
-
-    private void EndRanking(GroupMember group, Message announcement)
-    {
-        if (announcement.Sender != _context.Ordering!.Self || !group.IsRankingAnnounced) return;
-        group.IsRankingAnnounced = false;
-        _context.Effects.Completed(group.Rankings![0].Call, Outcome.Done);
-        group.Rankings.RemoveAt(0);
+        Announcer.LookAgain(group);
     }
 
     // ---- GBCAST
-
-    /// <summary>Something may be announced that was not looked at yet.</summary>
-    public bool HasNews { get; private set; }
-
-    public void LookAgain(GroupMember group)
-    {
-        if (_toAnnounce.Add(group)) HasNews = true;
-    }
-
-    /// <summary>Announces what waits, where nothing stands in the way.</summary>
-    public void Announce()
-    {
-        HasNews = false;
-        if (_toAnnounce.Count == 0 || !_context.IsWorking) return;
-        foreach (GroupMember group in _toAnnounce.OrderBy(g => g.Id).ToArray())
-        {
-            if (OrderOf(group.Id) is not { } order)
-            {
-                _toAnnounce.Remove(group);
-                continue;
-            }
-            if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            bool mustStay = group.IsLeaving && (HasCalls(group.Id) || _states.IsDonor(group));
-            if (mustStay && !HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
-            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving) continue;
-            _toAnnounce.Remove(group);
-            Announce(group, order, mustStay);
-        }
-    }
-
-    private bool HasToAnnounce(GroupMember group) =>
-        group.Joins?.Count > 0 || group.IsLeaving || group.Rankings?.Count > 0 || HasBroadcast(group.Id);
-
-    private void Announce(GroupMember group, GroupOrder order, bool mustStay)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        var operations = new List<GroupOperation>();
-        MemberSet destinations = order.ViewSet;
-        if (mustStay)
-        {
-            _toAnnounce.Add(group);      // only what it sends by GBCAST
-        }
-        else if (group.IsLeaving)
-        {
-            operations.Add(new GroupOperation(false, ordering.Self));
-            foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // the donor must stay
-            group.Joins = null;
-        }
-        else if (group.Rankings?.Count > 0) AddRanking(group, order, operations);
-        if (operations.Count == 0 && !group.IsLeaving)
-        {
-            foreach (NodeId joiner in group.Joins ?? [])
-            {
-                int rank = _context.RankOf(joiner);
-                if (rank < 0 || order.ViewSet.Contains(rank)) continue;
-                operations.Add(new GroupOperation(true, rank));
-                destinations = destinations.With(rank);
-            }
-            if (operations.Count == 0) group.Joins = null;
-        }
-        if (operations.Count == 0 && !HasBroadcast(group.Id)) return;
-        group.IsAnnounced = true;
-        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
-        ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
-    }
 
     public void OnAnnounced(GroupOrder order)
     {
@@ -221,8 +113,7 @@ internal sealed class GroupService
     {
         if (announcement.Sender != _context.Ordering!.Self || Find(announcement.Destination.Group) is not { } group) return;
         group.IsAnnounced = group.IsRankingAnnounced = false;
-        LookAgain(group);
-        HasNews = true;
+        Announcer.OnChanged(group);
     }
 
     /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
@@ -231,7 +122,7 @@ internal sealed class GroupService
         ImmutableArray<NodeId> before = [.. oldView.Select(_context.NodeAt)], after = [.. order.View.Select(_context.NodeAt)];
         if (!after.Contains(_context.Self))
         {
-            End(order, after);
+            End(order, after, isDeleted: GroupChangeFormat.ReadOperations(announcement.Body).Any(o => o.Kind == GroupOperationKind.Delete));
             return;
         }
         ImmutableArray<NodeId> joined = [.. after.Where(n => !before.Contains(n))];
@@ -248,15 +139,14 @@ internal sealed class GroupService
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
-        EndRanking(group, announcement);
+        Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined)
         {
             if (group.EarlyStates?.Remove(joiner) != true) (group.Awaiting ??= []).Add(joiner);
         }
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
-        if (HasToAnnounce(group)) LookAgain(group);
-        HasNews = true;
+        Announcer.OnChanged(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         bool isRanked = joined.IsEmpty && group.View.Left.IsEmpty && !after.SequenceEqual(before);
         Show(group, joined, group.View.Left, isRanked: isRanked);
@@ -280,18 +170,17 @@ internal sealed class GroupService
     private View ViewOf(GroupOrder order, ImmutableArray<NodeId> members, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left) =>
         new(order.Id, order.Name, order.Number, order.ViewId, members, joined, left, IsPrimary: true);
 
-    private void End(GroupOrder order, ImmutableArray<NodeId> after)
+    private void End(GroupOrder order, ImmutableArray<NodeId> after, bool isDeleted)
     {
         if (!_groups.Remove(order.Id, out GroupMember? group)) return;
-        _toAnnounce.Remove(group);
-        _states.Forget(group);
-        _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
-        _deliveries.OnLeft(group);
-        foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
-        foreach ((long call, _) in group.Rankings ?? []) _context.Effects.Completed(call, Outcome.NotMember);
-        OnEnded(group);
-        if (!_isCarryingPlan && after.IsEmpty) _directory.TellGone(group);
+        group.WasDeleted = isDeleted;
+        End(group, isDeleted ? GroupEnd.Deleted : GroupEnd.Left);
+        if (!_isCarryingPlan && after.IsEmpty)
+        {
+            foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // to ask again: it will create the group
+            _directory.TellGone(group);
+        }
+        if (!_isCarryingPlan) Queries.OnEnded(group);
         _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
     }
 
@@ -366,7 +255,8 @@ internal sealed class GroupService
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan, Func<int[], ImmutableArray<NodeId>> nodes)
     {
         var told = ImmutableArray.CreateBuilder<GroupTold>();
-        RecoveryPlan first = plan.Chain ?? plan;
+        RecoveryPlan first = plan;
+        while (first.Chain is { } earlier) first = earlier;
         bool isBefore = _context.Settings.Weak.Lacks(WeakRules.GroupsBeforeThePlan) && _context.Ordering is not null;
         PlanStep[] steps = isBefore ? [] : [.. first.Regular, .. first.Transitional];
         foreach (GroupOrder order in isBefore ? _context.Ordering!.Engine.Groups : plan.Groups)
@@ -385,14 +275,23 @@ internal sealed class GroupService
             PlanStep? last = Array.FindLast(steps, s => s.Group?.Id == order.Id && s.Operations.Length > 0);
             ImmutableArray<NodeId> joined = last is null ? group?.View.Joined ?? [] : nodes([.. last.Group!.View.Except(last.OldView)]);
             ImmutableArray<NodeId> left = last is null ? group?.View.Left ?? [] : nodes([.. last.OldView.Except(last.Group!.View)]);
-            if (plan.Chain?.Groups.Find(g => g.Id == order.Id) is { } chained && chained.Number != order.Number)
+            if (ViewBeforeTheLastOnTheWay(plan, order) is { } before)
             {
-                // The configuration on the way has changed the view once more.
-                (joined, left) = ([], [.. nodes(chained.View).Where(n => !view.Contains(n))]);
+                (joined, left) = ([], [.. nodes(before).Where(n => !view.Contains(n))]);
             }
             told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, left, hasState, [.. awaiting]));
         }
         return told.ToImmutable();
+    }
+
+    /// <summary>The view before the last one that a configuration on the way has changed; null: none did.</summary>
+    private static int[]? ViewBeforeTheLastOnTheWay(RecoveryPlan plan, GroupOrder order)
+    {
+        for (RecoveryPlan? link = plan.Chain; link is not null; link = link.Chain)
+        {
+            if (link.Groups.Find(g => g.Id == order.Id) is { } before && before.Number != order.Number) return before.View;
+        }
+        return null;
     }
 
     /// <summary>A configuration was installed: every group goes on with those that are in it.</summary>
@@ -420,7 +319,9 @@ internal sealed class GroupService
             GroupTold first = entries[0].Told;
             if (!_groups.Contains(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
-        if (!_context.IsFrozen) _directory.OnInstalled();
+        if (_context.IsFrozen) return;
+        _directory.OnInstalled();
+        Queries.OnInstalled();
     }
 
     /// <param name="before">The group before, of which only the name, the number and the id of the view count.</param>
@@ -451,8 +352,9 @@ internal sealed class GroupService
         group.Awaiting = stateless.Count == 0 ? null : stateless;
         group.EarlyStates = null;
         group.CutEpoch = 0;
+        group.Deleters = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
-        if (HasToAnnounce(group)) LookAgain(group);
+        Announcer.OnChanged(group);
         group.Pieces = null;
         if (isNew)
         {
@@ -515,10 +417,15 @@ internal sealed class GroupService
     private void Lose(GroupMember group)
     {
         _groups.Remove(group.Id, out _);
-        _toAnnounce.Remove(group);
+        End(group, GroupEnd.Lost);
+    }
+
+    private void End(GroupMember group, GroupEnd end)
+    {
+        Announcer.Forget(group);
         _states.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
-        if (group.IsWanted) _context.Effects.GroupLeft(group.Id);
+        if (group.IsWanted) _context.Effects.GroupLeft(group.Id, end);
         _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         foreach ((long call, _) in group.Rankings ?? []) _context.Effects.Completed(call, Outcome.NotMember);

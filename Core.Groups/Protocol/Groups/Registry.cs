@@ -1,4 +1,4 @@
-// The names of the groups, kept by the oldest node of the configuration.
+// The names and ids of the groups, kept by the oldest node of the configuration.
 // Keeps: a name leads to one group; a look-up is answered only when every member has reported what it knows.
 // Follows: protocol.md section 7. Deviation: each oldest member of a group reports it right after the configuration is
 // installed, in place of a part of the Recovereds: only the keeper needs it.
@@ -12,6 +12,7 @@ internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<Nod
 internal sealed class Registry
 {
     private readonly SortedDictionary<string, RegistryEntry> _entries = new(StringComparer.Ordinal);
+    private readonly Dictionary<GroupId, RegistryEntry> _byId = [];
     private readonly HashSet<NodeId> _missing = [];
     private readonly List<Action> _waiting = [];
 
@@ -20,6 +21,7 @@ internal sealed class Registry
     public void Reset(IEnumerable<NodeId> members)
     {
         _entries.Clear();
+        _byId.Clear();
         _waiting.Clear();
         _missing.Clear();
         _missing.UnionWith(members);
@@ -27,7 +29,7 @@ internal sealed class Registry
 
     public void OnReport(NodeId from, IEnumerable<RegistryEntry> entries, bool isLast)
     {
-        foreach (RegistryEntry entry in entries) _entries[entry.Name] = entry;
+        foreach (RegistryEntry entry in entries) Set(entry);
         if (!isLast || !_missing.Remove(from) || !IsReady) return;
         foreach (Action action in _waiting) action();
         _waiting.Clear();
@@ -37,8 +39,18 @@ internal sealed class Registry
     {
         // A group comes in by a look-up or a report: what is not known is gone.
         if (!_entries.TryGetValue(entry.Name, out RegistryEntry? known) || known.Id != entry.Id) return;
-        if (entry.Members.IsEmpty) _entries.Remove(entry.Name);
-        else if (entry.Number > known.Number) _entries[entry.Name] = entry;
+        if (entry.Members.IsEmpty)
+        {
+            _entries.Remove(entry.Name);
+            _byId.Remove(entry.Id);
+        }
+        else if (entry.Number > known.Number) Set(entry);
+    }
+
+    private void Set(RegistryEntry entry)
+    {
+        _entries[entry.Name] = entry;
+        _byId[entry.Id] = entry;
     }
 
     /// <summary>Runs a look-up now, or when everybody has reported.</summary>
@@ -48,13 +60,17 @@ internal sealed class Registry
         else _waiting.Add(action);
     }
 
-    /// <summary>The group of a name, made for <paramref name="creator"/> if there is none and a candidate id is given.</summary>
+    /// <summary>The names that begin so, in order.</summary>
+    public IEnumerable<string> NamesWith(string prefix) => _entries.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal));
+
+    /// <summary>The group of a name, or of an id in text, made for <paramref name="creator"/> if there is none and a candidate id is given.</summary>
     public (RegistryEntry? Entry, bool Created) Find(string name, GroupId candidate, NodeId creator)
     {
         if (_entries.TryGetValue(name, out RegistryEntry? entry)) return (entry, false);
+        if (GroupId.TryParse(name, out GroupId id)) return (_byId.GetValueOrDefault(id), false);
         if (candidate == GroupId.None) return (null, false);
         entry = new RegistryEntry(candidate, name, [creator], 0);
-        _entries.Add(name, entry);
+        Set(entry);
         return (entry, true);
     }
 }

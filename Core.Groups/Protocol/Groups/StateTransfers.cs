@@ -197,7 +197,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         {
             if (member != context.Self) services.Send(member, ServiceRecord.StateInstalled, writer => writer.Group(group.Id));
         }
-        groups.LookAgain(group);
+        groups.Announcer.LookAgain(group);
     }
 
     /// <summary>The donor could not save the state. The joiner may hear of it before it has come to its own membership.</summary>

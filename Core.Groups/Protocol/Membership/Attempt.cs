@@ -45,5 +45,9 @@ internal sealed class Attempt(Proposal proposal)
     public bool IsPending(Session attempt) => PrimaryRule.IsPending(attempt, Voters);
 
     public Voter[] Voters =>
-        [.. proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !proposal.Leavers.Contains(m.Id), Statuses[m.Id].Last, Statuses[m.Id].Attempts))];
+        [.. proposal.Members.Select(m => new Voter(m.Id, m.Weight, m.IsElector, !proposal.Leavers.Contains(m.Id), Statuses[m.Id].Last, Statuses[m.Id].Attempts, Statuses[m.Id].Memory))];
+
+    /// <summary>The session that this attempt would be.</summary>
+    public Session SessionOf(LineageId lineage) => new(lineage, Id,
+        [.. proposal.Members.Where(m => !proposal.Leavers.Contains(m.Id)).Select(m => new SessionMember(m.Id, m.Weight, Statuses[m.Id].Memory))]);
 }

@@ -15,8 +15,8 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
-    private readonly VoteMemory _votes = new(context.Settings.Weak);
     private readonly ChangeRecords _records = new(context, channels);
+    private readonly MessageExchange _exchange = new(context, channels, reachability, user);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
@@ -30,9 +30,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public ChangeRecords Records => _records;
     private WeakRules Weak => context.Settings.Weak;
     public Attempt? Current { get; private set; }
-    public ConfigurationId Promised { get; private set; }
-    public Session? Last => _votes.Last;
-    public ImmutableArray<Session> Attempts => _votes.Attempts;
+    /// <summary>What this node remembers of votes, and what of it is on disk and may be told.</summary>
+    public StableVotes Stable { get; } = new(context);
+    private VoteMemory Votes => Stable.Votes;
+    public ConfigurationId Promised => Votes.Promised;
+    public Session? Last => Votes.Last;
+    public ImmutableArray<Session> Attempts => Votes.Attempts;
     /// <summary>Not in a primary configuration.</summary>
     public bool IsBlocked => context.IsBlocked;
     /// <summary>Blocked after a change that was not primary, with these members: nothing is gained by another one of them.</summary>
@@ -50,7 +53,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public void Propose(ImmutableArray<PeerIdentity> members, ImmutableArray<NodeId> leavers, long epoch, bool hasElectorate, int minimumWeight, LineageId newLineage)
     {
         var proposal = new Proposal(new ConfigurationId(epoch, context.Self), members, leavers, hasElectorate, minimumWeight, newLineage);
-        _records.SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
         OnProposal(proposal);
     }
 
@@ -67,24 +69,32 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
         if (Current is { } running && context.Now < running.Deadline && running.IsCutShortBy(proposal, reachability.Reach())) return false;
         channels.SealAll();
-        Promised = proposal.Id;
+        Votes.Promise(proposal.Id);
         BlockedWith = [];
-        Current = new Attempt(proposal) { Deadline = Deadline(proposal) };
+        var attempt = new Attempt(proposal) { Deadline = Deadline(proposal) };
+        Current = attempt;
         _future.RemoveAll(h => !IsOf(h, _kept?.Proposal.Id));
         if (!context.IsFrozen)
         {
             context.IsFrozen = true;
             user.OnFrozen();
         }
-        MemberStatus status = DescribeSelf();
-        _records.SendToAll(proposal, ControlRecord.Status, writer =>
+        MemberStatus status = _exchange.Describe(Votes, Recorded);
+        Stable.Keep(() => TellStatus(attempt, status));
+        return true;
+    }
+
+    private void TellStatus(Attempt attempt, MemberStatus status)
+    {
+        if (Current != attempt) return;
+        if (attempt.Id.Representative == context.Self) _records.SendToAll(attempt.Proposal, ControlRecord.Proposal, attempt.Proposal.Write);
+        _records.SendToAll(attempt.Proposal, ControlRecord.Status, writer =>
         {
-            proposal.Write(writer);
+            attempt.Proposal.Write(writer);
             status.Write(writer);
             ChangeRecords.WriteTable(writer, _table);
         });
         OnStatus(context.Self, status, _table);
-        return true;
     }
 
     public void OnStatus(NodeId from, MemberStatus status, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
@@ -112,35 +122,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
     }
 
-    private MemberStatus DescribeSelf()
-    {
-        if (context.Ordering is not { } ordering)
-        {
-            return new MemberStatus { Last = Last, Attempts = Attempts, Recorded = Recorded };
-        }
-        int n = ordering.Members;
-        var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
-        var received = new long[n];
-        for (int rank = 0; rank < n; rank++)
-        {
-            received[rank] = ordering.Logs[rank].Received;
-            foreach (Message message in ordering.Logs[rank].Messages)
-            {
-                if (message.Sequence <= received[rank]) continue;
-                if (Weak.Lacks(WeakRules.StatusTellsHighest)) received[rank] = message.Sequence;
-                else forwarded.Add((rank, message.Sequence));
-            }
-        }
-        return new MemberStatus
-        {
-            Installed = context.Configuration!.Id, Received = received, Forwarded = forwarded.ToImmutable(), Floors = Array(ordering.FloorOf),
-            ReceivedBy = Array(ordering.ReceivedBy), Stable = Array(ordering.StableOf), Clock = ordering.Clock, Last = Last, Attempts = Attempts,
-            Recorded = Recorded,
-        };
-
-        long[] Array(Func<int, long> value) => [.. Enumerable.Range(0, n).Select(value)];
-    }
-
     // ---- 3. exchange
 
     private void Exchange(Attempt attempt)
@@ -153,6 +134,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (!decision.IsPrimary)
         {
             Block(attempt, decision);
+            return;
+        }
+        if (Votes.IsOfAnother(decision.Lineage, attempt.Voters))
+        {
+            Votes.GiveUp();
+            Exclude($"its lineage has ended: the nodes here go on from {decision.Base}");
             return;
         }
         GoOnFromAttempt(attempt, decision);
@@ -218,34 +205,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         bool IsTaken(Held held) => attempt.Together.Contains(held.From.Id) || Weak.Lacks(WeakRules.TakesFromStrangers);
         foreach (Held held in _stash.FindAll(IsTaken)) TakeHeld(held);
         _stash.RemoveAll(IsTaken);
-        for (int sender = 0; sender < ordering.Members; sender++)
-        {
-            bool isOwn = sender == ordering.Self;
-            if (!isOwn && System.Array.Exists(together, t => t.Rank == sender)) continue;      // it finishes its own links
-            foreach (Message message in ordering.Logs[sender].Messages)
-            {
-                if (isOwn)
-                {
-                    foreach (var (node, rank, status) in together)
-                    {
-                        // What was on a link that was lost is not on its way any more.
-                        if (reachability.IsLinkLost(node) && message.Destination.Members.Contains(rank) && !Holds(status, message)) Forward(attempt, node, message);
-                    }
-                    continue;
-                }
-                var concerned = together.Where(t => message.Destination.Members.Contains(t.Rank)).ToArray();
-                var holder = concerned.FirstOrDefault(t => Holds(t.Status, message));
-                if (holder.Node != context.Self || (Weak.Lacks(WeakRules.MarkersAreNotForwarded) && message.Kind >= MessageKind.Marker)) continue;
-                foreach (var (node, _, _) in concerned.Where(t => !Holds(t.Status, message))) Forward(attempt, node, message);
-            }
-        }
+        _exchange.Share(attempt, ordering, together);
     }
-
-    private void Forward(Attempt attempt, NodeId to, Message message) =>
-        _records.Send(to, ControlRecord.Forward, attempt.Proposal, writer => writer.Raw(user.Forward(message)));
-
-    private static bool Holds(MemberStatus status, Message message) =>
-        MemberStatus.At(status.Received, message.Sender) >= message.Sequence || status.Forwarded.Contains((message.Sender, message.Sequence));
 
     public void OnForward(NodeId from, ConfigurationId id, ReadOnlyMemory<byte> record)
     {
@@ -274,7 +235,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.EarlyForwards.Clear();
         var plan = new RecoveryPlan
         {
-            Proposal = attempt.Proposal, Decision = attempt.Decision!, Together = attempt.Together, Chain = attempt.Chain,
+            Proposal = attempt.Proposal, Session = attempt.SessionOf(attempt.Decision!.Lineage), Together = attempt.Together, Chain = attempt.Chain,
             Clock = attempt.Statuses.Values.Max(s => s.Clock),
         };
         if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => chain.Continue(g, context.NodeAt)));
@@ -284,8 +245,14 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
-        _votes.Record(plan.Session, attempt.Voters);
+        Votes.Record(plan.Session, attempt.Voters);
         ImmutableArray<GroupTold> told = user.Tell(plan);
+        Stable.Keep(() => TellRecovered(attempt, told));
+    }
+
+    private void TellRecovered(Attempt attempt, ImmutableArray<GroupTold> told)
+    {
+        if (Current != attempt) return;
         foreach (PeerIdentity member in attempt.Proposal.Members)
         {
             _records.SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
@@ -319,7 +286,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         CarryOut(plan);
         Enter(plan);
-        _votes.Install(plan.Session);
+        Votes.Install(plan.Session);
+        Stable.Keep();
         _kept = null;
         _table = told;
         _seenInstalled.Clear();
@@ -400,6 +368,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         }
         if (decision.Ended is { } ended && Last?.Lineage == ended)
         {
+            Votes.GiveUp();
             Exclude("everybody that knew the last state of this lineage is gone");
             return;
         }
@@ -409,9 +378,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>Somebody here knows a newer session.</summary>
     private void Learn(Attempt attempt)
     {
-        if (_votes.NewerAmong(attempt.Statuses.Values.Select(s => s.Last)) is not { } newest || _kept?.Proposal.Id == newest.Number) return;
-        if (_votes.IsOverBecauseOf(newest, context.Self)) Exclude($"session {newest} went on without this incarnation");
-        else _votes.Adopt(newest);
+        if (Votes.NewerAmong(attempt.Statuses.Values.Select(s => s.Last)) is not { } newest || _kept?.Proposal.Id == newest.Number) return;
+        bool isOver = (context.Configuration is not null || _kept is not null) && Votes.IsOverBecauseOf(newest, context.Self);
+        Votes.Adopt(newest);
+        Stable.Keep();
+        if (isOver) Exclude($"session {newest} went on without this incarnation");
     }
 
     private void Unblock()
@@ -427,6 +398,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (IsOver) return;
         IsOver = true;
         Current = null;
+        Stable.Keep();
         context.Trace(TraceKind.Exclude);
         user.OnExcluded(reason);
     }

@@ -125,7 +125,7 @@ internal sealed class MembershipService
     private bool Propose(Channel from, Proposal proposal)
     {
         if (Change.OnProposal(proposal)) return Change.Current?.Id == proposal.Id;
-        Send(from, Describe(Reachability.Reach()));      // tells it why not
+        Send(from, Tellable());      // tells it why not
         return false;
     }
 
@@ -290,9 +290,12 @@ internal sealed class MembershipService
     private Presence Describe(ImmutableSortedDictionary<NodeId, string> reach) => new(
         Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach);
 
+    /// <summary>What others may know of this node: of its votes what is on disk.</summary>
+    private Presence Tellable() => Describe(Reachability.Reach()) with { Promised = Change.Stable.Promised.Epoch, Last = Change.Stable.Last };
+
     private void Tell()
     {
-        Presence now = Describe(Reachability.Reach());
+        Presence now = Tellable();
         if (_told is { } told && told.Says(now)) return;
         _told = now;
         foreach (Channel channel in _channels.All)

@@ -75,12 +75,14 @@ internal sealed record MemberStatus
     public long Clock { get; init; }
     public Session? Last { get; init; }
     public ImmutableArray<Session> Attempts { get; init; } = [];
+    /// <summary>The stable store to which this node's vote belongs; 0: to its incarnation.</summary>
+    public ulong Memory { get; init; }
     /// <summary>The attempts of which this node has said Recovered and that are not void: the newest, then what it goes on from.</summary>
     public ImmutableArray<ConfigurationId> Recorded { get; init; } = [];
 
     /// <summary>As if the node had just installed a configuration: it holds nothing there yet.</summary>
     public MemberStatus After(ConfigurationId installed) =>
-        new() { Installed = installed, Clock = Clock, Last = Last, Attempts = Attempts, Recorded = Recorded };
+        new() { Installed = installed, Clock = Clock, Last = Last, Attempts = Attempts, Memory = Memory, Recorded = Recorded };
 
     public void Write(WireWriter writer)
     {
@@ -99,6 +101,7 @@ internal sealed record MemberStatus
         Session.Write(writer, Last);
         writer.Varint(Attempts.Length);
         foreach (Session attempt in Attempts) Session.Write(writer, attempt);
+        writer.Fixed64(Memory);
         writer.Varint(Recorded.Length);
         foreach (ConfigurationId id in Recorded) writer.Configuration(id);
     }
@@ -117,12 +120,13 @@ internal sealed record MemberStatus
         {
             if (Session.Read(ref reader) is { } attempt) attempts.Add(attempt);
         }
+        ulong memory = reader.Fixed64();
         var recorded = ImmutableArray.CreateBuilder<ConfigurationId>(reader.Count(3));
         for (int left = recorded.Capacity; left > 0; left--) recorded.Add(reader.Configuration());
         return new MemberStatus
         {
             Installed = installed, Received = received, Forwarded = forwarded.ToImmutable(), Floors = floors, ReceivedBy = receivedBy,
-            Stable = stable, Clock = clock, Last = last, Attempts = attempts.ToImmutable(), Recorded = recorded.MoveToImmutable(),
+            Stable = stable, Clock = clock, Last = last, Attempts = attempts.ToImmutable(), Memory = memory, Recorded = recorded.MoveToImmutable(),
         };
     }
 

@@ -14,7 +14,7 @@ internal sealed record PlanStep(Message? Delivered, GroupOrder? Group, Message? 
 internal sealed class RecoveryPlan
 {
     public required Proposal Proposal { get; init; }
-    public required PrimaryDecision Decision { get; init; }
+    public required Session Session { get; init; }
     /// <summary>The members that go along from this node's present configuration, by rank there.</summary>
     public required ImmutableArray<NodeId> Together { get; init; }
     /// <summary>Delivered in the old regular configuration.</summary>
@@ -30,7 +30,6 @@ internal sealed class RecoveryPlan
     /// <summary>The members of the configuration that follows: the participants that stay.</summary>
     public ImmutableArray<PeerIdentity> Peers => [.. Proposal.Members.Where(m => !Proposal.Leavers.Contains(m.Id))];
 
-    public Session Session => new(Decision.Lineage, Proposal.Id, [.. Peers.Select(m => new SessionMember(m.Id, m.Weight))]);
 
     /// <summary>A group of this plan as it is in the configuration that follows, still by the ranks before it.</summary>
     public GroupOrder Continue(GroupOrder group, Func<int, NodeId> nodeAt)

@@ -14,7 +14,7 @@ internal static class GroupChangeFormat
         writer.Varint(operations.Length);
         foreach (GroupOperation operation in operations)
         {
-            writer.Flag(operation.IsJoin);
+            writer.Byte((byte)operation.Kind);
             writer.Varint(operation.Rank);
         }
         return writer.ToArray();
@@ -24,9 +24,12 @@ internal static class GroupChangeFormat
     {
         var reader = new WireReader(body);
         var operations = new GroupOperation[reader.Count(2)];
-        for (int i = 0; i < operations.Length; i++) operations[i] = new GroupOperation(reader.Flag(), Rank(ref reader));
+        for (int i = 0; i < operations.Length; i++) operations[i] = new GroupOperation(Kind(reader.Byte()), Rank(ref reader));
         return operations;
     }
+
+    private static GroupOperationKind Kind(byte kind) =>
+        kind <= (byte)GroupOperationKind.Delete ? (GroupOperationKind)kind : throw new WireFormatException("A GBCAST has no known operation.");
 
     public static byte[] WriteFinish(GroupOrder group)
     {

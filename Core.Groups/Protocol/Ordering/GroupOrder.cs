@@ -2,8 +2,22 @@
 // Keeps: one GBCAST is open at a time; the group is at one epoch, and nothing of a later epoch is delivered in it.
 namespace Core.Groups.Protocol.Ordering;
 
+/// <summary>What a GBCAST does to a group's membership.</summary>
+internal enum GroupOperationKind : byte
+{
+    /// <summary>The node of this rank leaves.</summary>
+    Leave,
+    /// <summary>The node of this rank joins.</summary>
+    Join,
+    /// <summary>The group is deleted: everybody leaves.</summary>
+    Delete,
+}
+
 /// <summary>One change of a group's membership.</summary>
-internal readonly record struct GroupOperation(bool IsJoin, int Rank);
+internal readonly record struct GroupOperation(GroupOperationKind Kind, int Rank)
+{
+    public bool IsJoin => Kind == GroupOperationKind.Join;
+}
 
 internal sealed class GroupOrder(GroupId id, string name, int[] view, long number, string viewId)
 {
@@ -50,7 +64,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         var result = new List<int>(view);
         foreach (GroupOperation operation in operations)
         {
-            if (!operation.IsJoin) result.Remove(operation.Rank);
+            if (operation.Kind == GroupOperationKind.Delete) result.Clear();
+            else if (operation.Kind == GroupOperationKind.Leave) result.Remove(operation.Rank);
             else if (!result.Contains(operation.Rank)) result.Add(operation.Rank);
         }
         return [.. result];

@@ -1,7 +1,8 @@
 // Decides whether a proposed membership may be a primary component, and from which session it goes on.
 // Keeps: invariant 2 (primary configurations are unique and continuous). A pure function of what the members say.
-// Follows: protocol.md section 6; dynamic voting with pending attempts (Yeger Lotem, Keidar, Dolev), the electorate,
-// and votes that belong to incarnations, since there is no stable storage yet.
+// Follows: protocol.md section 6; dynamic voting with pending attempts (Yeger Lotem, Keidar, Dolev), and the electorate.
+// A vote belongs to what remembers it: a stable store, or an incarnation that has none. So nodes with and without a store
+// can vote together: each is treated by what it had when it took part.
 using System.Collections.Immutable;
 
 namespace Core.Groups.Protocol.Primary;
@@ -10,7 +11,12 @@ namespace Core.Groups.Protocol.Primary;
 /// <param name="Stays">False: it votes and records, and is not in the configuration that follows.</param>
 /// <param name="Last">The last primary session that it knows of.</param>
 /// <param name="Attempts">Attempts that it recorded and whose outcome it does not know.</param>
-internal sealed record Voter(NodeId Id, int Weight, bool IsElector, bool Stays, Session? Last, ImmutableArray<Session> Attempts);
+/// <param name="Memory">The stable store that remembers for it; 0: its incarnation alone remembers.</param>
+internal sealed record Voter(NodeId Id, int Weight, bool IsElector, bool Stays, Session? Last, ImmutableArray<Session> Attempts, ulong Memory = 0)
+{
+    /// <summary>Whether this voter remembers what a member of a session had recorded.</summary>
+    public bool IsMemoryOf(SessionMember member) => Id == member.Id || (Memory != 0 && Memory == member.Memory);
+}
 
 /// <summary>The rule's answer.</summary>
 /// <param name="IsPrimary">Whether the proposed configuration is primary.</param>
@@ -56,7 +62,7 @@ internal static class PrimaryRule
                 ended ??= decision.Ended;
                 continue;
             }
-            int weight = voters.Where(v => decision.Base!.Contains(v.Id)).Sum(v => v.Weight);
+            int weight = voters.Where(v => decision.Base!.HasVoteOf(v)).Sum(v => v.Weight);
             if (weight > bestWeight) (best, bestWeight) = (decision, weight);
         }
         if (best is not null) return best;
@@ -81,7 +87,7 @@ internal static class PrimaryRule
             }
         }
         Session newest = pending.Length > 0 ? pending[^1] : last!;
-        if (!voters.Any(v => newest.Contains(v.Id)))
+        if (!voters.Any(newest.HasVoteOf))
         {
             return PrimaryDecision.No($"nobody here was in session {newest}") with { Ended = lineage };
         }
@@ -101,7 +107,7 @@ internal static class PrimaryRule
     /// gone on in another lineage, where an attempt that might have formed would have been completed first.
     /// </summary>
     private static bool HasFailed(Session attempt, IReadOnlyList<Voter> voters) =>
-        voters.Any(v => attempt.Contains(v.Id) && !v.Attempts.Contains(attempt)
+        voters.Any(v => attempt.HasVoteOf(v) && !v.Attempts.Contains(attempt)
             && !(v.Last is { } last && last.Lineage == attempt.Lineage && last.Number >= attempt.Number));
 
     private static bool HasMajority(Session session, IReadOnlyList<Voter> voters, WeakRules weak)
@@ -112,16 +118,20 @@ internal static class PrimaryRule
     }
 
     private static bool HasVote(SessionMember member, IReadOnlyList<Voter> voters, WeakRules weak) =>
-        voters.Any(v => v.Id == member.Id || (v.Id.Name == member.Id.Name && weak.Lacks(WeakRules.VotesByName)));
+        voters.Any(v => v.IsMemoryOf(member) || (v.Id.Name == member.Id.Name && weak.Lacks(WeakRules.VotesByName)));
 
     /// <summary>
-    /// Every missing member is proven dead: its name is here under a newer incarnation, and without stable storage
-    /// nothing of the old one can come back. It is not enough that the living outweigh the missing.
+    /// Every missing member is proven dead: its name is here under a newer incarnation, and without a stable store
+    /// nothing of the old one can come back. (A store can, however often its node was started without it.) It is not
+    /// enough that the living outweigh the missing.
     /// </summary>
     private static bool MissingAreDead(Session session, IReadOnlyList<Voter> voters, WeakRules weak)
     {
-        int missing = session.Members.Where(m => !voters.Any(v => v.Id.Name == m.Id.Name && v.Id.Incarnation >= m.Id.Incarnation)).Sum(m => m.Weight);
-        int here = session.Members.Where(m => voters.Any(v => v.Id == m.Id)).Sum(m => m.Weight);
+        int missing = session.Members.Where(m => !HasVote(m, voters, WeakRules.None) && !IsDead(m, voters, weak)).Sum(m => m.Weight);
+        int here = session.Members.Where(m => HasVote(m, voters, WeakRules.None)).Sum(m => m.Weight);
         return missing == 0 || (here > missing && weak.Lacks(WeakRules.SomeDeadSuffice));
     }
+
+    private static bool IsDead(SessionMember member, IReadOnlyList<Voter> voters, WeakRules weak) =>
+        (member.Memory == 0 || weak.Lacks(WeakRules.StoresAreProvenDead)) && voters.Any(v => v.Id.Name == member.Id.Name && v.Id.Incarnation > member.Id.Incarnation);
 }

@@ -11,7 +11,8 @@ internal readonly record struct LineageId(ulong High, ulong Low) : IComparable<L
 }
 
 /// <summary>A member as it was when its session was attempted.</summary>
-internal readonly record struct SessionMember(NodeId Id, int Weight);
+/// <param name="Memory">The stable store that remembers for it; 0: its incarnation alone remembers.</param>
+internal readonly record struct SessionMember(NodeId Id, int Weight, ulong Memory = 0);
 
 /// <summary>A primary configuration, formed or attempted. Two sessions of one number are the same.</summary>
 internal sealed class Session(LineageId lineage, ConfigurationId number, ImmutableArray<SessionMember> members) : IEquatable<Session>
@@ -24,6 +25,9 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
     public int Weight => members.Sum(static m => m.Weight);
 
     public bool Contains(NodeId id) => members.Any(m => m.Id == id);
+
+    /// <summary>Whether a voter remembers as a member of this session: its incarnation is the member's, or its store is.</summary>
+    public bool HasVoteOf(Voter voter) => members.Any(m => voter.IsMemoryOf(m));
 
     public bool Equals(Session? other) => other is not null && other.Number == Number;
     public override bool Equals(object? obj) => Equals(obj as Session);
@@ -42,6 +46,7 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
         {
             writer.Node(member.Id);
             writer.Varint(member.Weight);
+            writer.Fixed64(member.Memory);
         }
     }
 
@@ -50,8 +55,8 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
         if (!reader.Flag()) return null;
         var lineage = new LineageId(reader.Fixed64(), reader.Fixed64());
         ConfigurationId number = reader.Configuration();
-        var members = ImmutableArray.CreateBuilder<SessionMember>(reader.Count(3));
-        for (int left = members.Capacity; left > 0; left--) members.Add(new SessionMember(reader.Node(), (int)Math.Min(reader.Varint(), int.MaxValue / 4096)));
+        var members = ImmutableArray.CreateBuilder<SessionMember>(reader.Count(11));
+        for (int left = members.Capacity; left > 0; left--) members.Add(new SessionMember(reader.Node(), (int)Math.Min(reader.Varint(), int.MaxValue / 4096), reader.Fixed64()));
         return new Session(lineage, number, members.MoveToImmutable());
     }
 }

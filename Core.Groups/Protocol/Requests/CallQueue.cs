@@ -71,7 +71,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             && cast.Body.Length <= context.Settings.PieceSize && cast.Kind != MessageKind.Group;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
-        if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.LookAgain(group);
+        if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.Announcer.LookAgain(group);
     }
 
     private static bool IsBehind(in Cast cast, Predicate<GroupId> isHeld) => cast.Spread is null ? isHeld(cast.Group) : Array.Exists(cast.Spread.Groups, isHeld);
@@ -132,7 +132,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (groups.Find(cast.Group) is { } group)
         {
             _stopped.Add(cast.Group);
-            if (context.Ordering!.Engine.Find(cast.Group)?.Announcement is null) groups.LookAgain(group);
+            if (context.Ordering!.Engine.Find(cast.Group)?.Announcement is null) groups.Announcer.LookAgain(group);
             return false;
         }
         Remove(node);

@@ -33,12 +33,19 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
     }
 
     /// <summary>
-    /// A configuration that each node which installed it left at once for the next: it was completed on the way, and nothing
-    /// was sent, delivered or transferred in it. It was never active.
+    /// A configuration that each node which installed it left at once for the next, or in which the filter stopped it before
+    /// it did anything: it was completed on the way, and nothing was sent, delivered or transferred in it. It was never active.
     /// </summary>
-    private static bool IsPassedThrough(History history, Period primary) => history.Traces.All(trace =>
-        trace.FindRegular(primary.RegularId) is not { } period || (period.Next is { } next
-            && trace.Events.GetRange(period.Start, next.Start - period.Start).TrueForAll(line => line.Kind is TraceKind.Configuration or TraceKind.View)));
+    private static bool IsPassedThrough(History history, Period primary) =>
+        history.Traces.All(trace => trace.FindRegular(primary.RegularId) is not { } period || IsPassedThrough(trace, period));
+
+    private static bool IsPassedThrough(NodeTrace trace, Period period)
+    {
+        int at = period.Start + 1, end = period.Next?.Start ?? trace.Events.Count;
+        while (at < end && trace.Events[at].Kind == TraceKind.View)
+            at++;
+        return at == end ? period.Next is not null : trace.Events[at].Kind is TraceKind.Block or TraceKind.Exclude;
+    }
 
     /// <summary>
     /// After a total loss without stable storage strangers begin a new lineage. With an electorate it holds a name of every

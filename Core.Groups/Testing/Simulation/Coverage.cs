@@ -13,6 +13,7 @@ internal sealed class Coverage
     public long Resumes { get; set; }
     public long StateTransfers { get; set; }
     public long Requests { get; set; }
+    public long Deletions { get; set; }
     public long Events { get; set; }
     public long[] Deliveries { get; } = new long[Enum.GetValues<Order>().Length];
 
@@ -38,6 +39,7 @@ internal sealed class Coverage
         Resumes += other.Resumes;
         StateTransfers += other.StateTransfers;
         Requests += other.Requests;
+        Deletions += other.Deletions;
         Events += other.Events;
         for (int i = 0; i < Deliveries.Length; i++) Deliveries[i] += other.Deliveries[i];
     }

@@ -11,6 +11,9 @@ internal sealed class DurableMessages
     /// <summary>A first member initialises the group's state.</summary>
     public void BeginGroup(GroupId group) => promised[group] = [];
 
+    /// <summary>The group was deleted: nothing of it is kept.</summary>
+    public void EndGroup(GroupId group) => promised.Remove(group);
+
     /// <summary>A flush that covers these messages of the group is done; the holders are its members by then.</summary>
     public void Promise(GroupId group, IEnumerable<ulong> markers, IEnumerable<NodeId> holders)
     {

@@ -1,12 +1,14 @@
 // The named kinds of trouble that a cluster is put through. A row says what happens in it and how often.
 using Core.Groups.Protocol;
+using Core.Groups.Testing.Checkers;
 
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>What can happen in a random schedule.</summary>
 internal enum Act : byte
 {
-    Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank, Spread,
+    Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
+    Find, List, Delete, Spread,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -32,6 +34,10 @@ internal sealed record Scenario(string Name, string Promise)
     public bool LosesMinority { get; init; } = true;
     /// <summary>The application; its speed varies with the seed.</summary>
     public ApplicationProfile Application { get; init; } = new();
+    /// <summary>The nodes' disks; null: nothing outlives a process.</summary>
+    public DiskProfile? Disk { get; init; }
+    /// <summary>What consecutive primaries must share.</summary>
+    public PrimaryContinuity Continuity { get; init; } = PrimaryContinuity.Member;
     /// <summary>Rules of the protocol that are taken away.</summary>
     public WeakRules Weak { get; init; }
     /// <summary>How often each act is drawn, relative to the others.</summary>
@@ -61,6 +67,25 @@ internal static class Scenarios
         new("crashes", "Nodes die and come back without a memory.")
         {
             Weights = [.. Traffic, (Act.Crash, 8), (Act.Restart, 8), (Act.Join, 3)],
+        },
+        new("stored-crashes", "Nodes with stable storage die, any number at once, on disks that are slow and lose what was not synced.")
+        {
+            Disk = new(), Continuity = PrimaryContinuity.MajorityOfNames,
+            Weights = [.. Traffic, (Act.Crash, 12), (Act.Restart, 12), (Act.Join, 3)],
+        },
+        new("stored-partitions", "The same on a network that falls into components, and disks that fail.")
+        {
+            Disk = new() { SlowChance = 0.2, FailureChance = 0.01 }, Continuity = PrimaryContinuity.MajorityOfNames,
+            Weights =
+            [
+                .. Traffic, (Act.Crash, 5), (Act.Restart, 8), (Act.Partition, 4), (Act.Cut, 3), (Act.CutOneWay, 2), (Act.Heal, 5), (Act.Break, 3),
+                (Act.Freeze, 2), (Act.Join, 2),
+            ],
+        },
+        new("stored-stops", "Nodes with stable storage stop in an orderly way, die and come back.")
+        {
+            Disk = new(),
+            Weights = [.. Traffic, (Act.Stop, 8), (Act.Restart, 10), (Act.Join, 4), (Act.Crash, 3), (Act.Partition, 2), (Act.Heal, 3)],
         },
         new("partitions", "The network falls into components and is healed.")
         {
@@ -109,6 +134,15 @@ internal static class Scenarios
             [
                 (Act.Send, 10), (Act.Request, 60), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2), (Act.Break, 5),
                 (Act.Partition, 1), (Act.Heal, 3),
+            ],
+        },
+        new("names", "Groups are looked up, listed and deleted while they are made, while members and the keeper of the names fail.")
+        {
+            MaximumGroups = 4, MemberShare = 0.5,
+            Weights =
+            [
+                (Act.Send, 20), (Act.Request, 15), (Act.Find, 15), (Act.List, 10), (Act.Delete, 12), (Act.Join, 12), (Act.Leave, 8), (Act.Crash, 3),
+                (Act.Restart, 5), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 4), (Act.Break, 4), (Act.Freeze, 1),
             ],
         },
         new("stop", "Nodes stop in an orderly way, alone and together, and come back.")

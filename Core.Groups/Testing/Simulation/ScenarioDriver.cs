@@ -50,6 +50,7 @@ internal sealed class ScenarioDriver
             Cluster.RunFor(Pause());
         }
         random = whole;
+        Cluster.RepairDisks();
         foreach (SimulatedNode node in Cluster.Nodes) Bring(node);
         if (!Settle()) return;
         if (scenario.IsFaultless && Cluster.Coverage.Exclusions + Cluster.Coverage.Blocks > 0)
@@ -65,6 +66,7 @@ internal sealed class ScenarioDriver
         return new SimulationOptions
         {
             Application = scenario.Application with { HandlingTime = handling },
+            Disk = scenario.Disk,
             Network = lateFrames ? new() { LateChance = 0.05, LateDelay = TimeSpan.FromMilliseconds(400) } : new(),
             Settings = settings => settings with
             {
@@ -123,6 +125,9 @@ internal sealed class ScenarioDriver
             case Act.Rank: Cluster.Rank(name, group); break;
             case Act.Join: Cluster.Join(name, group); break;
             case Act.Leave: Cluster.Leave(name, group); break;
+            case Act.Find: Cluster.Find(name, group); break;
+            case Act.List: Cluster.List(name, random.Pick(["", "/", "/g", group, "/none"])); break;
+            case Act.Delete: Cluster.Delete(name, group); break;
             case Act.Crash: Cluster.Crash(name); break;
             case Act.Restart:
                 if (Down() is { Length: > 0 } down) Cluster.Start(random.Pick(down));

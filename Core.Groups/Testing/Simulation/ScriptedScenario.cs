@@ -3,12 +3,13 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Core.Groups.Protocol;
+using Core.Groups.Testing.Checkers;
 
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>
-/// Commands: <c>option nodes|seeds a b c</c>, <c>option state-time|handling-time|delay 10ms</c>, <c>start a b</c>, <c>crash a</c>,
-/// <c>restart a</c>, <c>freeze a</c>, <c>thaw a</c>, <c>stop a</c>, <c>join a /g</c>, <c>leave a /g</c>, <c>send a total /g x</c>,
+/// Commands: <c>option nodes|seeds a b c</c>, <c>option stored</c> (the nodes have stable stores), <c>option state-time|handling-time|delay 10ms</c>, <c>start a b</c>, <c>crash a</c>,
+/// <c>restart a</c>, <c>freeze a</c>, <c>thaw a</c>, <c>stop a</c>, <c>join a /g</c>, <c>leave a /g</c>, <c>delete a /g</c>, <c>send a total /g x</c>,
 /// <c>request a total /g all x</c>, <c>flush a</c>, <c>cut a|b c</c> (a partition), <c>oneway a&gt;b</c>, <c>heal</c>, <c>break a b</c>,
 /// <c>run 2s</c>, <c>settle</c> (heals and thaws everything, and waits for rest). A <c>#</c> starts a comment.
 /// </summary>
@@ -52,7 +53,7 @@ internal sealed class ScriptedScenario
                 throw new FormatException($"Line {number}: '{string.Join(' ', words)}' is no command: {exception.Message}", exception);
             }
         }
-        SimulationRun.Judge(cluster, isQuiet: scenario.commands is [.., (_, ["settle"])]);
+        SimulationRun.Judge(cluster, scenario.commands is [.., (_, ["settle"])], scenario.IsStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member);
         return ScriptSummary.Of(cluster, scenario.labels);
     }
 
@@ -70,12 +71,15 @@ internal sealed class ScriptedScenario
     private static IEnumerable<string> NamesIn(List<(int Number, string[] Words)> commands) =>
         commands.Where(command => command.Words[0] == "start").SelectMany(command => command.Words.Skip(1)).Distinct();
 
+    private bool IsStored => options.ContainsKey("stored");
+
     private SimulationOptions Options()
     {
         TimeSpan delay = Time("delay", TimeSpan.FromMilliseconds(1));
         return new SimulationOptions
         {
             Seeds = options.TryGetValue("seeds", out string[]? seeds) ? [.. seeds] : default,
+            Disk = IsStored ? new DiskProfile { SyncTime = delay, SlowChance = 0 } : null,
             Network = new NetworkProfile { MinimumDelay = delay, UsualDelay = delay, LateChance = 0 },
             Application = new ApplicationProfile
             {
@@ -101,6 +105,7 @@ internal sealed class ScriptedScenario
             case ["flush", var name]: Cluster.Flush(name); break;
             case ["join", var name, var group]: Cluster.Join(name, group); break;
             case ["leave", var name, var group]: Cluster.Leave(name, group); break;
+            case ["delete", var name, var group]: Cluster.Delete(name, group); break;
             case ["heal"]: Cluster.Heal(); break;
             case ["settle"]: Cluster.Quiesce(SettleLimit); break;
             case ["run", var time]: Cluster.RunFor(ParseTime(time)); break;

@@ -12,6 +12,7 @@ internal sealed class SimulatedApplication(
 {
     private const int MaximumHops = 3;
 
+    private QueryTracker? queries;
     private readonly Dictionary<GroupId, GroupReplica> replicas = [];
     private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
     /// <summary>What came to this node as a single process.</summary>
@@ -19,6 +20,7 @@ internal sealed class SimulatedApplication(
     private readonly ApplicationProfile profile = cluster.Options.Application;
 
     public CallTracker Calls { get; } = new(cluster, process.Id);
+    public QueryTracker Queries => queries ??= new QueryTracker(cluster, process, Calls);
 
     public bool IsStopping { get; private set; }
 
@@ -261,8 +263,9 @@ internal sealed class SimulatedApplication(
         if (!replica.Apply(delivery, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
     }
 
-    public void OnGroupLeft(GroupId group)
+    public void OnGroupLeft(GroupId group, GroupEnd end)
     {
+        if (end == GroupEnd.Deleted) cluster.Durable.EndGroup(group);
         if (!replicas.Remove(group, out GroupReplica? replica)) return;
         replica.Inbox.Clear();
         replica.Waiting.Clear();

@@ -170,6 +170,25 @@ internal sealed class SimulatedCluster
         return nodes[name].Process?.Application.Request(group, order, mode, count, timeout, size);
     }
 
+    /// <summary>Looks a group up by its name, then by the id that was found.</summary>
+    public void Find(string name, string group)
+    {
+        Act($"find {name} {group}");
+        if (nodes[name].Process?.Application.Queries is { } queries) queries.Find(group, found => queries.FindAgain(found));
+    }
+
+    public void List(string name, string prefix)
+    {
+        Act($"list {name} {prefix}");
+        nodes[name].Process?.Application.Queries.List(prefix);
+    }
+
+    public void Delete(string name, string group)
+    {
+        Act($"delete {name} {group}");
+        nodes[name].Process?.Application.Queries.Delete(group);
+    }
+
     public void Configure(string name, string group, string key)
     {
         Act($"configure {name} {group} {key}");
@@ -187,6 +206,13 @@ internal sealed class SimulatedCluster
     {
         Act($"flush {name}");
         nodes[name].Process?.Application.Flush();
+    }
+
+    /// <summary>From now on no disk fails.</summary>
+    public void RepairDisks()
+    {
+        Act("repair");
+        foreach (SimulatedNode node in Nodes) node.Disk?.Repair();
     }
 
     /// <summary>Lets virtual time pass; ends early at the first violation.</summary>

@@ -1,4 +1,4 @@
-// A named node through all its incarnations: started, crashed, restarted without a memory, excluded and back again.
+// A named node through all its incarnations: started, crashed, restarted (with a memory if it has a disk), excluded and back again.
 using Core.Groups.Protocol;
 
 namespace Core.Groups.Testing.Simulation;
@@ -7,6 +7,9 @@ namespace Core.Groups.Testing.Simulation;
 internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeSettings settings, SimulationRandom random)
 {
     private int incarnation;
+
+    /// <summary>Its stable store; null: it has none.</summary>
+    public SimulatedDisk? Disk { get; } = cluster.Options.Disk is { } profile ? new SimulatedDisk(cluster.Time, random.Fork(), profile) : null;
 
     public string Name => name;
 
@@ -25,7 +28,8 @@ internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeS
     {
         if (Process is not null) return;
         IsComingBack = false;
-        Process = new SimulatedProcess(cluster, this, new NodeId(name, ++incarnation), settings, random.Fork());
+        NodeSettings remembering = Disk is null ? settings : settings with { Memory = Disk.Id, Remembered = Disk.Latest };
+        Process = new SimulatedProcess(cluster, this, new NodeId(name, ++incarnation), remembering, random.Fork());
         cluster.Network.Attach(name, Process);
         Process.Call(Process.Machine.Start);
         foreach (string group in Wanted) Process.Application.Join(group);
@@ -37,6 +41,7 @@ internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeS
         if (Process is not { } process) return;
         cluster.RecordCrash(process.Id);
         process.Kill();
+        Disk?.Crash();
         Process = null;
         cluster.Network.Detach(name, abrupt: true);
     }

@@ -163,6 +163,13 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.Close(int connection, string reason) => cluster.Network.Close(this, connection);
 
+    void INodeEffects.Store(long sequence, ReadOnlyMemory<byte> record) => node.Disk!.Write(
+        record, () => Call(now => Machine.Stored(now, sequence)), () => After(TimeSpan.Zero, () =>
+        {
+            cluster.Log(Id, "the disk failed: the process ends");
+            node.Crash();
+        }));
+
     void INodeEffects.Trace(TraceEvent line) => cluster.Record(line);
 
     void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers)
@@ -207,13 +214,17 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.Configured(GroupId group, string key, string? value) => Application.OnConfigured(group, key, value);
 
-    void INodeEffects.GroupLeft(GroupId group) => Application.OnGroupLeft(group);
+    void INodeEffects.GroupLeft(GroupId group, GroupEnd end) => Application.OnGroupLeft(group, end);
 
     void INodeEffects.CreditReleased(GroupId group, long bytes) => Application.OnCreditReleased(group, bytes);
 
     void INodeEffects.Sent(long call, MessageId message) => Application.Calls.OnSent(call, message);
 
     void INodeEffects.Completed(long call, Outcome outcome) => Application.Calls.OnCompleted(call, outcome);
+
+    void INodeEffects.GroupFound(long call, GroupInfo? group) => Application.Queries.OnFound(call, group);
+
+    void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) => Application.Queries.OnListed(call, names);
 
     void INodeEffects.Joined(long call, GroupId group, string name) => Application.OnJoined(call, group, name);
 

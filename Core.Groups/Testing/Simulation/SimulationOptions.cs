@@ -33,6 +33,8 @@ internal sealed record SimulationOptions
     public Func<NodeSettings, NodeSettings> Settings { get; init; } = settings => settings;
     /// <summary>The network.</summary>
     public NetworkProfile Network { get; init; } = new();
+    /// <summary>The nodes' disks; null: nothing outlives a process.</summary>
+    public DiskProfile? Disk { get; init; }
     /// <summary>The application.</summary>
     public ApplicationProfile Application { get; init; } = new();
     /// <summary>More events than this are taken for an endless loop.</summary>

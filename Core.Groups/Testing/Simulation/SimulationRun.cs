@@ -26,7 +26,7 @@ internal static class SimulationRun
         try
         {
             driver.Run();
-            witnesses = Judge(cluster, isQuiet: true);
+            witnesses = Judge(cluster, isQuiet: true, scenario.Continuity);
         }
         catch (Exception exception)
         {
@@ -40,12 +40,14 @@ internal static class SimulationRun
 
     /// <summary>Adds what the checkers find in the history to the cluster's violations.</summary>
     /// <param name="isQuiet">Whether the cluster is at rest, so that everything must have been delivered.</param>
+    /// <param name="continuity">What consecutive primaries must share.</param>
     /// <returns>The trace lines that show the first violation that was found.</returns>
-    public static ImmutableArray<TraceEvent> Judge(SimulatedCluster cluster, bool isQuiet)
+    public static ImmutableArray<TraceEvent> Judge(SimulatedCluster cluster, bool isQuiet, PrimaryContinuity continuity = PrimaryContinuity.Member)
     {
         CheckOptions options = new()
         {
             Electorate = [.. cluster.Seeds],
+            Continuity = continuity,
             Survivors = isQuiet && cluster.Violations.Count == 0
                 ? [.. cluster.Nodes.Where(node => node.Process is not null).Select(node => node.Process!.Id)] : null,
         };

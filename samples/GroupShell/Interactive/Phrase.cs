@@ -15,6 +15,9 @@ internal static class Phrase
         ("members", ["group"], "the view: its number, and the members by rank"),
         ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total; more: count=N size=BYTES timeout=5s"),
         ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first timeout=5s"),
+        ("groups", ["prefix"], "the names of the groups that begin so; at a site: @NewYork:/"),
+        ("delete", ["group"], "all members leave; the name is free again"),
+        ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
         ("config", [], "the nodes that can talk now"),
         ("stats", [], "counters"),
@@ -24,7 +27,7 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label"];
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)

@@ -169,6 +169,17 @@ public sealed class MessageAndConfigurationTests : CheckerTests
         a,b conf c4 [a b] primary
         """);
 
+    [Theory]
+    [InlineData("c block", true)]
+    [InlineData("c view /g 1 v1 [c] +c\nc block", true)]
+    [InlineData("c view /g 1 v1 [c] +c\nc send m1 fifo /g\nc deliver m1\nc block", false)]
+    public void A_primary_that_ends_before_anything_is_done_in_it_was_never_active(string lines, bool passes)
+    {
+        string history = "a,b,c conf c1 [a b c] primary\na,b trans c2 [a b]\na,b conf c2 [a b] primary\nc trans c3 [c]\nc conf c3 [c] primary\n" + lines;
+        if (passes) Passes(history);
+        else Finds("primary", "could be active at once", history);
+    }
+
     [Fact]
     public void A_new_incarnation_follows_the_old_one() => Passes("""
         a,b conf c1 [a b] primary

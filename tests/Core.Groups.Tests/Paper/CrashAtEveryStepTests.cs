@@ -24,4 +24,27 @@ public sealed class CrashAtEveryStepTests
         }
         Assert.True(failures.Count == 0, string.Join('\n', failures));
     }
+
+    /// <summary>With stable stores any number may die at once: each set of nodes, before each frame, and some of them come back first.</summary>
+    [Theory]
+    [InlineData("sever bc", "")]
+    [InlineData("sever ab", "send a Total g, send b Causal g, send c Fifo g")]
+    [InlineData("crash c", "send a Total g, join b h")]
+    public void NothingIsForgottenWithStores(string trigger, string load)
+    {
+        string[] victims = ["a", "b", "c", "ab", "ac", "bc", "abc"];
+        var failures = new List<string>();
+        foreach (string set in victims)
+        {
+            for (int frames = 0; frames < MostFrames; frames++)
+            {
+                string crashes = string.Join(", ", set.Select(victim => $"crash {victim}"));
+                // The last to die is the first to come back, and some frames pass before the next.
+                string starts = string.Join(", some 9, ", set.Reverse().Select(victim => $"start {victim}"));
+                var schedule = new Schedule("abc", "g=abc h=ac", $"{load}, {trigger}, some {frames}, {crashes}, some 5, {starts}", IsStored: true);
+                if (schedule.Run() is { Count: > 0 } violations) failures.Add($"{schedule}: {violations[0]}");
+            }
+        }
+        Assert.True(failures.Count == 0, string.Join('\n', failures));
+    }
 }

@@ -21,19 +21,23 @@ internal sealed class HandDrivenCluster
     private readonly List<TraceEvent> _history = [];
     private readonly List<string> _violations = [];
     private int _lastConnection;
+    private readonly bool _isStored;
     private bool _isQuiet;
 
     private readonly record struct LinkItem(int Connection, byte[]? Frame, PeerIdentity? Connected);
 
     /// <param name="names">One letter for each node; all are in the electorate.</param>
     /// <param name="groups">The members of each group at the beginning.</param>
-    public HandDrivenCluster(string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None)
+    /// <param name="isStored">Whether the nodes have stable stores, which a crash finds synced.</param>
+    public HandDrivenCluster(string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None, bool isStored = false)
     {
+        _isStored = isStored;
         foreach (char name in names)
         {
             _nodes.Add($"{name}", new HandDrivenNode(this, $"{name}", new NodeSettings
             {
                 Address = $"{name}", Seeds = [.. names.Select(n => $"{n}")], Tracing = true, Weak = weak, Suspect = TimeSpan.FromSeconds(10),
+                Memory = isStored ? name : 0u,
             }));
         }
         foreach (string from in _nodes.Keys)
@@ -180,6 +184,7 @@ internal sealed class HandDrivenCluster
         var options = new CheckOptions
         {
             Electorate = [.. _nodes.Keys],
+            Continuity = _isStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member,
             Survivors = _isQuiet && _violations.Count == 0 ? [.. _nodes.Values.Where(n => n.IsUp).Select(n => n.Id)] : null,
         };
         foreach (Violation violation in AllCheckers.Run(Testing.Checkers.History.From(_history), options)) Violate(violation.ToString());

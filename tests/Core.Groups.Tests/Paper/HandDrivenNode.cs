@@ -17,6 +17,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     private readonly Queue<Action<NodeMachine, TimeSpan>> _later = new();
     private NodeMachine? _machine;
     private int _incarnation;
+    private ReadOnlyMemory<byte> _remembered;
     private long _lastCall;
     private bool _isOver;
 
@@ -32,7 +33,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (IsUp) return;
         _isOver = false;
         _incarnation++;
-        _machine = new NodeMachine(Id, settings, (ulong)name[0], (ulong)_incarnation, this);
+        _machine = new NodeMachine(Id, settings with { Remembered = _remembered }, (ulong)name[0], (ulong)_incarnation, this);
         Do((m, now) => m.Start(now));
         foreach (string group in _wanted) AskToJoin(group);
     }
@@ -137,6 +138,12 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     void INodeEffects.Dial(string address) => cluster.Wants(this, address);
     void INodeEffects.Transmit(int connection, ReadOnlySpan<byte> frame) => cluster.Transmit(this, connection, frame);
     void INodeEffects.Close(int connection, string reason) => cluster.Close(this, connection);
+    void INodeEffects.Store(long sequence, ReadOnlyMemory<byte> record)
+    {
+        _remembered = record;
+        _later.Enqueue((m, now) => m.Stored(now, sequence));
+    }
+
     void INodeEffects.Trace(TraceEvent line) => cluster.Record(line);
     void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) { }
     void INodeEffects.Blocked() { }
@@ -147,6 +154,8 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     void INodeEffects.CreditReleased(GroupId group, long bytes) { }
     void INodeEffects.Sent(long call, MessageId message) { }
     void INodeEffects.RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
+    void INodeEffects.GroupFound(long call, GroupInfo? group) { }
+    void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) { }
 
     void INodeEffects.Log(ProtocolLogLevel level, string message)
     {
@@ -176,7 +185,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (_replicas.TryGetValue(group, out GroupReplica? replica)) replica.Configure(key, value, isTransferred: !replica.IsLoaded);
     }
 
-    void INodeEffects.GroupLeft(GroupId group)
+    void INodeEffects.GroupLeft(GroupId group, GroupEnd end)
     {
         if (_replicas.Remove(group, out GroupReplica? replica) && _wanted.Contains(replica.Name)) _later.Enqueue((_, _) => AskToJoin(replica.Name));
     }

@@ -12,7 +12,8 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Names">The nodes.</param>
 /// <param name="Groups">The groups and their members: <c>g=abc h=ab</c>.</param>
 /// <param name="Acts">The acts.</param>
-internal sealed record Schedule(string Names, string Groups, string Acts)
+/// <param name="IsStored">Whether the nodes have stable stores.</param>
+internal sealed record Schedule(string Names, string Groups, string Acts, bool IsStored = false)
 {
     private static readonly Order[] Totals = [Order.Total, Order.CausalTotal, Order.Safe];
     private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe, Order.Group];
@@ -21,7 +22,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts)
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
     {
         var groups = Groups.Split(' ').Select(g => g.Split('=')).ToDictionary(g => g[0], g => g[1]);
-        var cluster = new HandDrivenCluster(Names, groups, weak);
+        var cluster = new HandDrivenCluster(Names, groups, weak, IsStored);
         foreach (string act in Acts.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) Do(cluster, act.Split(' '));
         cluster.Quiet();
         return cluster.Judge();

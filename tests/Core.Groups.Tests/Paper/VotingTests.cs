@@ -24,6 +24,34 @@ public sealed class VotingTests
     }
 
     [Theory]
+    [InlineData(true, 1, false), InlineData(false, 1, false)]
+    [InlineData(true, 1, true), InlineData(false, 1, true)]      // some disks are lost and replaced by empty ones
+    [InlineData(true, 0.5, true), InlineData(false, 0.5, true)]  // some nodes have none
+    public void NoTwoPrimariesWithStores(bool hasElectorate, double stores, bool losesDisks)
+    {
+        int formed = 0;
+        for (int seed = 0; seed < Histories; seed++)
+        {
+            var world = new VotingWorld(seed, hasElectorate, WeakRules.None, goodbyes: false, stores, losesDisks);
+            string? wrong = world.Run(Steps);
+            Assert.True(wrong is null, $"Seed {seed}: {wrong}");
+            formed += world.Formed;
+        }
+        Assert.True(formed > Histories, "Hardly any primary formed: the histories exercise nothing.");
+    }
+
+    [Theory]
+    [InlineData(nameof(WeakRules.ToldBeforeStored), true, 1)]
+    [InlineData(nameof(WeakRules.ToldBeforeStored), false, 1)]
+    [InlineData(nameof(WeakRules.NoAttempts), true, 1)]
+    [InlineData(nameof(WeakRules.VotesByName), true, 0.5)]
+    [InlineData(nameof(WeakRules.StoresAreProvenDead), true, 0.5)]
+    public void AWeakerRuleForksWithStores(string rule, bool hasElectorate, double stores) => Assert.True(
+        Enumerable.Range(0, Histories).Any(seed =>
+            new VotingWorld(seed, hasElectorate, Enum.Parse<WeakRules>(rule), goodbyes: false, stores, losesDisks: stores < 1).Run(Steps) is not null),
+        $"{rule} is not noticed.");
+
+    [Theory]
     [InlineData(nameof(WeakRules.NoAttempts), true)]
     [InlineData(nameof(WeakRules.NoAttempts), false)]
     [InlineData(nameof(WeakRules.VotesByName), true)]

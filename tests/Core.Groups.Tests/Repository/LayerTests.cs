@@ -86,12 +86,12 @@ public sealed partial class LayerTests
     {
         string layer = Layers.Of(file)!;
         string actual = CSharpText.Namespace(file.Code) ?? "";
-        bool isPublicApi = actual == Layers.Project && layer is ("Model" or "Hosting");
+        bool isPublicApi = actual == Layers.Project && layer is ("Model" or "Storage" or "Hosting");
         bool isInLayer = (actual + ".").StartsWith($"{Layers.Project}.{layer}.", StringComparison.Ordinal) && layer != "Model";
         if (!isPublicApi && !isInLayer) yield return $"{file.Path}: namespace {actual} does not follow the folder";
     }
 
-    [GeneratedRegex(@"\bCore\.Groups\.(?<layer>Model|Tracing|Wire|Protocol|Transport|Hosting|Replication|Testing)\b|(?<![\w.])(?<layer>Wire|Protocol|Transport|Hosting|Replication|Testing)\.[A-Z]")]
+    [GeneratedRegex(@"\bCore\.Groups\.(?<layer>Model|Tracing|Storage|Wire|Protocol|Transport|Hosting|Replication|Testing)\b|(?<![\w.])(?<layer>Storage|Wire|Protocol|Transport|Hosting|Replication|Testing)\.[A-Z]")]
     private static partial Regex LayerName();
 
     [GeneratedRegex(@"^\s*namespace[^\n]*", RegexOptions.Multiline)]

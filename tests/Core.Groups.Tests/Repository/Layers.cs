@@ -12,12 +12,13 @@ internal static class Layers
     {
         ["Model"] = [],
         ["Tracing"] = ["Model"],
+        ["Storage"] = ["Model"],
         ["Wire"] = ["Model"],
         ["Protocol"] = ["Model", "Wire", "Tracing"],
         ["Transport"] = ["Model", "Wire"],
-        ["Hosting"] = ["Model", "Wire", "Tracing", "Protocol", "Transport"],
+        ["Hosting"] = ["Model", "Wire", "Tracing", "Storage", "Protocol", "Transport"],
         ["Replication"] = ["Model", "Hosting"],
-        ["Testing"] = ["Model", "Wire", "Tracing", "Protocol", "Transport", "Hosting", "Replication"],
+        ["Testing"] = ["Model", "Wire", "Tracing", "Storage", "Protocol", "Transport", "Hosting", "Replication"],
     };
 
     /// <summary>Single types of a layer that one more layer may use.</summary>

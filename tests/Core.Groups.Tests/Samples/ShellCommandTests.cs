@@ -129,6 +129,8 @@ public sealed class ShellCommandTests
     [InlineData("send /prices total SUN  51.5", "{\"op\":\"send\",\"group\":\"/prices\",\"order\":\"total\",\"text\":\"SUN 51.5\"}")]
     [InlineData("send /prices fifo size=100 count=5", "{\"op\":\"send\",\"group\":\"/prices\",\"order\":\"fifo\",\"size\":100,\"count\":5}")]
     [InlineData("request /g total a=b replies=2", "{\"op\":\"request\",\"group\":\"/g\",\"order\":\"total\",\"text\":\"a=b\",\"replies\":2}")]
+    [InlineData("groups @NewYork:/", "{\"op\":\"groups\",\"prefix\":\"@NewYork:/\"}")]
+    [InlineData("kill /g enough of it", "{\"op\":\"kill\",\"group\":\"/g\",\"text\":\"enough of it\"}")]
     [InlineData("quiet on", "{\"op\":\"quiet\",\"on\":true}")]
     [InlineData("config", "{\"op\":\"config\"}")]
     public void What_a_person_types_is_what_a_program_sends(string typed, string command) =>

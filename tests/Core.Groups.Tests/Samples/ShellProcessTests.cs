@@ -51,6 +51,29 @@ public sealed class ShellProcessTests
     }
 
     [Fact]
+    public async Task Groups_are_listed_deleted_by_anyone_and_their_processes_end_when_asked_to()
+    {
+        string[] addresses = FreeAddresses.Take(2);
+        await using Shell a = new("a", addresses[0], addresses, "--site", "NewYork"), b = new("b", addresses[1], addresses);
+        foreach (string group in (string[])["/x/1", "/x/2", "@NewYork:/x"])
+            Assert.True((bool)(await a.AskAsync("join", $"\"group\":\"{group}\""))["ok"]!);
+        Assert.Equal("join-refused", (string?)(await b.AskAsync("join", "\"group\":\"@NewYork:/x\""))["error"]);
+        Assert.Equal("bad-field", (string?)(await b.AskAsync("join", "\"group\":\"x\""))["error"]);
+        Assert.Equal(["/x/1", "/x/2", "@NewYork:/x"], (await b.AskAsync("groups", ""))["names"]!.AsArray().Select(n => (string)n!));
+        Assert.Equal(["/x/1", "/x/2"], (await b.AskAsync("groups", "\"prefix\":\"/x/\""))["names"]!.AsArray().Select(n => (string)n!));
+
+        Assert.True((bool)(await b.AskAsync("delete", "\"group\":\"/x/1\""))["ok"]!);
+        await a.ReadAsync(line => (string?)line["ev"] == "leave" && (string?)line["group"] == "/x/1");
+        Assert.Equal("no-such-group", (string?)(await b.AskAsync("delete", "\"group\":\"/x/1\""))["error"]);
+        Assert.Equal(["/x/2"], (await b.AskAsync("groups", "\"prefix\":\"/x/\""))["names"]!.AsArray().Select(n => (string)n!));
+        Assert.True((bool)(await a.AskAsync("join", "\"group\":\"/x/1\""))["ok"]!);
+
+        Assert.True((bool)(await b.AskAsync("kill", "\"group\":\"/x/2\",\"text\":\"enough\""))["ok"]!);
+        await a.ReadAsync(line => (string?)line["ev"] == "deliver" && (string?)line["text"] == "enough");
+        Assert.Equal(0, await a.ExitAsync());
+    }
+
+    [Fact]
     public async Task Nothing_on_the_input_ends_the_process_but_what_should()
     {
         string[] address = FreeAddresses.Take(1);

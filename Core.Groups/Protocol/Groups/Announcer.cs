@@ -1,0 +1,137 @@
+// What this node announces in its groups: joins that it was asked for, leaves, deletions, rankings, the application's GBCASTs.
+// Keeps: one announcement of this node at a time in a group; what waits is looked at again when the one before is over; operations
+// that can go together travel in one.
+// Follows: protocol.md section 4 (GBCAST) and 7.
+using Core.Groups.Protocol.Ordering;
+
+namespace Core.Groups.Protocol.Groups;
+
+internal sealed class Announcer(NodeContext context, GroupService groups)
+{
+    private readonly HashSet<GroupMember> _toAnnounce = [];
+
+    /// <summary>Something may be announced that was not looked at yet.</summary>
+    public bool HasNews { get; private set; }
+
+    public void LookAgain(GroupMember group)
+    {
+        if (_toAnnounce.Add(group)) HasNews = true;
+    }
+
+    /// <summary>A GBCAST is over, of whatever kind: what stood behind it may be announced.</summary>
+    public void OnChanged(GroupMember group)
+    {
+        if (HasToAnnounce(group)) LookAgain(group);
+        HasNews = true;
+    }
+
+    public void Forget(GroupMember group) => _toAnnounce.Remove(group);
+
+    /// <summary>Announces what waits, where nothing stands in the way.</summary>
+    public void Announce()
+    {
+        HasNews = false;
+        if (_toAnnounce.Count == 0 || !context.IsWorking) return;
+        foreach (GroupMember group in _toAnnounce.OrderBy(g => g.Id).ToArray())
+        {
+            if (groups.OrderOf(group.Id) is not { } order)
+            {
+                _toAnnounce.Remove(group);
+                continue;
+            }
+            if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
+            bool mustStay = group.IsLeaving && group.Deleters is null && (groups.HasCalls(group.Id) || groups.States.IsDonor(group));
+            if (mustStay && !groups.HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
+            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving && group.Deleters is null) continue;
+            _toAnnounce.Remove(group);
+            Announce(group, order, mustStay);
+        }
+    }
+
+    private bool HasToAnnounce(GroupMember group) =>
+        group.Joins?.Count > 0 || group.IsLeaving || group.Deleters is not null || group.Rankings?.Count > 0 || groups.HasBroadcast(group.Id);
+
+    private void Announce(GroupMember group, GroupOrder order, bool mustStay)
+    {
+        OrderingLayer ordering = context.Ordering!;
+        var operations = new List<GroupOperation>();
+        MemberSet destinations = order.ViewSet;
+        if (group.Deleters is not null)
+        {
+            operations.Add(new GroupOperation(GroupOperationKind.Delete, ordering.Self));
+        }
+        else if (mustStay)
+        {
+            _toAnnounce.Add(group);      // only what it sends by GBCAST
+        }
+        else if (group.IsLeaving)
+        {
+            operations.Add(new GroupOperation(GroupOperationKind.Leave, ordering.Self));
+            foreach (NodeId joiner in group.Joins ?? []) groups.Directory.Refuse(joiner, group);      // the donor must stay
+            group.Joins = null;
+        }
+        else if (group.Rankings?.Count > 0) AddRanking(group, order, operations);
+        if (operations.Count == 0 && !group.IsLeaving)
+        {
+            foreach (NodeId joiner in group.Joins ?? [])
+            {
+                int rank = context.RankOf(joiner);
+                if (rank < 0 || order.ViewSet.Contains(rank)) continue;
+                operations.Add(new GroupOperation(GroupOperationKind.Join, rank));
+                destinations = destinations.With(rank);
+            }
+            if (operations.Count == 0) group.Joins = null;
+        }
+        if (operations.Count == 0 && !groups.HasBroadcast(group.Id)) return;
+        group.IsAnnounced = true;
+        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
+        ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
+    }
+
+    // ---- ranking
+
+    /// <summary>The members are to be ranked in this order; who is not named follows, ranked as before.</summary>
+    public void Rank(GroupMember group, long call, NodeId[] ranking)
+    {
+        (group.Rankings ??= []).Add((call, ranking));
+        LookAgain(group);
+    }
+
+    public bool CancelRanking(long call)
+    {
+        foreach (GroupMember group in groups.Members)
+        {
+            if (group.Rankings?.FindIndex(r => r.Call == call) is not (>= 0 and var at) || (at == 0 && group.IsRankingAnnounced)) continue;
+            group.Rankings.RemoveAt(at);
+            return true;
+        }
+        return false;
+    }
+
+    /// <summary>The change is that each member leaves and joins again in the new order, in one step.</summary>
+    private void AddRanking(GroupMember group, GroupOrder order, List<GroupOperation> operations)
+    {
+        while (group.Rankings is [var (call, ranking), ..])
+        {
+            int[] named = [.. ranking.Select(context.RankOf).Where(order.ViewSet.Contains).Distinct()];
+            int[] view = [.. named, .. order.View.Where(rank => !named.Contains(rank))];
+            if (!view.AsSpan().SequenceEqual(order.View))
+            {
+                foreach (int rank in view) operations.AddRange([new GroupOperation(GroupOperationKind.Leave, rank), new GroupOperation(GroupOperationKind.Join, rank)]);
+                group.IsRankingAnnounced = true;
+                return;
+            }
+            group.Rankings.RemoveAt(0);
+            context.Effects.Completed(call, Outcome.Done);
+        }
+    }
+
+    /// <summary>A GBCAST is delivered: if it was this node's ranking, that is done.</summary>
+    public void EndRanking(GroupMember group, Message announcement)
+    {
+        if (announcement.Sender != context.Ordering!.Self || !group.IsRankingAnnounced) return;
+        group.IsRankingAnnounced = false;
+        context.Effects.Completed(group.Rankings![0].Call, Outcome.Done);
+        group.Rankings.RemoveAt(0);
+    }
+}

@@ -1,0 +1,68 @@
+// Real nodes over loopback TCP for the toolkits' tests: started together, crashed at the end whatever happened.
+using Core.Groups;
+using Samples.Shared;
+
+namespace Toolkit.Tests;
+
+internal sealed class RealNodes : IAsyncDisposable
+{
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly List<GroupNode> _nodes = [];
+
+    public GroupNode this[int index] => _nodes[index];
+
+    public static async Task<RealNodes> StartAsync(int nodes, Action<GroupNodeOptions>? configure = null)
+    {
+        var cluster = new RealNodes();
+        string[] seeds = FreeAddresses.Take(nodes);
+        for (int i = 0; i < nodes; i++)
+        {
+            var options = new GroupNodeOptions
+            {
+                Name = ((char)('a' + i)).ToString(), Listen = seeds[i], Seeds = seeds,
+                Heartbeat = TimeSpan.FromMilliseconds(50), SuspectAfter = TimeSpan.FromSeconds(1),
+            };
+            configure?.Invoke(options);
+            cluster._nodes.Add(await GroupNode.StartAsync(options));
+        }
+
+        await Task.WhenAll(cluster._nodes.Select(n => n.WaitForPrimaryAsync().AsTask())).WaitAsync(Patience);
+        return cluster;
+    }
+
+    /// <summary>The node stands still, as a process that was stopped does, until the result is disposed of.</summary>
+    public async Task<IAsyncDisposable> FreezeAsync(int index)
+    {
+        var stands = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goOn = new ManualResetEventSlim();
+        var frozen = Task.Factory.StartNew(
+            () => _nodes[index].Host.Inspect((_, _) =>
+            {
+                stands.SetResult();
+                goOn.Wait();
+                return 0;
+            }),
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await stands.Task.WaitAsync(Patience);
+        return new Thaw(goOn, frozen);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (GroupNode node in _nodes)
+        {
+            node.Crash();
+            await node.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private sealed class Thaw(ManualResetEventSlim goOn, Task frozen) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            goOn.Set();
+            await frozen;
+        }
+    }
+}
