@@ -17,7 +17,7 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 
     /// <summary>False: this node joined and waits for the state.</summary>
     public bool HasState { get; set; }
-    /// <summary>Joined in the present configuration: others may not know whether it has the state.</summary>
+    /// <summary>Joined, or got its state, in the present configuration: others may not know whether it has the state.</summary>
     public bool JoinedHere { get; set; }
     public long JoinCall { get; set; }
     /// <summary>The epoch at which a snapshot for this joiner is cut.</summary>

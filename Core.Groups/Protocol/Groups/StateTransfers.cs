@@ -179,6 +179,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (group.HasState || !group.IsWanted || !_incoming.TryGetValue(group.Id, out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
         _incoming.Remove(group.Id);
         group.HasState = true;
+        group.JoinedHere = true;      // if the configuration ends now, not all others may know it
         group.Callers = incoming.Callers!;
         group.Configuration = incoming.Configuration!;
         group.Awaiting?.Remove(context.Self);
