@@ -13,6 +13,8 @@ internal sealed class SimulatedApplication(
 
     private QueryTracker? queries;
     private readonly Dictionary<GroupId, GroupReplica> replicas = [];
+    /// <summary>The groups that this application asked to join with credentials that no member accepts.</summary>
+    private readonly HashSet<string> strangers = [];
     private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
     private readonly ApplicationProfile profile = cluster.Options.Application;
 
@@ -44,7 +46,24 @@ internal sealed class SimulatedApplication(
         if (IsStopping || Find(group) is not null || !joining.Add(group)) return;
         long call = Calls.Begin($"join {group}", outcome => JoinFailed(group, outcome));
         GroupId candidate = new(random.NextULong(), random.NextULong());
-        process.Call(now => process.Machine.Join(now, call, group, candidate));
+        bool isStranger = profile.StrangerChance > 0 && random.Chance(profile.StrangerChance);
+        if (isStranger) strangers.Add(group);
+        else strangers.Remove(group);
+        ReadOnlyMemory<byte> credentials = isStranger ? "stranger"u8.ToArray() : "friend"u8.ToArray();
+        process.Call(now => process.Machine.Join(now, call, group, candidate, default, credentials, inspects: profile.StrangerChance > 0));
+    }
+
+    public void OnInspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials)
+    {
+        if (Expect(group, $"the credentials of {joiner}") is not { } replica) return;
+        string? refusal = credentials.Span.SequenceEqual("friend"u8) ? null : "a stranger";
+        HandOver(replica, () => Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.JoinInspected(now, token, refusal))));
+    }
+
+    public void OnJoinRefused(long call)
+    {
+        cluster.Coverage.Refusals++;
+        Calls.OnCompleted(call, Outcome.NotMember);
     }
 
     public void Leave(string group)
@@ -170,6 +189,7 @@ internal sealed class SimulatedApplication(
     {
         if (Expect(group, "a state") is not { } replica) return;
         if (replica.WasGivenState) cluster.Violate($"{process.Id} was given the state of {replica.Name} twice.");
+        if (state is not null && strangers.Contains(replica.Name)) cluster.Violate($"{process.Id} got the state of {replica.Name} with the credentials of a stranger.");
         if (replica.View is null) cluster.Violate($"{process.Id} was given the state of {replica.Name} before a view.");
         replica.WasGivenState = true;
         if (state is null) cluster.Durable.BeginGroup(group);

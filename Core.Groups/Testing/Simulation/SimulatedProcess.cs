@@ -222,6 +222,11 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.Completed(long call, Outcome outcome) => Application.Calls.OnCompleted(call, outcome);
 
+    void INodeEffects.JoinRefused(long call, string reason) => Application.OnJoinRefused(call);
+
+    void INodeEffects.InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) =>
+        Application.OnInspectJoin(group, token, joiner, credentials);
+
     void INodeEffects.GroupFound(long call, GroupInfo? group) => Application.Queries.OnFound(call, group);
 
     void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) => Application.Queries.OnListed(call, names);

@@ -10,7 +10,7 @@ internal static class Phrase
     /// <summary>The operations worth typing, their fields in order, and what they do.</summary>
     public static readonly (string Operation, string[] Fields, string Help)[] Table =
     [
-        ("join", ["group"], "become a member"),
+        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same"),
         ("leave", ["group"], "stop being a member"),
         ("members", ["group"], "the view: its number, and the members by rank"),
         ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total; more: count=N size=BYTES timeout=5s"),
@@ -27,7 +27,7 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix"];
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)

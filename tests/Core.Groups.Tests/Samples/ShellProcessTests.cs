@@ -68,6 +68,11 @@ public sealed class ShellProcessTests
         Assert.Equal(["/x/2"], (await b.AskAsync("groups", "\"prefix\":\"/x/\""))["names"]!.AsArray().Select(n => (string)n!));
         Assert.True((bool)(await a.AskAsync("join", "\"group\":\"/x/1\""))["ok"]!);
 
+        Assert.True((bool)(await a.AskAsync("join", "\"group\":\"/door\",\"credentials\":\"word\""))["ok"]!);
+        Assert.Equal("join-refused", (string?)(await b.AskAsync("join", "\"group\":\"/door\",\"credentials\":\"other\""))["error"]);
+        Assert.Equal("join-refused", (string?)(await b.AskAsync("join", "\"group\":\"/door\""))["error"]);
+        Assert.Equal(2, (int)(await b.AskAsync("join", "\"group\":\"/door\",\"credentials\":\"word\""))["view"]!);
+
         Assert.True((bool)(await b.AskAsync("kill", "\"group\":\"/x/2\",\"text\":\"enough\""))["ok"]!);
         await a.ReadAsync(line => (string?)line["ev"] == "deliver" && (string?)line["text"] == "enough");
         Assert.Equal(0, await a.ExitAsync());
