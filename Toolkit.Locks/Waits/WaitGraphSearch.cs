@@ -31,7 +31,7 @@ internal static class WaitGraphSearch
         {
             // An owner waits with all its waits: what it has comes free when none of them is stuck.
             Dictionary<Ticket, List<ReportId>> holders = HoldersOf(reports, stuck);
-            if (stuck.RemoveWhere(r => reports[r].Blockers.Where(b => !holders.ContainsKey(b.Ticket)).Sum(b => (long)b.Weight) >= reports[r].Need) == 0) return stuck;
+            if (stuck.RemoveWhere(r => reports[r].Blockers.Where(b => !OthersWith(b.Ticket, r, holders).Any()).Sum(b => (long)b.Weight) >= reports[r].Need) == 0) return stuck;
         }
     }
 
@@ -51,7 +51,11 @@ internal static class WaitGraphSearch
     }
 
     private static IEnumerable<ReportId> Next(ReportId from, IReadOnlyDictionary<ReportId, Report> reports, Dictionary<Ticket, List<ReportId>> holders) =>
-        reports[from].Blockers.SelectMany(b => holders.GetValueOrDefault(b.Ticket) ?? []);
+        reports[from].Blockers.SelectMany(b => OthersWith(b.Ticket, from, holders));
+
+    // Who waits for permits that nobody else holds back waits for a signal, which may come from anyone.
+    private static IEnumerable<ReportId> OthersWith(Ticket ticket, ReportId than, Dictionary<Ticket, List<ReportId>> holders) =>
+        (holders.GetValueOrDefault(ticket) ?? []).Where(r => r != than);
 
     // Everyone who is stuck waits for someone who is: going on from one to the next must come back somewhere.
     private static List<ReportId> CircleFrom(ReportId start, IReadOnlyDictionary<ReportId, Report> reports, Dictionary<Ticket, List<ReportId>> holders)

@@ -64,7 +64,7 @@ internal sealed class LockOperations(GroupNode node, Answers answers)
     public async Task<AnswerFields?> SignalAsync(CommandFields command, CancellationToken ct)
     {
         if (command.Has("hold"))
-            return await ReleaseAsync(command, ct).ConfigureAwait(false);
+            return await ReleaseAsync(command).ConfigureAwait(false);
         (await SemaphoreAsync(command, ct).ConfigureAwait(false)).Signal();
         return null;
     }
@@ -83,7 +83,7 @@ internal sealed class LockOperations(GroupNode node, Answers answers)
         return Held(await opened.AcquireWriteLockAsync(owner: owner, ct: ct).ConfigureAwait(false));
     }
 
-    public Task<AnswerFields?> ReleaseAsync(CommandFields command, CancellationToken ct)
+    public Task<AnswerFields?> ReleaseAsync(CommandFields command)
     {
         string id = command.Text("hold");
         return _holds.TryRemove(id, out LockHold? hold) && hold.Release()

@@ -42,9 +42,9 @@ internal sealed class Shell
             ["delete"] = directory.DeleteAsync,
             ["kill"] = directory.KillAsync,
             ["configure"] = _groups.ConfigureAsync,
-            ["lock.acquire"] = locks.AcquireAsync, ["lock.try"] = locks.TryAsync, ["lock.release"] = locks.ReleaseAsync, ["lock.who"] = locks.WhoAsync,
+            ["lock.acquire"] = locks.AcquireAsync, ["lock.try"] = locks.TryAsync, ["lock.release"] = (command, _) => locks.ReleaseAsync(command), ["lock.who"] = locks.WhoAsync,
             ["sem.wait"] = locks.WaitAsync, ["sem.signal"] = locks.SignalAsync,
-            ["rw.read"] = locks.ReadAsync, ["rw.write"] = locks.WriteAsync, ["rw.release"] = locks.ReleaseAsync,
+            ["rw.read"] = locks.ReadAsync, ["rw.write"] = locks.WriteAsync, ["rw.release"] = (command, _) => locks.ReleaseAsync(command),
         };
         new TaskOperations(node).AddTo(_operations);
     }
