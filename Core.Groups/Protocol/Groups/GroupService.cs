@@ -362,6 +362,7 @@ internal sealed class GroupService
         group.IsAnnounced = group.IsRankingAnnounced = false;
         group.OwnFinish = null;
         SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
+        if (group.IsLoaded) unloaded.Remove(_context.Self);      // it was told before the application had it
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
         group.EarlyStates = null;
         group.CutEpoch = 0;
