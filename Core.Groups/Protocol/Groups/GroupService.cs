@@ -145,7 +145,7 @@ internal sealed class GroupService
         Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined)
         {
-            if (group.EarlyStates?.Remove(joiner) != true) (group.Awaiting ??= []).Add(joiner);
+            if (!_states.TakeEarly(group.Id, joiner)) (group.Awaiting ??= []).Add(joiner);
         }
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
@@ -364,7 +364,6 @@ internal sealed class GroupService
         SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
         if (group.IsLoaded) unloaded.Remove(_context.Self);      // it was told before the application had it
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
-        group.EarlyStates = null;
         group.CutEpoch = 0;
         group.Deleters = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));

@@ -19,6 +19,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     private readonly SortedDictionary<long, Outgoing> _outgoing = [];
     private readonly Dictionary<GroupId, Incoming> _incoming = [];
     private readonly Dictionary<GroupId, long> _failed = [];
+    private readonly HashSet<(GroupId Group, NodeId Member)> _early = [];
     private long _lastToken;
 
     private sealed class Outgoing(GroupMember group, long epoch, PastEntry[] past)
@@ -230,17 +231,21 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     public void OnLoadedBy(NodeId member, ref WireReader reader)
     {
-        if (groups.Find(reader.Group()) is not { } group) return;
-        if (group.Awaiting?.Remove(member) != true)
+        GroupId id = reader.Group();
+        if (groups.Find(id) is not { } group || group.Awaiting?.Remove(member) != true)
         {
-            if (!group.View.Contains(member)) (group.EarlyStates ??= []).Add(member);
+            if (groups.Find(id)?.View.Contains(member) != true) _early.Add((id, member));
             return;
         }
         if (group.IsLeaving) groups.Announcer.LookAgain(group);      // it may have waited for this
     }
 
+    /// <summary>Whether a joiner's word that it has the state came before its view, perhaps before this node's own join.</summary>
+    public bool TakeEarly(GroupId group, NodeId joiner) => _early.Remove((group, joiner));
+
     public void OnInstalled()
     {
+        _early.Clear();
         _outgoing.Clear();
         _incoming.Clear();
         _failed.Clear();
