@@ -9,7 +9,7 @@ internal static class CommandLine
 {
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
-        "force-primary", "migrate", "watch",
+        "force-primary", "migrate",
         "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
         "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
         "txn.transfer", "txn.balances", "task.serve", "task.run", "task.status",

@@ -24,7 +24,7 @@ internal sealed class Shell
         (_node, _feed, _answers) = (node, feed, answers);
         var lanes = new GroupLanes();
         _groups = new GroupOperations(node, feed, lanes);
-        var directory = new DirectoryOperations(node, lanes);
+        var directory = new DirectoryOperations(node, lanes, answers);
         var self = new NodeOperations(node, feed);
         _operations = new()
         {
@@ -40,6 +40,7 @@ internal sealed class Shell
             ["groups"] = directory.GroupsAsync,
             ["delete"] = directory.DeleteAsync,
             ["kill"] = directory.KillAsync,
+            ["watch"] = directory.WatchAsync,
             ["configure"] = _groups.ConfigureAsync,
         };
     }

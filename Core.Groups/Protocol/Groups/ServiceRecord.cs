@@ -29,4 +29,7 @@ internal enum ServiceRecord : byte
     /// <summary>To a member: delete the group.</summary>
     Delete = 0x8F,
     DeleteReply = 0x90,
+    /// <summary>To a member: tell of every change of the group's view.</summary>
+    Watch = 0x91,
+    WatchTold = 0x92,
 }
