@@ -20,6 +20,9 @@ internal static class Phrase
         ("watch", ["group"], "tell who joins, leaves or fails; or a node: node=NAME"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
+        ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
+        ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
+        ("task.status", ["name"], "what this server has executed and remembers"),
         ("config", [], "the nodes that can talk now"),
         ("stats", [], "counters"),
         ("quiet", ["on"], "true: stop printing deliveries; false: print them again"),
@@ -28,7 +31,8 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node"];
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
+        "name", "work", "execution"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
