@@ -32,6 +32,6 @@ internal enum ServiceRecord : byte
     Delete = 0x8F,
     DeleteReply = 0x90,
     /// <summary>To a member: tell of every change of the group's view.</summary>
-    Watch = 0x91,
-    WatchTold = 0x92,
+    Watch = 0x92,
+    WatchTold = 0x93,
 }
