@@ -14,7 +14,6 @@ internal static class CommandLine
         "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
         "txn.transfer", "txn.balances",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
-        "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
         "log.status", "log.checkpoint", "log.rollback", "log.override",
     ]);
 
