@@ -48,6 +48,7 @@ internal sealed class Shell
             ["rw.read"] = locks.ReadAsync, ["rw.write"] = locks.WriteAsync, ["rw.release"] = (command, _) => locks.ReleaseAsync(command),
         };
         new TaskOperations(node).AddTo(_operations);
+        new BoardOperations(node).AddTo(_operations);
     }
 
     /// <summary>Runs until something ends it; gives the exit code.</summary>

@@ -1,5 +1,6 @@
 // A command as a person types it, translated to the command object that programs send: `send /prices total SUN 51.5`.
 // Words in the order of the table, then or in between `field=value`; the last word of send and request takes the rest.
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace GroupShell.Interactive;
@@ -23,6 +24,12 @@ internal static class Phrase
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
         ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
         ("task.status", ["name"], "what this server has executed and remembers"),
+        ("out", ["name", "item"], "post a tuple on a board, in JSON without blanks: out /jobs [\"job\",1]"),
+        ("rd", ["name", "template"], "wait for a tuple and leave it there; rdp does not wait. null: anything, {\"prefix\":\"x\"}, {\"min\":1,\"max\":5}"),
+        ("rdp", ["name", "template"], "read a tuple, if there is one"),
+        ("in", ["name", "template"], "wait for a tuple and take it; inp does not wait; more: timeout=5s"),
+        ("inp", ["name", "template"], "take a tuple, if there is one"),
+        ("board.list", ["name", "template"], "all tuples that match"),
         ("lock.acquire", ["name"], "hold a lock; more: timeout=5s owner=WORD (one shell is one owner else)"),
         ("lock.try", ["name"], "hold a lock if it is to be had at once, or within timeout=1s"),
         ("lock.release", ["hold"], "release it"),
@@ -73,7 +80,21 @@ internal static class Phrase
             "true" or "on" when field == "on" => true,
             "false" or "off" when field == "on" => false,
             _ when (Numbers.Contains(field) || field == "replies") && int.TryParse(value, out int number) => number,
+            _ when field is "item" or "template" => Parsed(value),
             _ => value,
         };
+    }
+
+    // What is no JSON is sent as it is: the answer says what is wrong with it.
+    private static JsonNode? Parsed(string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text);
+        }
+        catch (JsonException)
+        {
+            return text;
+        }
     }
 }
