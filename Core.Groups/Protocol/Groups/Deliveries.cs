@@ -10,7 +10,7 @@ internal sealed class Deliveries(NodeContext context)
     private readonly Dictionary<long, Token> _tokens = [];
     private readonly List<(NodeId Caller, long Request)> _unanswered = [];
     /// <summary>Pieces of large messages to this node alone.</summary>
-    private readonly Dictionary<(int Sender, int Class), PieceAssembly> _pieces = [];
+    private readonly PieceTable _pieces = new();
     private long _lastToken;
 
     /// <summary>An answer that a caller waits for.</summary>
@@ -89,20 +89,7 @@ internal sealed class Deliveries(NodeContext context)
     }
 
     /// <summary>The whole body of a message to this node alone; null if pieces are still to come.</summary>
-    public ReadOnlyMemory<byte>? TryJoin(Message message)
-    {
-        (int, int) key = (message.Sender, message.Kind.Class());
-        PieceAssembly? assembly = _pieces.GetValueOrDefault(key);
-        if (assembly is not null && assembly.Destination != message.Destination) assembly = null;      // it has begun again
-        if ((message.Flags & MessageFlags.MorePieces) == 0)
-        {
-            _pieces.Remove(key);
-            return assembly is null ? message.Body : assembly.Join(message.Body);
-        }
-        if (assembly is null) _pieces[key] = assembly = new PieceAssembly(message.Destination);
-        if (assembly.Length + message.Body.Length <= context.Settings.MaximumMessageSize) assembly.Add(message.Body);
-        return null;
-    }
+    public ReadOnlyMemory<byte>? TryJoin(Message message) => _pieces.TryJoin(message, context.Settings.MaximumMessageSize);
 
     /// <summary>Delivers a whole message to this node, which is in none of the groups that it goes to.</summary>
     public void Direct(Message message, ReadOnlyMemory<byte> body)

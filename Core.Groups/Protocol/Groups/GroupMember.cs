@@ -58,35 +58,6 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public List<(long Call, NodeId[] Ranking)>? Rankings { get; set; }
     /// <summary>The first of <see cref="Rankings"/> is announced.</summary>
     public bool IsRankingAnnounced { get; set; }
-    /// <summary>Pieces of large messages, by sender and class of stream.</summary>
-    public Dictionary<(int Sender, int Class), PieceAssembly>? Pieces { get; set; }
-}
-
-/// <summary>A large message of which pieces are still to come.</summary>
-internal sealed class PieceAssembly(Destination? destination = null)
-{
-    public Destination? Destination => destination;
-
-    private readonly List<ReadOnlyMemory<byte>> _pieces = [];
-
-    public long Length { get; private set; }
-
-    public void Add(ReadOnlyMemory<byte> piece)
-    {
-        _pieces.Add(piece);
-        Length += piece.Length;
-    }
-
-    public byte[] Join(ReadOnlyMemory<byte> last)
-    {
-        var whole = new byte[Length + last.Length];
-        int at = 0;
-        foreach (ReadOnlyMemory<byte> piece in _pieces)
-        {
-            piece.CopyTo(whole.AsMemory(at));
-            at += piece.Length;
-        }
-        last.CopyTo(whole.AsMemory(at));
-        return whole;
-    }
+    /// <summary>Large messages that are not whole; null as long as there were none in this epoch.</summary>
+    public PieceTable? Pieces { get; set; }
 }

@@ -211,30 +211,18 @@ internal sealed class GroupService
             if (group.Configuration.TryChange(message.Body, out string entry, out string? value)) _context.Effects.Configured(group.Id, entry, value);
             return;
         }
-        (int, int) key = (message.Sender, message.Kind.Class());
-        bool more = (message.Flags & MessageFlags.MorePieces) != 0;
-        PieceAssembly? assembly = null;
-        group.Pieces?.TryGetValue(key, out assembly);
-        if (assembly is not null && assembly.Destination != message.Destination)
+        ReadOnlyMemory<byte> body = message.Body;
+        if (group.Pieces is not null || (message.Flags & MessageFlags.MorePieces) != 0)
         {
-            group.Pieces!.Remove(key);      // its epoch is over in one of its groups: the message begins again
-            assembly = null;
+            if ((group.Pieces ??= new()).TryJoin(message, _context.Settings.MaximumMessageSize) is not { } whole) return;
+            body = whole;
         }
-        if (more)
-        {
-            if (assembly is null) (group.Pieces ??= []).Add(key, assembly = new PieceAssembly(message.Destination));
-            // A sender beyond the limit cannot make this node keep more: the message will not fit together, at any member.
-            if (assembly.Length + message.Body.Length <= _context.Settings.MaximumMessageSize) assembly.Add(message.Body);
-            return;
-        }
-        group.Pieces?.Remove(key);
         if (message.Caller is { } caller && !group.Callers.TryRemember(caller))
         {
             _deliveries.Repeated(group, message);
-            OnDropped(group, _context.NodeAt(message.Sender), (int)(assembly?.Length ?? 0) + message.Body.Length + CreditAccount.MessageOverhead);
+            OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
             return;
         }
-        ReadOnlyMemory<byte> body = assembly is null ? message.Body : assembly.Join(message.Body);
         GroupMember[] mine = message.Destination.Spread is { } spread ? GroupsOf(spread) : [];
         _deliveries.Message(group, message, body, mine);
         foreach (GroupMember other in mine)
