@@ -408,7 +408,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnLeft() => HasLeft = true;
 
-    public void OnExcluded(string reason)
+    public void OnExcluded(string reason, bool isLineageOver)
     {
         if (Membership.IsLeaving)
         {
@@ -416,7 +416,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             return;
         }
         EndAll(Outcome.Excluded);
-        Context.Effects.Excluded(reason);
+        Context.Effects.Excluded(reason, isLineageOver);
     }
 
     // ---- ends
@@ -424,6 +424,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void EndAll(Outcome outcome)
     {
         foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll())) Context.Effects.Completed(call, outcome);
+        foreach (long call in Membership.EndForcing()) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
         foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);

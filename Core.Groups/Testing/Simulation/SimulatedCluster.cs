@@ -196,6 +196,13 @@ internal sealed class SimulatedCluster
         nodes[name].Process?.Application.Rank(group);
     }
 
+    /// <summary>An operator forces a primary at this node.</summary>
+    public void ForcePrimary(string name)
+    {
+        Act($"force {name}");
+        nodes[name].Process?.Application.ForcePrimary();
+    }
+
     public void Flush(string name)
     {
         Act($"flush {name}");

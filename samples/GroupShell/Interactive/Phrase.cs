@@ -18,6 +18,7 @@ internal static class Phrase
         ("groups", ["prefix"], "the names of the groups that begin so; at a site: @NewYork:/"),
         ("delete", ["group"], "all members leave; the name is free again"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
+        ("force-primary", [], "begin a new lineage with whoever is reached, after a loss that no rule can heal"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
         ("config", [], "the nodes that can talk now"),
         ("stats", [], "counters"),
