@@ -11,6 +11,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 {
     private const byte WithoutState = 0;
     private const byte WithState = 1;
+    private const int LongestRefusal = 1000;
     private static readonly View NoView = new(GroupId.None, "", 0, "", [], [], [], IsPrimary: false);
 
     private readonly NodeHost _host;
@@ -74,6 +75,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
                 return SaveAsync(mail.Token, generation);
             case MailKind.LoadState:
                 return LoadAsync(mail.State, generation);
+            case MailKind.InspectJoin:
+                return InspectAsync(mail.Token, mail.Joiner, mail.State ?? default, generation);
             default:
                 _membership.Finish();
                 return default;
@@ -117,7 +120,11 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
     // The state could not be loaded, and the node leaves again: what still comes must not meet a state that is not there.
     private void PassOver(in Mail mail, int generation)
     {
-        if (mail.Kind == MailKind.SaveState)
+        if (mail.Kind == MailKind.InspectJoin)
+        {
+            Post(new NodeInput { Kind = InputKind.JoinInspected, Token = mail.Token, Generation = generation }); // the machine is leaving: it refuses
+        }
+        else if (mail.Kind == MailKind.SaveState)
         {
             Post(new NodeInput { Kind = InputKind.StateSaved, Token = mail.Token, Generation = generation });
         }
@@ -142,6 +149,19 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         {
             await GuardAsync("OnConfigured", () => onConfigured(entry)).ConfigureAwait(false);
         }
+    }
+
+    private async ValueTask InspectAsync(long token, NodeId joiner, ReadOnlyMemory<byte> credentials, int generation)
+    {
+        string? refusal = "the member that looked at the credentials could not judge them; see its log.";
+        await GuardAsync("InspectJoin", async () => refusal = await _options.InspectJoin!(joiner, credentials).ConfigureAwait(false)).ConfigureAwait(false);
+        if (refusal is not null)
+        {
+            refusal = refusal.Length > LongestRefusal ? refusal[..LongestRefusal] : refusal;
+            HostLog.JoinRefused(_host.Logger, _group.Name, joiner, refusal);
+        }
+
+        Post(new NodeInput { Kind = InputKind.JoinInspected, Token = token, Subject = refusal, Generation = generation });
     }
 
     private async ValueTask SaveAsync(long token, int generation)

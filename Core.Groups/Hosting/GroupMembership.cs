@@ -25,6 +25,8 @@ internal sealed class GroupMembership
     public GroupMembership(NodeHost host, ProcessGroup group, GroupOptions options, EntryPoints entries, GroupId expected)
     {
         Expected = expected;
+        Credentials = options.Credentials.ToArray();
+        Inspects = options.InspectJoin is not null;
         _host = host;
         _group = group;
         _entries = entries;
@@ -36,6 +38,8 @@ internal sealed class GroupMembership
 
     public string Name => _group.Name;
     public GroupId Expected { get; }
+    public ReadOnlyMemory<byte> Credentials { get; }
+    public bool Inspects { get; }
     public Mailbox Mailbox { get; }
     public GroupId Id => _latest?.Id ?? GroupId.None;
     public View View => _mail.View;
@@ -189,6 +193,13 @@ internal sealed class GroupMembership
         {
             Finish();
         }
+    }
+
+    /// <summary>Event loop: the group does not take this node in.</summary>
+    public void EndWith(Func<Exception> error)
+    {
+        _endError = error;
+        Finish();
     }
 
     /// <summary>The membership is over for good.</summary>

@@ -19,6 +19,8 @@ public sealed class GroupNode : IAsyncDisposable
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan HandlerTime = TimeSpan.FromSeconds(2);
 
+    private const int MaximumCredentials = 16 << 10;
+
     private readonly Lock _stopGate = new();
     private readonly CancellationTokenSource _hurry = new();
     private Task? _stopping;
@@ -155,7 +157,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// <param name="options">State transfer and handlers; null: none.</param>
     /// <param name="ct">Withdraws the join; the node leaves again if it was taken in meanwhile.</param>
     /// <exception cref="ArgumentException">The name is none.</exception>
-    /// <exception cref="JoinRefusedException">The group resides at another site.</exception>
+    /// <exception cref="JoinRefusedException">A member refused this node's credentials, or the group resides at another site.</exception>
     /// <exception cref="GroupNotFoundException">There is no group of this id.</exception>
     /// <exception cref="AlreadyMemberException">This node is a member already, or is joining.</exception>
     /// <exception cref="StateTransferException">The state could not be saved or loaded; the join was undone.</exception>
@@ -171,6 +173,11 @@ public sealed class GroupNode : IAsyncDisposable
 
         GroupName.Validate(name);
         options ??= new GroupOptions();
+        if (options.Credentials.Length > MaximumCredentials)
+        {
+            throw new ArgumentException($"GroupOptions.Credentials must have at most {MaximumCredentials} bytes.", nameof(options));
+        }
+
         var group = new ProcessGroup(this, name, options, id);
         options.Configure?.Invoke(group);
         await Host.JoinAsync(group.Membership, ct).ConfigureAwait(false);

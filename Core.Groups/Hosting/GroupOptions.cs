@@ -8,6 +8,17 @@ public sealed class GroupOptions
     /// <summary>How the group's state is passed on to joiners; null: the group has none. The same at all members.</summary>
     public StateTransfer? State { get; set; }
 
+    /// <summary>What this node shows to the members that look at it (<see cref="InspectJoin"/>); at most 16 KiB.</summary>
+    public ReadOnlyMemory<byte> Credentials { get; set; }
+
+    /// <summary>
+    /// Looks at the credentials of a node that wants to join, at the member that it asks: null lets it in, a text refuses it with that
+    /// reason (<see cref="JoinRefusedException"/> there; no view shows it), and so does an exception. In the group's delivery order,
+    /// one at a time with the handlers. The same at all members. Null: everybody is let in. It does not check who is in the cluster:
+    /// that is what the cluster's key is for.
+    /// </summary>
+    public Func<NodeId, ReadOnlyMemory<byte>, ValueTask<string?>>? InspectJoin { get; set; }
+
     /// <summary>Called once, before the join: register the handlers here, and no delivery is held.</summary>
     public Action<ProcessGroup>? Configure { get; set; }
 

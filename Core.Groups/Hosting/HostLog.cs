@@ -39,6 +39,9 @@ internal static partial class HostLog
     [LoggerMessage(19, LogLevel.Warning, "{From} asks the members of group {Group} to end: {Reason}")]
     public static partial void Killed(ILogger logger, string group, NodeId from, string reason);
 
+    [LoggerMessage(20, LogLevel.Information, "Group {Group} refuses node {Joiner}: {Reason}")]
+    public static partial void JoinRefused(ILogger logger, string group, NodeId joiner, string reason);
+
     [LoggerMessage(11, LogLevel.Critical, "The name {Name} is taken by a live node at {Address}; this node stops")]
     public static partial void NameTaken(ILogger logger, string name, string address);
 

@@ -4,7 +4,7 @@
 namespace Core.Groups.Hosting;
 
 /// <summary>What a mailbox holds.</summary>
-internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured }
+internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured, InspectJoin }
 
 /// <summary>One thing for the application, at its place in the group's delivery order.</summary>
 internal readonly struct Mail
@@ -14,6 +14,8 @@ internal readonly struct Mail
     public View? View { get; init; }
     public ConfigurationEntry Configured { get; init; }
     public long Token { get; init; }
+    /// <summary>Who wants to join; <see cref="State"/> holds its credentials.</summary>
+    public NodeId Joiner { get; init; }
     public ReadOnlyMemory<byte>? State { get; init; }
 
     /// <summary>Whether handling it gives the event loop an input that someone waits for.</summary>

@@ -183,6 +183,18 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         _ended.Add((pending, new CallResult(outcome, replies, failed)));
     }
 
+    public void InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) =>
+        Stage(group, new Mail { Kind = MailKind.InspectJoin, Token = token, Joiner = joiner, State = credentials });
+
+    public void JoinRefused(long call, string reason)
+    {
+        if (_joining.Remove(call, out GroupMembership? refused))
+        {
+            incarnations.Forget(refused);
+            refused.EndWith(() => new JoinRefusedException(refused.Name, reason));
+        }
+    }
+
     public void GroupFound(long call, GroupInfo? group) => Found(call, group);
 
     public void GroupsListed(long call, ImmutableArray<string> names) => Found(call, names);

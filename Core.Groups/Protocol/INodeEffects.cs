@@ -143,6 +143,14 @@ internal interface INodeEffects
     /// <summary>A join ended well: the group is known under this id from now on. Precedes the group's first view.</summary>
     void Joined(long call, GroupId group, string name);
 
+    /// <summary>A join ended: a member's application has refused this node's credentials.</summary>
+    void JoinRefused(long call, string reason);
+
+    /// <summary>
+    /// A node wants to join a group whose application looks at credentials: it answers with <see cref="NodeMachine.JoinInspected"/>.
+    /// </summary>
+    void InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials);
+
     /// <summary>A request has ended. <paramref name="failed"/> names the members that failed or left without an answer.</summary>
     void RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed);
 

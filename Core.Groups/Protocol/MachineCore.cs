@@ -284,7 +284,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
             case ServiceRecord.Update: Groups.Directory.OnUpdate(ref reader); break;
-            case ServiceRecord.StateInstalled: Groups.States.OnInstalledBy(from, ref reader); break;
+            case ServiceRecord.StateInstalled: Groups.States.OnLoadedBy(from, ref reader); break;
             case ServiceRecord.StateChunk: Groups.States.OnChunk(ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;

@@ -113,13 +113,22 @@ internal sealed class NodeMachine
 
     /// <param name="candidate">Random: the id of the group if this join creates it; none: it must be there.</param>
     /// <param name="expected">The id that the group must have; none: any.</param>
-    public void Join(TimeSpan now, long call, string name, GroupId candidate, GroupId expected = default)
+    /// <param name="credentials">For the applications of the members that look at them.</param>
+    /// <param name="inspects">Whether this node's application looks at the credentials of those that join later.</param>
+    public void Join(TimeSpan now, long call, string name, GroupId candidate, GroupId expected = default, ReadOnlyMemory<byte> credentials = default, bool inspects = false)
     {
         if (!Enter(now, call)) return;
         if (_stopBy is not null) _context.Effects.Completed(call, Outcome.Stopped);
         else if (_core.Groups.Find(name) is { IsWanted: true } || _core.Groups.Directory.IsJoining(name)) _context.Effects.Completed(call, Outcome.AlreadyMember);
         else if (GroupName.SiteOf(name) is { } site && site != _context.Settings.Site) _context.Effects.Completed(call, Outcome.WrongSite);
-        else _core.Groups.Directory.Begin(call, name, candidate, expected);
+        else _core.Groups.Directory.Begin(new Groups.Directory.Join(call, name, candidate, expected, credentials, inspects));
+    }
+
+    /// <summary>The answer to <see cref="INodeEffects.InspectJoin"/>. A joiner that was refused hears the reason, and nobody sees it in a view.</summary>
+    /// <param name="refusal">Null: it is welcome.</param>
+    public void JoinInspected(TimeSpan now, long token, string? refusal)
+    {
+        if (Enter(now)) _core.Groups.Directory.OnInspected(token, refusal);
     }
 
     /// <summary>Looks a group up by its name, or its id in text; ends with <see cref="INodeEffects.GroupFound"/>.</summary>
@@ -238,8 +247,9 @@ internal sealed class NodeMachine
 
     public void StateLoaded(TimeSpan now, GroupId group, bool succeeded)
     {
-        if (!Enter(now) || succeeded || _core.Groups.Find(group) is not { } member) return;
-        _core.Groups.Leave(member, 0);
+        if (!Enter(now) || _core.Groups.Find(group) is not { } member) return;
+        if (succeeded) _core.Groups.States.OnLoaded(member);
+        else _core.Groups.Leave(member, 0);
     }
 
     /// <summary>The application has handled the next <paramref name="deliveries"/> deliveries of the group.</summary>

@@ -1,5 +1,7 @@
 // A replica on a real node, as the asynchronous face of a toolkit holds it.
 // Follows: the toolkit of Isis ("Exploiting virtual synchrony", section 3), over the state machine approach.
+using Microsoft.Extensions.Logging;
+
 namespace Core.Groups.Replication;
 
 /// <summary>
@@ -32,6 +34,9 @@ public sealed class ReplicaHost<TReplica> : IAsyncDisposable where TReplica : Re
 
     /// <summary>The node.</summary>
     public GroupNode Node { get; }
+
+    /// <summary>The node's log, for what a toolkit's own callbacks throw.</summary>
+    public ILogger Logger => Node.Host.Logger;
 
     /// <summary>The name of the replica's group.</summary>
     public string Name => _entry.Name;

@@ -47,6 +47,18 @@ internal sealed class CommandFields(JsonElement command)
             : throw ShellException.BadField("timeout", "must be a time such as \"250ms\" or \"5s\"");
     }
 
+    /// <summary>A time with its unit.</summary>
+    public TimeSpan Duration(string field) => Durations.TryParse(Text(field), out TimeSpan duration)
+        ? duration
+        : throw ShellException.BadField(field, "must be a time such as \"250ms\" or \"5s\"");
+
+    /// <summary>What is not built yet: objects that survive the end of all their members.</summary>
+    public void RefuseLogged()
+    {
+        if (Has("logged") && Flag("logged"))
+            throw ShellException.NotSupported("A logged object of this kind");
+    }
+
     /// <summary>The field `count`, 1 if it is not there.</summary>
     public int Count() => Has("count") ? Integer("count", 1, MostMessages) : 1;
 

@@ -16,8 +16,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     public async Task<AnswerFields?> JoinAsync(CommandFields command, CancellationToken ct)
     {
         GroupLane lane = lanes.Of(command.Name("group"));
-        if (command.Has("credentials"))
-            throw ShellException.NotSupported("Joining with credentials");
+        byte[]? credentials = command.Has("credentials") ? Encoding.UTF8.GetBytes(command.Text("credentials")) : null;
         if (command.Has("logged") && command.Flag("logged"))
             throw ShellException.NotSupported("A logged group");
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
@@ -26,6 +25,8 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
             Configure = RegisterHandlers,
             OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
             OnKill = OnKillAsync,
+            Credentials = credentials,
+            InspectJoin = credentials is null ? null : (_, shown) => ValueTask.FromResult(shown.Span.SequenceEqual(credentials) ? null : "its credentials are not those of the members."),
         }, ct).ConfigureAwait(false);
         return Membership(lane.Group.View);
     }

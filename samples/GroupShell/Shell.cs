@@ -43,6 +43,7 @@ internal sealed class Shell
             ["kill"] = directory.KillAsync,
             ["configure"] = _groups.ConfigureAsync,
         };
+        new TaskOperations(node).AddTo(_operations);
     }
 
     /// <summary>Runs until something ends it; gives the exit code.</summary>

@@ -160,6 +160,8 @@ internal sealed class MachineBench
         public void Joined(long call, GroupId group, string name) { }
         public void RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
         public void GroupFound(long call, GroupInfo? group) { }
+        public void JoinRefused(long call, string reason) { }
+        public void InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) { }
         public void GroupsListed(long call, ImmutableArray<string> names) { }
         public void Log(ProtocolLogLevel level, string message) { }
         public void Stopped() { }

@@ -12,6 +12,8 @@ internal sealed class RealNodes : IAsyncDisposable
 
     public GroupNode this[int index] => _nodes[index];
 
+    public IReadOnlyList<GroupNode> All => _nodes;
+
     public static async Task<RealNodes> StartAsync(int nodes, Action<GroupNodeOptions>? configure = null)
     {
         var cluster = new RealNodes();

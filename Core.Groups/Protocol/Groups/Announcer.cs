@@ -40,13 +40,17 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
                 continue;
             }
             if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            bool mustStay = group.IsLeaving && group.Deleters is null && (groups.HasCalls(group.Id) || groups.States.IsDonor(group));
+            bool mustStay = group.IsLeaving && group.Deleters is null && (groups.HasCalls(group.Id) || groups.States.IsDonor(group) || IsLastWithState(group));
             if (mustStay && !groups.HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving && group.Deleters is null) continue;
             _toAnnounce.Remove(group);
             Announce(group, order, mustStay);
         }
     }
+
+    /// <summary>The others have joined, and it is not known of any that its application has the state: it could be lost with this node.</summary>
+    private bool IsLastWithState(GroupMember group) =>
+        group.IsLoaded && group.View.Members.Length > 1 && group.View.Members.All(m => m == context.Self || group.Awaiting?.Contains(m) == true);
 
     private bool HasToAnnounce(GroupMember group) =>
         group.Joins?.Count > 0 || group.IsLeaving || group.Deleters is not null || group.Rankings?.Count > 0 || groups.HasBroadcast(group.Id);

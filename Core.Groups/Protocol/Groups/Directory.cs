@@ -13,13 +13,21 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
     private readonly Registry _registry = new();
     private readonly SortedDictionary<string, Join> _joins = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, List<NodeId>> _earlyJoins = [];
+    private readonly Dictionary<string, List<(NodeId Joiner, ReadOnlyMemory<byte> Credentials)>> _earlyJoins = [];
     private readonly Dictionary<long, Action<RegistryEntry?>> _lookups = [];
     private long _lastLookup;
 
-    private sealed class Join(long call, string name, GroupId candidate, GroupId expected)
+    /// <summary>Joiners whose credentials the application looks at, by token.</summary>
+    private readonly SortedDictionary<long, (GroupId Group, NodeId Joiner)> _inspected = [];
+    private long _lastInspection;
+
+    /// <summary>A join that the application asked for.</summary>
+    internal sealed class Join(long call, string name, GroupId candidate, GroupId expected, ReadOnlyMemory<byte> credentials, bool inspects)
     {
         public long Call => call;
+        public ReadOnlyMemory<byte> Credentials => credentials;
+        /// <summary>Whether the application looks at the credentials of those that join later.</summary>
+        public bool Inspects => inspects;
         public string Name => name;
         public GroupId Candidate => candidate;
         /// <summary>The one group that is meant, whatever else has its name; none: any.</summary>
@@ -34,10 +42,9 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
 
     // ---- joining
 
-    public void Begin(long call, string name, GroupId candidate, GroupId expected)
+    public void Begin(Join join)
     {
-        var join = new Join(call, name, candidate, expected);
-        _joins.Add(name, join);
+        _joins.Add(join.Name, join);
         if (context.IsWorking) Ask(join);
     }
 
@@ -47,7 +54,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         Join? join = _joins.Values.FirstOrDefault(j => j.Call == call);
         if (join is null) return false;
         _joins.Remove(join.Name);
-        foreach (NodeId early in _earlyJoins.GetValueOrDefault(join.Name) ?? []) Refuse(early, join.Name);
+        foreach ((NodeId early, _) in _earlyJoins.GetValueOrDefault(join.Name) ?? []) Refuse(early, join.Name);
         _earlyJoins.Remove(join.Name);
         return true;
     }
@@ -65,8 +72,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         return calls;
     }
 
-    /// <summary>This node has become a member: the call that asked for it, or null if that was given up.</summary>
-    public long? TakeJoin(string name) => _joins.Remove(name, out Join? join) ? join.Call : null;
+    /// <summary>This node has become a member: the join that asked for it, or null if that was given up.</summary>
+    public Join? TakeJoin(string name) => _joins.Remove(name, out Join? join) ? join : null;
 
     private void Ask(Join join)
     {
@@ -80,7 +87,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         if (entry is { } created && created.Id == join.Candidate && created.Members is [var only] && only == context.Self)
         {
             _joins.Remove(join.Name);
-            groups.Create(created.Id, created.Name, join.Call);
+            groups.Create(created.Id, created.Name, join);
             return;
         }
         if (join.Expected != GroupId.None && entry?.Id != join.Expected)
@@ -97,6 +104,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             {
                 writer.Group(entry!.Id);
                 writer.Text(join.Name);
+                writer.Blob(join.Credentials.Span);
             });
         }
     }
@@ -184,28 +192,72 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     {
         GroupId id = reader.Group();
         string name = reader.Text();
-        if (groups.Find(id) is { IsLeaving: false } group) groups.Admit(group, from);
+        ReadOnlyMemory<byte> credentials = reader.Blob();
+        if (groups.Find(id) is { IsLeaving: false } group) Receive(group, from, credentials);
         else if (_joins.TryGetValue(name, out Join? join) && join.Candidate == id)
         {
-            if (!_earlyJoins.TryGetValue(name, out List<NodeId>? early)) _earlyJoins.Add(name, early = []);
-            early.Add(from);      // the registry's answer that makes this node the first member is on its way
+            if (!_earlyJoins.TryGetValue(name, out var early)) _earlyJoins.Add(name, early = []);
+            early.Add((from, credentials));      // the registry's answer that makes this node the first member is on its way
         }
         else Refuse(from, name);
     }
 
     public void ServeEarlyJoins(GroupMember group)
     {
-        if (!_earlyJoins.Remove(group.Name, out List<NodeId>? early)) return;
-        foreach (NodeId joiner in early) groups.Admit(group, joiner);
+        if (!_earlyJoins.Remove(group.Name, out var early)) return;
+        foreach ((NodeId joiner, ReadOnlyMemory<byte> credentials) in early) Receive(group, joiner, credentials);
+    }
+
+    private void Receive(GroupMember group, NodeId joiner, ReadOnlyMemory<byte> credentials)
+    {
+        if (!group.Inspects)
+        {
+            groups.Admit(group, joiner);
+            return;
+        }
+        _inspected.Add(++_lastInspection, (group.Id, joiner));
+        context.Effects.InspectJoin(group.Id, _lastInspection, joiner, credentials);
+    }
+
+    /// <summary>The application has looked at a joiner's credentials; null: it is welcome.</summary>
+    public void OnInspected(long token, string? refusal)
+    {
+        if (!_inspected.Remove(token, out var inspected) || context.RankOf(inspected.Joiner) < 0) return;      // a configuration change: it asks again
+        if (groups.Find(inspected.Group) is not { } group) return;
+        if (refusal is null && !group.IsLeaving) groups.Admit(group, inspected.Joiner);
+        else Refuse(inspected.Joiner, group.Name, refusal);
+    }
+
+    /// <summary>This node's membership has ended: the joiners ask another member.</summary>
+    public void OnEnded(GroupMember group)
+    {
+        foreach ((long token, var inspected) in _inspected.Where(i => i.Value.Group == group.Id).ToArray())
+        {
+            _inspected.Remove(token);
+            Refuse(inspected.Joiner, group.Name);
+        }
     }
 
     public void Refuse(NodeId joiner, GroupMember group) => Refuse(joiner, group.Name);
 
-    private void Refuse(NodeId joiner, string name) => services.Send(joiner, ServiceRecord.JoinRefused, writer => writer.Text(name));
+    /// <param name="reason">The application's; null: another member is to be asked.</param>
+    private void Refuse(NodeId joiner, string name, string? reason = null) => services.Send(joiner, ServiceRecord.JoinRefused, writer =>
+    {
+        writer.Text(name);
+        writer.Flag(reason is not null);
+        if (reason is not null) writer.Text(reason);
+    });
 
     public void OnJoinRefused(ref WireReader reader)
     {
-        if (_joins.TryGetValue(reader.Text(), out Join? join)) join.RetryAt = context.Now + RetryDelay;
+        if (!_joins.TryGetValue(reader.Text(), out Join? join)) return;
+        if (!reader.Flag())
+        {
+            join.RetryAt = context.Now + RetryDelay;
+            return;
+        }
+        _joins.Remove(join.Name);
+        context.Effects.JoinRefused(join.Call, reader.Text());
     }
 
     // ---- the registry's side
@@ -241,6 +293,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     {
         _lookups.Clear();
         _earlyJoins.Clear();
+        _inspected.Clear();
         if (Keeper == context.Self) _registry.Reset(context.Configuration!.Members);
         IEnumerable<GroupMember> mine = groups.Members.Where(g => g.View.Members[0] == context.Self);
         foreach ((GroupMember[] part, bool isLast) in InRecords(mine, static g => 300 + (30 * g.View.Members.Length)))

@@ -17,17 +17,23 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 
     /// <summary>False: this node joined and waits for the state.</summary>
     public bool HasState { get; set; }
-    /// <summary>Joined in the present configuration: others may not know whether it has the state.</summary>
+    /// <summary>The application has the state too.</summary>
+    public bool IsLoaded { get; set; }
+    /// <summary>The others were told in a configuration change that the application did not have the state.</summary>
+    public bool IsToldUnloaded { get; set; }
+    /// <summary>Joined, or without its state loaded, when the present configuration began: others may not know whether it has it.</summary>
     public bool JoinedHere { get; set; }
     public long JoinCall { get; set; }
     /// <summary>The epoch at which a snapshot for this joiner is cut.</summary>
     public long CutEpoch { get; set; }
     public List<HeldEvent> Held { get; } = new(0);
 
-    /// <summary>Members that are not known to have the state.</summary>
+    /// <summary>Members of which it is not known that their applications have the state.</summary>
     public SortedSet<NodeId>? Awaiting { get; set; }
-    /// <summary>Nodes that asked this member to let them in.</summary>
+    /// <summary>Nodes that were let in, and are to be announced.</summary>
     public SortedSet<NodeId>? Joins { get; set; }
+    /// <summary>Whether this node's application looks at the credentials of joiners.</summary>
+    public bool Inspects { get; init; }
     /// <summary>Nodes that asked this member to delete the group.</summary>
     public SortedSet<NodeId>? Deleters { get; set; }
     /// <summary>The membership ended because the group was deleted.</summary>

@@ -52,25 +52,28 @@ internal sealed class GroupService
     // ---- becoming a member
 
     /// <summary>This node is the first member.</summary>
-    public void Create(GroupId id, string name, long call)
+    public void Create(GroupId id, string name, Directory.Join join)
     {
         OrderingLayer ordering = _context.Ordering!;
         string viewId = $"{id.High:x16}:{ordering.Id}:{id.Low & 0xFFFF:x}c";
         var order = new GroupOrder(id, name, [ordering.Self], 1, viewId);
         ordering.Engine.Add(order);
-        GroupMember group = Enter(order, call, hasState: true);
+        GroupMember group = Enter(order, join, hasState: true);
         Show(group, [_context.Self], []);
         _context.Effects.LoadState(id, null);
         _directory.Tell(group);
         _directory.ServeEarlyJoins(group);
     }
 
-    /// <param name="call">Null: the application gave the join up meanwhile; this node leaves again, and the application hears nothing.</param>
-    private GroupMember Enter(GroupOrder order, long? call, bool hasState)
+    /// <param name="join">Null: the application gave the join up meanwhile; this node leaves again, and the application hears nothing.</param>
+    private GroupMember Enter(GroupOrder order, Directory.Join? join, bool hasState)
     {
-        var group = new GroupMember(order.Id, order.Name, isWanted: call is not null) { HasState = hasState, JoinCall = call ?? 0, JoinedHere = true, CutEpoch = order.Epoch };
+        var group = new GroupMember(order.Id, order.Name, isWanted: join is not null)
+        {
+            HasState = hasState, JoinCall = join?.Call ?? 0, Inspects = join?.Inspects ?? false, JoinedHere = true, CutEpoch = order.Epoch,
+        };
         _groups.Add(order.Id, group);
-        if (call is { } wanted) _context.Effects.Joined(wanted, order.Id, order.Name);
+        if (join is not null) _context.Effects.Joined(join.Call, order.Id, order.Name);
         else Leave(group, 0);
         group.View = ViewOf(order, [.. order.View.Select(_context.NodeAt)], [_context.Self], []);
         return group;
@@ -173,7 +176,11 @@ internal sealed class GroupService
             foreach (NodeId joiner in group.Joins ?? []) _directory.Refuse(joiner, group);      // to ask again: it will create the group
             _directory.TellGone(group);
         }
-        if (!_isCarryingPlan) Queries.OnEnded(group);
+        if (!_isCarryingPlan)
+        {
+            Queries.OnEnded(group);
+            _directory.OnEnded(group);
+        }
         _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
     }
 
@@ -234,8 +241,13 @@ internal sealed class GroupService
                 if (step.Group?.Id != order.Id) continue;
                 awaiting.UnionWith(step.Operations.Where(o => o.IsJoin && !step.OldView.Contains(o.Rank)).Select(o => nodes([o.Rank])[0]));
             }
-            awaiting.IntersectWith(view);
             bool hasState = group?.HasState ?? false;
+            if (hasState && !group!.IsLoaded)
+            {
+                awaiting.Add(_context.Self);
+                group.IsToldUnloaded = true;
+            }
+            awaiting.IntersectWith(view);
             if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
             PlanStep? last = Array.FindLast(steps, s => s.Group?.Id == order.Id && s.Operations.Length > 0);
             ImmutableArray<NodeId> joined = last is null ? group?.View.Joined ?? [] : nodes([.. last.Group!.View.Except(last.OldView)]);
@@ -311,10 +323,11 @@ internal sealed class GroupService
         {
             group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
         }
-        group.JoinedHere = told is null && group.JoinedHere;
+        group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded;
         group.IsAnnounced = group.IsRankingAnnounced = false;
         group.OwnFinish = null;
-        group.Awaiting = stateless.Count == 0 ? null : stateless;
+        SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
+        group.Awaiting = unloaded.Count == 0 ? null : unloaded;
         group.CutEpoch = 0;
         group.Deleters = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
@@ -332,13 +345,18 @@ internal sealed class GroupService
             group.View = ViewOf(order, view, [], left);
             Show(group, [], left);
         }
-        if (_context.IsFrozen || stateless.Count == 0) return;
+        if (_context.IsFrozen) return;
+        if (group.IsToldUnloaded && group.IsLoaded) _states.TellLoaded(group);
+        if (stateless.Count == 0) return;
         if (view.First(n => !stateless.Contains(n)) == _context.Self) _states.Begin(group, [.. stateless], 0);
         else _states.TryInstall(group);
     }
 
     private bool KnowsNoState(NodeId node, GroupMember? group) =>
         group is not null && (node == _context.Self ? !group.HasState : group.Awaiting?.Contains(node) == true);
+
+    private static bool SaysUnloaded(NodeId node, List<(NodeId From, GroupTold Told)>? told) =>
+        told?.Exists(t => t.From == node && t.Told.Awaiting.Contains(node)) == true;
 
     private static bool IsStateless(NodeId node, List<(NodeId From, GroupTold Told)>? told)
     {

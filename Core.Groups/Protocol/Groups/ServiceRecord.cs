@@ -14,7 +14,7 @@ internal enum ServiceRecord : byte
     Report = 0x85,
     /// <summary>To the registry: a group's members have changed.</summary>
     Update = 0x86,
-    /// <summary>To the members: the joiner has the state.</summary>
+    /// <summary>To the members: the joiner's application has the state.</summary>
     StateInstalled = 0x87,
     StateChunk = 0x88,
     StateFailed = 0x89,

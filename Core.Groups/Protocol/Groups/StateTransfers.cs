@@ -181,7 +181,6 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         group.HasState = true;
         group.Callers = incoming.Callers!;
         group.Configuration = incoming.Configuration!;
-        group.Awaiting?.Remove(context.Self);
         long view = group.Held.FirstOrDefault(h => h.View is not null).View is { } next ? next.Number - 1 : group.View.Number;
         context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
         foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
@@ -193,11 +192,25 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             else group.Pieces = null;
         }
         group.Held.Clear();
+        groups.Announcer.LookAgain(group);
+    }
+
+    /// <summary>The application has the state: from now on others may leave it to this member.</summary>
+    public void OnLoaded(GroupMember group)
+    {
+        group.IsLoaded = true;
+        group.Awaiting?.Remove(context.Self);
+        if (context.IsWorking) TellLoaded(group);
+    }
+
+    /// <summary>Tells the members that this one's application has the state.</summary>
+    public void TellLoaded(GroupMember group)
+    {
+        group.IsToldUnloaded = false;
         foreach (NodeId member in group.View.Members)
         {
             if (member != context.Self) services.Send(member, ServiceRecord.StateInstalled, writer => writer.Group(group.Id));
         }
-        groups.Announcer.LookAgain(group);
     }
 
     /// <summary>The donor could not save the state. The joiner may hear of it before it has come to its own membership.</summary>
@@ -215,7 +228,11 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         groups.Leave(group, 0);
     }
 
-    public void OnInstalledBy(NodeId member, ref WireReader reader) => groups.Find(reader.Group())?.Awaiting?.Remove(member);
+    public void OnLoadedBy(NodeId member, ref WireReader reader)
+    {
+        if (groups.Find(reader.Group()) is not { } group || group.Awaiting?.Remove(member) != true) return;
+        if (group.IsLeaving) groups.Announcer.LookAgain(group);      // it may have waited for this
+    }
 
     public void OnInstalled()
     {

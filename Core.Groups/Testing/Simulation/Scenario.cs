@@ -145,6 +145,15 @@ internal static class Scenarios
                 (Act.Restart, 5), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 4), (Act.Break, 4), (Act.Freeze, 1),
             ],
         },
+        new("credentials", "Joiners show credentials, and strangers are refused, while those that look at them fail.")
+        {
+            Application = new() { StrangerChance = 0.4, StateTime = TimeSpan.FromMilliseconds(50) },
+            Weights =
+            [
+                (Act.Send, 20), (Act.Join, 20), (Act.Leave, 18), (Act.Delete, 2), (Act.Crash, 4), (Act.Restart, 6), (Act.Partition, 1), (Act.Heal, 3),
+                (Act.Break, 4), (Act.Freeze, 1),
+            ],
+        },
         new("stop", "Nodes stop in an orderly way, alone and together, and come back.")
         {
             Weights = [.. Traffic, (Act.Stop, 8), (Act.Restart, 8), (Act.Join, 4), (Act.Break, 2), (Act.Crash, 1)],

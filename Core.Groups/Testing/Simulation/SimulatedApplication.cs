@@ -5,18 +5,23 @@ using Core.Groups.Protocol;
 
 namespace Core.Groups.Testing.Simulation;
 
-/// <summary>The application above one machine.</summary>
-internal sealed class SimulatedApplication(
-    SimulatedCluster cluster, SimulatedProcess process, SortedSet<string> wanted, SimulationRandom random, long creditWindow)
+/// <summary>The scripted application above one machine.</summary>
+internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApplication
 {
+    private readonly SimulatedCluster cluster = seat.Cluster;
+    private readonly SimulatedProcess process = seat.Process;
+    private readonly SortedSet<string> wanted = seat.Wanted;
+    private readonly SimulationRandom random = seat.Random;
     private const int MaximumHops = 3;
 
     private QueryTracker? queries;
     private readonly Dictionary<GroupId, GroupReplica> replicas = [];
+    /// <summary>The groups that this application asked to join with credentials that no member accepts.</summary>
+    private readonly HashSet<string> strangers = [];
     private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
-    private readonly ApplicationProfile profile = cluster.Options.Application;
+    private readonly ApplicationProfile profile = seat.Cluster.Options.Application;
 
-    public CallTracker Calls { get; } = new(cluster, process.Id);
+    public CallTracker Calls { get; } = new(seat.Cluster, seat.Process.Id);
     public QueryTracker Queries => queries ??= new QueryTracker(cluster, process, Calls);
 
     public bool IsStopping { get; private set; }
@@ -44,7 +49,24 @@ internal sealed class SimulatedApplication(
         if (IsStopping || Find(group) is not null || !joining.Add(group)) return;
         long call = Calls.Begin($"join {group}", outcome => JoinFailed(group, outcome));
         GroupId candidate = new(random.NextULong(), random.NextULong());
-        process.Call(now => process.Machine.Join(now, call, group, candidate));
+        bool isStranger = profile.StrangerChance > 0 && random.Chance(profile.StrangerChance);
+        if (isStranger) strangers.Add(group);
+        else strangers.Remove(group);
+        ReadOnlyMemory<byte> credentials = isStranger ? "stranger"u8.ToArray() : "friend"u8.ToArray();
+        process.Call(now => process.Machine.Join(now, call, group, candidate, default, credentials, inspects: profile.StrangerChance > 0));
+    }
+
+    public void OnInspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials)
+    {
+        if (Expect(group, $"the credentials of {joiner}") is not { } replica) return;
+        string? refusal = credentials.Span.SequenceEqual("friend"u8) ? null : "a stranger";
+        HandOver(replica, () => Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.JoinInspected(now, token, refusal))));
+    }
+
+    public void OnJoinRefused(long call)
+    {
+        cluster.Coverage.Refusals++;
+        Calls.OnCompleted(call, Outcome.NotMember);
     }
 
     public void Leave(string group)
@@ -176,6 +198,7 @@ internal sealed class SimulatedApplication(
     {
         if (Expect(group, "a state") is not { } replica) return;
         if (replica.WasGivenState) cluster.Violate($"{process.Id} was given the state of {replica.Name} twice.");
+        if (state is not null && strangers.Contains(replica.Name)) cluster.Violate($"{process.Id} got the state of {replica.Name} with the credentials of a stranger.");
         if (replica.View is null) cluster.Violate($"{process.Id} was given the state of {replica.Name} before a view.");
         replica.WasGivenState = true;
         if (state is null) cluster.Durable.BeginGroup(group);
@@ -243,6 +266,15 @@ internal sealed class SimulatedApplication(
         }
     }
 
+    public void OnSent(long call, MessageId message) => Calls.OnSent(call, message);
+
+    public void OnCompleted(long call, Outcome outcome) => Calls.OnCompleted(call, outcome);
+
+    public void OnRequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) =>
+        Calls.OnRequestCompleted(call, outcome, replies, failed);
+
+    public void OnProcessEnded(ProcessEnd how) { }
+
     private void Handle(GroupReplica replica, in Delivery delivery, ulong marker, int hops, bool mayIgnore)
     {
         if (!replica.Apply(delivery, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
@@ -309,7 +341,7 @@ internal sealed class SimulatedApplication(
         send();
     }
 
-    private bool HasCredit(GroupReplica replica, int size) => replica.CreditUsed == 0 || replica.CreditUsed + size <= creditWindow;
+    private bool HasCredit(GroupReplica replica, int size) => replica.CreditUsed == 0 || replica.CreditUsed + size <= seat.CreditWindow;
 
     private void JoinFailed(string group, Outcome outcome)
     {

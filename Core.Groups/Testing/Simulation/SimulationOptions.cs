@@ -18,6 +18,8 @@ internal sealed record ApplicationProfile
     public TimeSpan StateTime { get; init; } = TimeSpan.FromMilliseconds(5);
     /// <summary>How often saving or loading a state fails.</summary>
     public double StateFailureChance { get; init; }
+    /// <summary>How often a join bears credentials that are refused; 0: nobody looks at any.</summary>
+    public double StrangerChance { get; init; }
     /// <summary>How often a request is answered with an error.</summary>
     public double ErrorReplyChance { get; init; } = 0.1;
     /// <summary>How often a request that has a timeout is never answered.</summary>
@@ -37,6 +39,8 @@ internal sealed record SimulationOptions
     public DiskProfile? Disk { get; init; }
     /// <summary>The application.</summary>
     public ApplicationProfile Application { get; init; } = new();
+    /// <summary>What the cluster is for; null: the scripted application.</summary>
+    public ITraffic? Traffic { get; init; }
     /// <summary>More events than this are taken for an endless loop.</summary>
     public long EventBudget { get; init; } = 3_000_000;
 }

@@ -10,7 +10,7 @@ internal static class Phrase
     /// <summary>The operations worth typing, their fields in order, and what they do.</summary>
     public static readonly (string Operation, string[] Fields, string Help)[] Table =
     [
-        ("join", ["group"], "become a member"),
+        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same"),
         ("leave", ["group"], "stop being a member"),
         ("members", ["group"], "the view: its number, and the members by rank"),
         ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total; more: count=N size=BYTES timeout=5s"),
@@ -20,6 +20,9 @@ internal static class Phrase
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("force-primary", [], "begin a new lineage with whoever is reached, after a loss that no rule can heal"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
+        ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
+        ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
+        ("task.status", ["name"], "what this server has executed and remembers"),
         ("config", [], "the nodes that can talk now"),
         ("stats", [], "counters"),
         ("quiet", ["on"], "true: stop printing deliveries; false: print them again"),
@@ -28,7 +31,8 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix"];
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials",
+        "name", "work", "execution"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)

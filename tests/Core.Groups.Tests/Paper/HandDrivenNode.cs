@@ -144,6 +144,8 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     void INodeEffects.Sent(long call, MessageId message) { }
     void INodeEffects.RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
     void INodeEffects.GroupFound(long call, GroupInfo? group) { }
+    void INodeEffects.JoinRefused(long call, string reason) { }
+    void INodeEffects.InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) { }
     void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) { }
 
     void INodeEffects.Log(ProtocolLogLevel level, string message)
@@ -191,6 +193,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;
         if (replica.IsLoaded || (state is { } bytes && !replica.TryLoad(bytes))) cluster.Violate($"{Id} cannot load a state of {replica.Name}.");
         replica.IsLoaded = true;
+        _later.Enqueue((m, now) => m.StateLoaded(now, group, true));
     }
 
     void INodeEffects.Deliver(in Delivery delivery)
