@@ -200,7 +200,7 @@ internal sealed class SimulatedCluster
     public void ForcePrimary(string name)
     {
         Act($"force {name}");
-        nodes[name].Process?.Application.ForcePrimary();
+        nodes[name].Process?.Scripted.ForcePrimary();
     }
 
     public void Flush(string name)

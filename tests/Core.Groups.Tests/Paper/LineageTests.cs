@@ -65,7 +65,7 @@ public sealed class LineageTests
         {
             cluster.Start(name);
             cluster.Join(name, "/g");
-            Assert.True(cluster.RunUntil(() => cluster[name].Process is { IsBlocked: false } p && p.Application.Find("/g") is { IsLoaded: true }, TimeSpan.FromSeconds(5)));
+            Assert.True(cluster.RunUntil(() => cluster[name].Process is { IsBlocked: false } p && p.Scripted.Find("/g") is { IsLoaded: true }, TimeSpan.FromSeconds(5)));
             Assert.NotNull(cluster.Send(name, Order.Total, "/g"));
         }
         cluster.Start("c");
