@@ -11,7 +11,6 @@ internal static class CommandLine
     [
         "force-primary", "migrate", "watch",
         "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
-        "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
         "txn.transfer", "txn.balances",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",

@@ -22,6 +22,8 @@ internal static class Errors
         StateTransferException => "state-transfer-failed",
         StableStoreException => "storage-failed",
         OverdraftException => "overdraft",
+        DeadlockException => "deadlock",
+        LockRecursionException => "re-entrant",
         NameTakenException => "name-taken",
         ExecutionFailedException => "task-failed",
         ResultForgottenException => "result-forgotten",
