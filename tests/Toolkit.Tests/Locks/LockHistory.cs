@@ -17,6 +17,7 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
     private readonly List<Call> _calls = [];
     private readonly Dictionary<ReplicaSite, List<Call>> _live = [];
     private readonly Dictionary<long, NodeId> _tokens = [];
+    private SimulationRandom _random = null!;
 
     public int Grants { get; private set; }
     public int LocalReads { get; private set; }
@@ -48,14 +49,14 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
 
     private void Act(ReplicaSite<QueueReplica> site, SimulationRandom random)
     {
+        _random = random;
         List<Call> live = LiveAt(site);
         Call? some = live.Count > 0 ? live[random.Below(live.Count)] : null;
         site.Run(replica =>
         {
-            if (some is { IsHeld: true } && random.Chance(0.7))
+            if (some is { IsHeld: true } && random.Chance(0.3))
             {
-                if (replica is LockReplica monitor && permits == 1 && random.Chance(0.3)) UseConditions(monitor, some, random);
-                else GiveUp(replica, some);
+                GiveUp(replica, some);
             }
             else if (some is { IsHeld: false } && random.Chance(0.3))
             {
@@ -92,6 +93,14 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         call.Number = replica.Ask(call, call.Weight, isShared, isTry: random.Chance(0.2));
     }
 
+    // Most holds are short; some wait for a condition in between, or pulse it.
+    private void OnTime(QueueReplica replica, Call call, Hold hold)
+    {
+        if (!call.IsHeld || call.Holds[^1] != hold) return;
+        if (replica is LockReplica monitor && permits == 1 && _random.Chance(0.4)) UseConditions(monitor, call, _random);
+        if (call.IsHeld && _random.Chance(0.9)) GiveUp(replica, call);
+    }
+
     private void UseConditions(LockReplica monitor, Call call, SimulationRandom random)
     {
         if (random.Chance(0.5))
@@ -125,6 +134,8 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         call.Holds.Add(new Hold(call.Asked, Stamp(site), token, site.Self, view));
         call.IsHeld = true;
         call.IsInCondition = false;
+        Hold granted = call.Holds[^1];
+        call.Site.After(TimeSpan.FromMilliseconds(_random.Below(20)), replica => OnTime(replica, call, granted));
 
         // Who stands before this one and has given nothing up holds with it, if the one that comes later could see the other.
         long held = 0;
@@ -183,9 +194,9 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         public bool IsOver { get; set; }
     }
 
-    private sealed class Call(LockHistory history, ReplicaSite site, int weight, bool isShared) : ILockWaiter
+    private sealed class Call(LockHistory history, ReplicaSite<QueueReplica> site, int weight, bool isShared) : ILockWaiter
     {
-        public ReplicaSite Site => site;
+        public ReplicaSite<QueueReplica> Site => site;
         public NodeId Incarnation { get; } = site.Self;
         public int Weight => weight;
         public bool IsShared => isShared;
