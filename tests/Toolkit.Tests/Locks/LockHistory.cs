@@ -37,7 +37,8 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
             foreach (Hold hold in call.Holds)
             {
                 history.Add(new(call.Site.Node, hold.Asked, hold.Told, (false, hold.Token)));
-                bool isSure = hold.Released is not null && call.Site.Self == hold.Node; // else it may have been over before, by the view
+                // Out of a later holder's view it was over before its client gave it up: a leaver hears of its leave last.
+                bool isSure = hold.Released is not null && !_calls.Exists(c => c.Holds.Exists(h => h.Token > hold.Token && !h.View.Contains(hold.Node)));
                 history.Add(isSure
                     ? new(call.Site.Node, hold.Released!.Value, hold.Released.Value, (true, hold.Token))
                     : new(call.Site.Node, hold.Asked, TimedCall<(bool, long)>.NeverAnswered, (true, hold.Token)));
