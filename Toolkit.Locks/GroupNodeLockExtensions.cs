@@ -16,7 +16,7 @@ public static class GroupNodeLockExtensions
     /// <exception cref="ArgumentException">The name is none.</exception>
     /// <exception cref="GroupException">The group could not be joined.</exception>
     public static async ValueTask<DistributedLock> OpenLockAsync(this GroupNode node, string name, CancellationToken ct = default) =>
-        new(await LockFace<LockReplica>.OpenAsync(node, name, "lock", static () => new LockReplica(1, FirstTicket()), isReentrant: false, ct).ConfigureAwait(false));
+        new(await LockFace<LockReplica>.OpenAsync(node, name, "lock", static () => new LockReplica(1, Microseconds), isReentrant: false, ct).ConfigureAwait(false));
 
     /// <summary>Opens a counting semaphore.</summary>
     /// <param name="node">The node.</param>
@@ -28,7 +28,7 @@ public static class GroupNodeLockExtensions
     public static async ValueTask<DistributedSemaphore> OpenSemaphoreAsync(this GroupNode node, string name, int permits, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(permits);
-        return new(await LockFace<LockReplica>.OpenAsync(node, name, "sem", () => new LockReplica(permits, FirstTicket()), isReentrant: true, ct).ConfigureAwait(false));
+        return new(await LockFace<LockReplica>.OpenAsync(node, name, "sem", () => new LockReplica(permits, Microseconds), isReentrant: true, ct).ConfigureAwait(false));
     }
 
     /// <summary>Opens a read/write lock.</summary>
@@ -38,7 +38,7 @@ public static class GroupNodeLockExtensions
     /// <exception cref="ArgumentException">The name is none.</exception>
     /// <exception cref="GroupException">The group could not be joined.</exception>
     public static async ValueTask<DistributedReaderWriterLock> OpenReaderWriterLockAsync(this GroupNode node, string name, CancellationToken ct = default) =>
-        new(await LockFace<ReadWriteReplica>.OpenAsync(node, name, "rw", static () => new ReadWriteReplica(FirstTicket()), isReentrant: false, ct).ConfigureAwait(false));
+        new(await LockFace<ReadWriteReplica>.OpenAsync(node, name, "rw", static () => new ReadWriteReplica(Microseconds), isReentrant: false, ct).ConfigureAwait(false));
 
     /// <summary>Opens a monitor.</summary>
     /// <param name="node">The node.</param>
@@ -47,9 +47,9 @@ public static class GroupNodeLockExtensions
     /// <exception cref="ArgumentException">The name is none.</exception>
     /// <exception cref="GroupException">The group could not be joined.</exception>
     public static async ValueTask<DistributedMonitor> OpenMonitorAsync(this GroupNode node, string name, CancellationToken ct = default) =>
-        new(await LockFace<LockReplica>.OpenAsync(node, name, "monitor", static () => new LockReplica(1, FirstTicket()), isReentrant: false, ct).ConfigureAwait(false));
+        new(await LockFace<LockReplica>.OpenAsync(node, name, "monitor", static () => new LockReplica(1, Microseconds), isReentrant: false, ct).ConfigureAwait(false));
 
     // Microseconds since 1970: more than any number of requests that the object of this name can have had before, so tokens grow also when
     // all members were gone. Below 2^53 for some centuries: a number in any language.
-    private static long FirstTicket() => (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
+    private static long Microseconds() => (TimeProvider.System.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
 }

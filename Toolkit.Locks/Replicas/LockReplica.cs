@@ -16,8 +16,8 @@ namespace Toolkit.Locks.Replicas;
 /// pulse travel in total and causal order, so all members see alike which was first.
 /// </remarks>
 /// <param name="permits">If this member is the object's first: 1 makes a mutex.</param>
-/// <param name="firstTicket">See <see cref="QueueReplica"/>.</param>
-internal sealed class LockReplica(int permits, long firstTicket) : QueueReplica(firstTicket)
+/// <param name="clock">See <see cref="QueueReplica"/>.</param>
+internal sealed class LockReplica(int permits, Func<long> clock) : QueueReplica(clock)
 {
     private readonly SortedDictionary<string, LinkedList<Request>> _conditions = new(StringComparer.Ordinal);
     private long _permits;

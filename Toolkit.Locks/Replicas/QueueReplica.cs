@@ -9,18 +9,19 @@ using Core.Groups.Replication;
 namespace Toolkit.Locks.Replicas;
 
 /// <summary>What all kinds share: the queue, the calls of this node, the end of members, the state. Bodies are described in README.md.</summary>
-/// <param name="firstTicket">If this member is the object's first: no ticket is below it.</param>
-internal abstract class QueueReplica(long firstTicket) : Replica
+/// <param name="clock">Microseconds of a clock that does not go back. Read where nobody else decides: who makes the object begins its tickets there.</param>
+internal abstract class QueueReplica(Func<long> clock) : Replica
 {
     private const byte StateVersion = 1;
 
+    private readonly Func<long> _clock = clock;
     private readonly LinkedList<Request> _queue = [];
     private readonly Dictionary<(NodeId Node, long Call), LinkedListNode<Request>> _places = [];
     private readonly Dictionary<long, ILockWaiter> _own = [];
     private readonly List<long> _tries = [];
     private readonly BodyWriter _body = new(64);
     private LinkedListNode<Request>? _nextToGrant;
-    private long _lastCall;
+    private long _lastCall = clock(); // so that a node which leaves and joins again does not use a number twice
 
     /// <summary>The kinds of multicasts. Numbers are part of the format.</summary>
     protected enum Kind : byte
@@ -95,7 +96,7 @@ internal abstract class QueueReplica(long firstTicket) : Replica
     protected sealed override void Initialize()
     {
         Clear();
-        LastTicket = firstTicket;
+        LastTicket = Math.Max(LastTicket, _clock());
         OnInitialized();
     }
 
