@@ -10,9 +10,8 @@ internal static class CommandLine
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
         "force-primary", "migrate", "watch",
-        "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
         "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
-        "txn.transfer", "txn.balances", "task.serve", "task.run", "task.status",
+        "task.serve", "task.run", "task.status",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
         "log.status", "log.checkpoint", "log.rollback", "log.override",

@@ -20,6 +20,7 @@ internal static class Errors
         NodeStoppedException => "stopped",
         StateTransferException => "state-transfer-failed",
         StableStoreException => "storage-failed",
+        DeadlockException => "deadlock",
         OverdraftException => "overdraft",
         NameTakenException => "name-taken",
         NotSupportedException => "not-supported",

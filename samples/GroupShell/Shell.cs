@@ -42,6 +42,7 @@ internal sealed class Shell
             ["kill"] = directory.KillAsync,
             ["configure"] = _groups.ConfigureAsync,
         };
+        new DataOperations(node).AddTo(_operations);
     }
 
     /// <summary>Runs until something ends it; gives the exit code.</summary>

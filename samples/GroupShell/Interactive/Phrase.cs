@@ -19,6 +19,15 @@ internal static class Phrase
         ("delete", ["group"], "all members leave; the name is free again"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
+        ("var.set", ["name", "value"], "set a replicated variable to any JSON; more: mode=causal"),
+        ("var.get", ["name"], "read it, here; more: linearizable=true"),
+        ("var.cas", ["name", "expect", "value"], "set it if it has a version; 0: not there"),
+        ("dict.set", ["name", "key", "value"], "set an entry of a replicated dictionary"),
+        ("dict.get", ["name", "key"], "read it, here; more: linearizable=true"),
+        ("dict.remove", ["name", "key"], "remove it"),
+        ("dict.list", ["name"], "all entries at one moment; more: linearizable=true"),
+        ("txn.transfer", ["name", "from", "to", "amount"], "move money between accounts of a bank; more: initial=100"),
+        ("txn.balances", ["name"], "the accounts of a bank"),
         ("config", [], "the nodes that can talk now"),
         ("stats", [], "counters"),
         ("quiet", ["on"], "true: stop printing deliveries; false: print them again"),
@@ -26,8 +35,8 @@ internal static class Phrase
         ("stop", [], "leave in order, and end"),
     ];
 
-    private static readonly string[] Numbers = ["count", "size"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials"];
+    private static readonly string[] Numbers = ["count", "size", "expect", "amount", "initial"];
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "value", "mode", "linearizable", "initial"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
@@ -56,10 +65,23 @@ internal static class Phrase
     {
         command[field] = value switch
         {
-            "true" or "on" when field == "on" => true,
-            "false" or "off" when field == "on" => false,
+            "true" or "on" when field is "on" or "linearizable" => true,
+            "false" or "off" when field is "on" or "linearizable" => false,
+            _ when field == "value" => Json(value),
             _ when (Numbers.Contains(field) || field == "replies") && int.TryParse(value, out int number) => number,
             _ => value,
         };
+    }
+    // What is no JSON is a text: a person need not type the quotes.
+    private static JsonNode? Json(string value)
+    {
+        try
+        {
+            return JsonNode.Parse(value);
+        }
+        catch (System.Text.Json.JsonException)
+        {
+            return value;
+        }
     }
 }

@@ -1,0 +1,88 @@
+// A GroupShell process, driven through its pipes.
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+
+namespace Core.Groups.Tests.Samples;
+
+internal sealed class Shell : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly Process _process;
+    private readonly BlockingCollection<string> _lines = [];
+    private readonly List<JsonObject> _read = [];
+    private int _lastId;
+
+    public Shell(string name, string listen, string[] seeds, params string[] more)
+    {
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "GroupShell"))
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+        };
+        foreach (string argument in (string[])["--json", "--name", name, "--listen", listen, "--seeds", string.Join(',', seeds), .. more])
+            start.ArgumentList.Add(argument);
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, line) =>
+        {
+            if (line.Data is { } text)
+                _lines.Add(text);
+        };
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    public void Write(string text)
+    {
+        _process.StandardInput.Write(text);
+        _process.StandardInput.Flush();
+    }
+
+    public void Tell(string id, string operation, string fields) =>
+        Write($"{{\"id\":\"{id}\",\"op\":\"{operation}\"{(fields.Length > 0 ? "," : "")}{fields}}}\n");
+
+    public Task<JsonObject> AskAsync(string operation, string fields)
+    {
+        string id = $"{++_lastId}";
+        Tell(id, operation, fields);
+        return ReadAsync(line => line["re"] is JsonValue re && re.ToString() == id);
+    }
+
+    /// <summary>The first line of this kind, among those that came before too.</summary>
+    public Task<JsonObject> ReadAsync(Func<JsonObject, bool> isIt) => Task.Run(() =>
+    {
+        int next = 0;
+        while (true)
+        {
+            for (; next < _read.Count; next++)
+            {
+                if (isIt(_read[next]))
+                    return _read[next];
+            }
+
+            if (!_lines.TryTake(out string? line, Patience))
+                throw new TimeoutException($"The line did not come. Before: {string.Join('\n', _read.TakeLast(10).Select(l => l.ToJsonString()))}");
+            _read.Add(JsonNode.Parse(line)!.AsObject());
+        }
+    });
+
+    public void Kill() => _process.Kill();
+
+    public void CloseInput() => _process.StandardInput.Close();
+
+    public async Task<int> ExitAsync()
+    {
+        await _process.WaitForExitAsync().WaitAsync(Patience);
+        return _process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+            _process.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+        _lines.Dispose();
+    }
+}
