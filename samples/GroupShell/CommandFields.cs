@@ -47,6 +47,18 @@ internal sealed class CommandFields(JsonElement command)
             : throw ShellException.BadField("timeout", "must be a time such as \"250ms\" or \"5s\"");
     }
 
+    /// <summary>A time with its unit.</summary>
+    public TimeSpan Duration(string field) => Durations.TryParse(Text(field), out TimeSpan duration)
+        ? duration
+        : throw ShellException.BadField(field, "must be a time such as \"250ms\" or \"5s\"");
+
+    /// <summary>What is not built yet: objects that survive the end of all their members.</summary>
+    public void RefuseLogged()
+    {
+        if (Has("logged") && Flag("logged"))
+            throw ShellException.NotSupported("A logged object of this kind");
+    }
+
     /// <summary>The field `count`, 1 if it is not there.</summary>
     public int Count() => Has("count") ? Integer("count", 1, MostMessages) : 1;
 
@@ -91,7 +103,7 @@ internal sealed class CommandFields(JsonElement command)
     public bool IsLinearizable() => Has("linearizable") && Flag("linearizable");
 
     /// <summary>Any JSON, as text; null too.</summary>
-    public string Json(string field) =>
+    public string AnyJson(string field) =>
         command.TryGetProperty(field, out JsonElement value) ? value.GetRawText() : throw ShellException.BadField(field, "is missing");
 
     /// <summary>A whole number of 64 bits.</summary>

@@ -31,7 +31,7 @@ internal sealed class DataOperations(GroupNode node)
 
     private async Task<AnswerFields?> SetAsync(CommandFields command, CancellationToken ct)
     {
-        (string name, string value) = (command.ObjectName(), command.Json("value"));
+        (string name, string value) = (command.ObjectName(), command.AnyJson("value"));
         bool isCausal = command.Has("mode") && command.Text("mode") switch
         {
             "total" => false,
@@ -55,7 +55,7 @@ internal sealed class DataOperations(GroupNode node)
 
     private async Task<AnswerFields?> CompareAndSetAsync(CommandFields command, CancellationToken ct)
     {
-        (string name, string value, long expect) = (command.ObjectName(), command.Json("value"), command.Number("expect", lowest: 0));
+        (string name, string value, long expect) = (command.ObjectName(), command.AnyJson("value"), command.Number("expect", lowest: 0));
         Task<UpdateOutcome> swap = await StartAsync(_variables, "var", name, () => node.ReplicatedAsync<string>(name, Either), variable =>
             variable.CompareAndSetAsync(expect, value, ct: ct).AsTask(), ct).ConfigureAwait(false);
         UpdateOutcome outcome = await swap.ConfigureAwait(false);
@@ -68,7 +68,7 @@ internal sealed class DataOperations(GroupNode node)
 
     private async Task<AnswerFields?> SetEntryAsync(CommandFields command, CancellationToken ct)
     {
-        (string name, string key, string value) = (command.ObjectName(), command.Text("key"), command.Json("value"));
+        (string name, string key, string value) = (command.ObjectName(), command.Text("key"), command.AnyJson("value"));
         Task<long> set = await StartEntryAsync(name, dictionary => dictionary.SetAsync(key, value, ct: ct).AsTask(), ct).ConfigureAwait(false);
         long version = await set.ConfigureAwait(false);
         return json => Write(json, version, value);

@@ -1,5 +1,6 @@
 // Every error that an operation can end with, as the code that programs get. Codes are part of the protocol of the shell.
 using Core.Groups;
+using Toolkit.CoordinatorCohort;
 
 namespace GroupShell;
 
@@ -23,6 +24,8 @@ internal static class Errors
         DeadlockException => "deadlock",
         OverdraftException => "overdraft",
         NameTakenException => "name-taken",
+        ExecutionFailedException => "task-failed",
+        ResultForgottenException => "result-forgotten",
         NotSupportedException => "not-supported",
         ArgumentException => "bad-field",
         InvalidOperationException => "not-possible", // what the library refuses, with the reason

@@ -43,6 +43,7 @@ internal sealed class Shell
             ["configure"] = _groups.ConfigureAsync,
         };
         new DataOperations(node).AddTo(_operations);
+        new TaskOperations(node).AddTo(_operations);
     }
 
     /// <summary>Runs until something ends it; gives the exit code.</summary>
