@@ -37,6 +37,9 @@ internal sealed class SpaceReplica : Replica
             });
     }
 
+    /// <summary>The group, which is another one after all who held the space were gone.</summary>
+    public GroupId Group => Port.View.Group;
+
     /// <summary>The application's side.</summary>
     public ISpaceEffects Effects => _effects;
 

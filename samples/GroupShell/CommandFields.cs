@@ -94,8 +94,7 @@ internal sealed class CommandFields(JsonElement command)
     /// <summary>The name of a toolkit's object, in the field `name`. Logged objects are not built yet.</summary>
     public string ObjectName()
     {
-        if (Has("logged") && Flag("logged"))
-            throw ShellException.NotSupported("A logged object");
+        RefuseLogged();
         return Name("name");
     }
 

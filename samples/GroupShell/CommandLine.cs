@@ -11,11 +11,8 @@ internal static class CommandLine
     [
         "force-primary", "migrate", "watch",
         "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
-<<<<<<< HEAD
         "task.serve", "task.run", "task.status",
-=======
         "txn.transfer", "txn.balances",
->>>>>>> main
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
         "log.status", "log.checkpoint", "log.rollback", "log.override",

@@ -19,7 +19,6 @@ internal static class Phrase
         ("delete", ["group"], "all members leave; the name is free again"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
-<<<<<<< HEAD
         ("var.set", ["name", "value"], "set a replicated variable to any JSON; more: mode=causal"),
         ("var.get", ["name"], "read it, here; more: linearizable=true"),
         ("var.cas", ["name", "expect", "value"], "set it if it has a version; 0: not there"),
@@ -29,11 +28,9 @@ internal static class Phrase
         ("dict.list", ["name"], "all entries at one moment; more: linearizable=true"),
         ("txn.transfer", ["name", "from", "to", "amount"], "move money between accounts of a bank; more: initial=100"),
         ("txn.balances", ["name"], "the accounts of a bank"),
-=======
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
         ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
         ("task.status", ["name"], "what this server has executed and remembers"),
->>>>>>> main
         ("config", [], "the nodes that can talk now"),
         ("stats", [], "counters"),
         ("quiet", ["on"], "true: stop printing deliveries; false: print them again"),
@@ -41,14 +38,11 @@ internal static class Phrase
         ("stop", [], "leave in order, and end"),
     ];
 
-<<<<<<< HEAD
     private static readonly string[] Numbers = ["count", "size", "expect", "amount", "initial"];
     private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "value", "mode", "linearizable", "initial"];
-=======
     private static readonly string[] Numbers = ["count", "size"];
     private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials",
         "name", "work", "execution"];
->>>>>>> main
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
