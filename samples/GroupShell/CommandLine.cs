@@ -11,8 +11,6 @@ internal static class CommandLine
     [
         "force-primary", "migrate", "watch",
         "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
-        "task.serve", "task.run", "task.status",
-        "txn.transfer", "txn.balances",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
         "log.status", "log.checkpoint", "log.rollback", "log.override",

@@ -39,10 +39,8 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size", "expect", "amount", "initial"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "value", "mode", "linearizable", "initial"];
-    private static readonly string[] Numbers = ["count", "size"];
     private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials",
-        "name", "work", "execution"];
+        "name", "work", "execution", "value", "mode", "linearizable", "initial"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
