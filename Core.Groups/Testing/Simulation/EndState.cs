@@ -7,7 +7,7 @@ internal static class EndState
     public static IEnumerable<string> Differences(SimulatedCluster cluster)
     {
         var replicas = cluster.Nodes.Where(node => node.Process is not null)
-            .SelectMany(node => node.Process!.Application.Replicas, (node, replica) => (node.Process!.Id, Replica: replica))
+            .SelectMany(node => node.Process!.Scripted.Replicas, (node, replica) => (node.Process!.Id, Replica: replica))
             .GroupBy(at => at.Replica.Name).OrderBy(group => group.Key, StringComparer.Ordinal);
         foreach (var group in replicas)
         {
@@ -37,7 +37,7 @@ internal static class EndState
         {
             foreach (SimulatedNode node in cluster.Nodes)
             {
-                if (node.Process?.Application.Find(message.Group) is { } replica && !replica.Knows(message.Marker))
+                if (node.Process?.Scripted.Find(message.Group) is { } replica && !replica.Knows(message.Marker))
                     yield return $"{node.Process.Id} never delivered {message.Order} message {message.Marker} of {message.Sender} in {message.Group}, sent on a quiet network.";
             }
         }

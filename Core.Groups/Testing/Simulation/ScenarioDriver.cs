@@ -14,19 +14,22 @@ internal sealed class ScenarioDriver
     private readonly Scenario scenario;
     private readonly IReadOnlySet<int>? only;
     private SimulationRandom random;
+    private readonly ITraffic? traffic;
     private readonly string[] groups;
     private readonly int totalWeight;
 
     /// <param name="only">The numbers of the acts that are done; default: all. The others are left out, and no choice shifts.</param>
-    public ScenarioDriver(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null)
+    /// <param name="traffic">What the cluster is for; null: the scripted application.</param>
+    public ScenarioDriver(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null, ITraffic? traffic = null)
     {
+        this.traffic = traffic;
         this.scenario = scenario;
         this.only = only;
         random = new SimulationRandom(seed);
         ImmutableArray<string> names = [.. NodeNames.Take(random.Between(scenario.MinimumNodes, scenario.MaximumNodes))];
         // Some nodes may be outside the electorate, never the third that a majority can be had of.
         int seeds = random.Chance(0.7) ? names.Length : random.Between(3, names.Length);
-        groups = [.. Enumerable.Range(1, random.Between(1, scenario.MaximumGroups)).Select(i => $"/g{i}")];
+        groups = traffic is not null ? [.. traffic.Groups] : [.. Enumerable.Range(1, random.Between(1, scenario.MaximumGroups)).Select(i => $"/g{i}")];
         totalWeight = scenario.Weights.Sum(weight => weight.Weight);
         Cluster = new SimulatedCluster(random.NextULong(), names, Vary() with { Seeds = [.. names.Take(seeds)] });
     }
@@ -67,6 +70,7 @@ internal sealed class ScenarioDriver
         {
             Application = scenario.Application with { HandlingTime = handling },
             Disk = scenario.Disk,
+            Traffic = traffic,
             Network = lateFrames ? new() { LateChance = 0.05, LateDelay = TimeSpan.FromMilliseconds(400) } : new(),
             Settings = settings => settings with
             {
@@ -112,6 +116,11 @@ internal sealed class ScenarioDriver
     private void Do(Act act)
     {
         string name = random.Pick(Cluster.Names), group = random.Pick(groups);
+        if (traffic is not null && IsTraffic(act))
+        {
+            traffic.Do(act, Cluster[name], group, random);
+            return;
+        }
         switch (act)
         {
             case Act.Send: Send(name, group); break;
@@ -138,6 +147,9 @@ internal sealed class ScenarioDriver
             default: DoBetween(act, name, Other(name)); break;
         }
     }
+
+    private static bool IsTraffic(Act act) => act is not (Act.Join or Act.Leave or Act.Crash or Act.Restart or Act.Freeze or Act.Stop
+        or Act.Heal or Act.Partition or Act.Cut or Act.CutOneWay or Act.Break);
 
     private void DoBetween(Act act, string first, string second)
     {
@@ -192,10 +204,11 @@ internal sealed class ScenarioDriver
     private bool Settle()
     {
         if (!Cluster.Quiesce(SettleLimit)) return false;
+        if (traffic is not null) return OneMoreRound();
         List<SentMessage> round = [];
         foreach (SimulatedNode node in Cluster.Nodes)
         {
-            foreach (GroupReplica replica in node.Process?.Application.Replicas.ToArray() ?? [])
+            foreach (GroupReplica replica in node.Process?.Scripted.Replicas.ToArray() ?? [])
             {
                 foreach (Order order in scenario.Application.Orders)
                     if (Cluster.Send(node.Name, order, replica.Name) is { } sent) round.Add(sent);
@@ -204,6 +217,14 @@ internal sealed class ScenarioDriver
         if (!Cluster.Quiesce(SettleLimit)) return false;
         foreach (string missing in EndState.Missing(Cluster, round)) Cluster.Violate(missing);
         return Cluster.Violations.Count == 0;
+    }
+
+    /// <summary>What works at rest must go on working.</summary>
+    private bool OneMoreRound()
+    {
+        foreach (SimulatedNode node in Cluster.Nodes)
+            foreach (string group in groups) traffic!.Do(Act.Send, node, group, random);
+        return Cluster.Quiesce(SettleLimit);
     }
 
     /// <summary>A minority, of the nodes and of the electorate, dies for good: the others must go on without it.</summary>

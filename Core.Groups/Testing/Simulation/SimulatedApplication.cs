@@ -5,10 +5,13 @@ using Core.Groups.Protocol;
 
 namespace Core.Groups.Testing.Simulation;
 
-/// <summary>The application above one machine.</summary>
-internal sealed class SimulatedApplication(
-    SimulatedCluster cluster, SimulatedProcess process, SortedSet<string> wanted, SimulationRandom random, long creditWindow)
+/// <summary>The scripted application above one machine.</summary>
+internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApplication
 {
+    private readonly SimulatedCluster cluster = seat.Cluster;
+    private readonly SimulatedProcess process = seat.Process;
+    private readonly SortedSet<string> wanted = seat.Wanted;
+    private readonly SimulationRandom random = seat.Random;
     private const int MaximumHops = 3;
 
     private QueryTracker? queries;
@@ -16,9 +19,9 @@ internal sealed class SimulatedApplication(
     /// <summary>The groups that this application asked to join with credentials that no member accepts.</summary>
     private readonly HashSet<string> strangers = [];
     private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
-    private readonly ApplicationProfile profile = cluster.Options.Application;
+    private readonly ApplicationProfile profile = seat.Cluster.Options.Application;
 
-    public CallTracker Calls { get; } = new(cluster, process.Id);
+    public CallTracker Calls { get; } = new(seat.Cluster, seat.Process.Id);
     public QueryTracker Queries => queries ??= new QueryTracker(cluster, process, Calls);
 
     public bool IsStopping { get; private set; }
@@ -257,6 +260,15 @@ internal sealed class SimulatedApplication(
         }
     }
 
+    public void OnSent(long call, MessageId message) => Calls.OnSent(call, message);
+
+    public void OnCompleted(long call, Outcome outcome) => Calls.OnCompleted(call, outcome);
+
+    public void OnRequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) =>
+        Calls.OnRequestCompleted(call, outcome, replies, failed);
+
+    public void OnProcessEnded(ProcessEnd how) { }
+
     private void Handle(GroupReplica replica, in Delivery delivery, ulong marker, int hops, bool mayIgnore)
     {
         if (!replica.Apply(delivery, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
@@ -323,7 +335,7 @@ internal sealed class SimulatedApplication(
         send();
     }
 
-    private bool HasCredit(GroupReplica replica, int size) => replica.CreditUsed == 0 || replica.CreditUsed + size <= creditWindow;
+    private bool HasCredit(GroupReplica replica, int size) => replica.CreditUsed == 0 || replica.CreditUsed + size <= seat.CreditWindow;
 
     private void JoinFailed(string group, Outcome outcome)
     {

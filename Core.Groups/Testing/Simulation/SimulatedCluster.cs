@@ -155,51 +155,51 @@ internal sealed class SimulatedCluster
     public SentMessage? Send(string name, Order order, string group, int size = 0)
     {
         Act($"send {name} {order} {group} {size}");
-        return nodes[name].Process?.Application.Send(group, order, size);
+        return nodes[name].Process?.Scripted.Send(group, order, size);
     }
 
     public SentMessage? Request(string name, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
     {
         Act($"request {name} {order} {group} {mode} {timeout}");
-        return nodes[name].Process?.Application.Request(group, order, mode, count, timeout, size);
+        return nodes[name].Process?.Scripted.Request(group, order, mode, count, timeout, size);
     }
 
     /// <summary>Looks a group up by its name, then by the id that was found.</summary>
     public void Find(string name, string group)
     {
         Act($"find {name} {group}");
-        if (nodes[name].Process?.Application.Queries is { } queries) queries.Find(group, found => queries.FindAgain(found));
+        if (nodes[name].Process?.Scripted.Queries is { } queries) queries.Find(group, found => queries.FindAgain(found));
     }
 
     public void List(string name, string prefix)
     {
         Act($"list {name} {prefix}");
-        nodes[name].Process?.Application.Queries.List(prefix);
+        nodes[name].Process?.Scripted.Queries.List(prefix);
     }
 
     public void Delete(string name, string group)
     {
         Act($"delete {name} {group}");
-        nodes[name].Process?.Application.Queries.Delete(group);
+        nodes[name].Process?.Scripted.Queries.Delete(group);
     }
 
     public void Configure(string name, string group, string key)
     {
         Act($"configure {name} {group} {key}");
-        nodes[name].Process?.Application.Configure(group, key);
+        nodes[name].Process?.Scripted.Configure(group, key);
     }
 
     /// <summary>Ranks the members of a group in a random order.</summary>
     public void Rank(string name, string group)
     {
         Act($"rank {name} {group}");
-        nodes[name].Process?.Application.Rank(group);
+        nodes[name].Process?.Scripted.Rank(group);
     }
 
     public void Flush(string name)
     {
         Act($"flush {name}");
-        nodes[name].Process?.Application.Flush();
+        nodes[name].Process?.Scripted.Flush();
     }
 
     /// <summary>From now on no disk fails.</summary>
@@ -239,7 +239,7 @@ internal sealed class SimulatedCluster
         foreach (SimulatedNode node in Nodes) node.Process?.Thaw();
         if (RunUntil(() => !Quiescence.Obstacles(this).Any(), limit))
         {
-            foreach (string difference in EndState.Differences(this)) Violate(difference);
+            foreach (string difference in Options.Traffic?.Differences(this) ?? EndState.Differences(this)) Violate(difference);
         }
         else if (violations.Count == 0)
             Violate($"Not settled {limit.TotalSeconds} s after the network was healed: {string.Join("; ", Quiescence.Obstacles(this).Take(12))}.");
@@ -278,7 +278,7 @@ internal sealed class SimulatedCluster
 
     /// <summary>The members of a group that have its state.</summary>
     public IEnumerable<NodeId> MembersOf(GroupId group) => Nodes
-        .Where(node => node.Process?.Application.Replicas.Any(replica => replica.Id == group && replica.IsLoaded) == true)
+        .Where(node => node.Process?.Scripted.Replicas.Any(replica => replica.Id == group && replica.IsLoaded) == true)
         .Select(node => node.Process!.Id);
 
     /// <summary>The group in which a message was delivered; null if it was not.</summary>

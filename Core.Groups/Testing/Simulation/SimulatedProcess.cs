@@ -36,22 +36,31 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
         startedAt = cluster.Time.Now;
         Id = id;
         Identity = new PeerIdentity(id, settings.Address, settings.Site, settings.Weight, settings.Seeds.Contains(settings.Address));
-        Application = new SimulatedApplication(cluster, this, node.Wanted, random.Fork(), settings.CreditWindow);
+        ApplicationSeat seat = new(cluster, this, node.Wanted, random.Fork(), settings.CreditWindow);
+        Application = cluster.Options.Traffic?.CreateApplication(seat) ?? new SimulatedApplication(seat);
         Machine = new NodeMachine(id, settings, random.NextULong(), random.NextULong(), this);
     }
 
     public NodeId Id { get; }
     public NodeMachine Machine { get; }
-    public SimulatedApplication Application { get; }
+    public ISimulatedApplication Application { get; }
+
+    /// <summary>The application, where it is the scripted one.</summary>
+    public SimulatedApplication Scripted => (SimulatedApplication)Application;
+
     public PeerIdentity Identity { get; }
     public bool IsFrozen { get; private set; }
     public bool IsBlocked { get; private set; }
     public bool Answers => !IsFrozen && end is null;
 
+    /// <summary>Whether it has ended, however it did.</summary>
+    public bool IsOver => end is not null;
+
     /// <summary>Whether inputs wait for the machine.</summary>
     public bool HasInputs => inputs.Count > 0;
 
-    private TimeSpan LocalNow => cluster.Time.Now - startedAt;
+    /// <summary>This process's clock.</summary>
+    public TimeSpan LocalNow => cluster.Time.Now - startedAt;
 
     /// <summary>Calls the machine in its next turn.</summary>
     public void Call(Action<TimeSpan> call) => Enqueue(new Input(0, default, call));
@@ -133,6 +142,7 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
         }
         if (end is { } how)
         {
+            Application.OnProcessEnded(how);
             node.ProcessEnded(how);
             return;
         }
@@ -218,21 +228,21 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.CreditReleased(GroupId group, long bytes) => Application.OnCreditReleased(group, bytes);
 
-    void INodeEffects.Sent(long call, MessageId message) => Application.Calls.OnSent(call, message);
+    void INodeEffects.Sent(long call, MessageId message) => Application.OnSent(call, message);
 
-    void INodeEffects.Completed(long call, Outcome outcome) => Application.Calls.OnCompleted(call, outcome);
+    void INodeEffects.Completed(long call, Outcome outcome) => Application.OnCompleted(call, outcome);
 
-    void INodeEffects.JoinRefused(long call, string reason) => Application.OnJoinRefused(call);
+    void INodeEffects.JoinRefused(long call, string reason) => Scripted.OnJoinRefused(call);
 
     void INodeEffects.InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) =>
-        Application.OnInspectJoin(group, token, joiner, credentials);
+        Scripted.OnInspectJoin(group, token, joiner, credentials);
 
-    void INodeEffects.GroupFound(long call, GroupInfo? group) => Application.Queries.OnFound(call, group);
+    void INodeEffects.GroupFound(long call, GroupInfo? group) => Scripted.Queries.OnFound(call, group);
 
-    void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) => Application.Queries.OnListed(call, names);
+    void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) => Scripted.Queries.OnListed(call, names);
 
     void INodeEffects.Joined(long call, GroupId group, string name) => Application.OnJoined(call, group, name);
 
     void INodeEffects.RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) =>
-        Application.Calls.OnRequestCompleted(call, outcome, replies, failed);
+        Application.OnRequestCompleted(call, outcome, replies, failed);
 }

@@ -3,10 +3,11 @@
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>A small seeded generator. Not for secrets, not thread-safe.</summary>
-internal sealed class SimulationRandom
+public sealed class SimulationRandom
 {
     private ulong s0, s1, s2, s3;
 
+    /// <summary>A generator that gives the same numbers for the same seed.</summary>
     public SimulationRandom(ulong seed)
     {
         s0 = Mix(ref seed);
@@ -18,6 +19,7 @@ internal sealed class SimulationRandom
     /// <summary>A generator of its own: what one part of the world draws does not shift what another part gets.</summary>
     public SimulationRandom Fork() => new(NextULong());
 
+    /// <summary>64 random bits.</summary>
     public ulong NextULong()
     {
         ulong result = ulong.RotateLeft(s1 * 5, 7) * 9;
@@ -37,13 +39,17 @@ internal sealed class SimulationRandom
     /// <summary>Both ends included.</summary>
     public int Between(int low, int high) => low + Below(high - low + 1);
 
+    /// <summary>True with this probability, from 0 to 1.</summary>
     public bool Chance(double probability) => (NextULong() >> 11) * (1.0 / (1UL << 53)) < probability;
 
+    /// <summary>Both ends included.</summary>
     public TimeSpan Between(TimeSpan low, TimeSpan high) =>
         low + TimeSpan.FromTicks((long)Math.BigMul(NextULong(), (ulong)(high - low).Ticks + 1, out _));
 
+    /// <summary>One of these.</summary>
     public T Pick<T>(IReadOnlyList<T> from) => from[Below(from.Count)];
 
+    /// <summary>Puts them in a random order.</summary>
     public void Shuffle<T>(IList<T> list)
     {
         for (int i = list.Count - 1; i > 0; i--)

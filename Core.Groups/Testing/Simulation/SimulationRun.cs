@@ -18,9 +18,10 @@ internal static class SimulationRun
 {
     /// <summary>Runs the scenario with the seed to its end. Never throws: an exception is a violation.</summary>
     /// <param name="only">The numbers of the acts that are done; default: all.</param>
-    public static SimulationResult Run(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null)
+    /// <param name="traffic">What the cluster is for; null: the scripted application.</param>
+    public static SimulationResult Run(Scenario scenario, ulong seed, IReadOnlySet<int>? only = null, ITraffic? traffic = null)
     {
-        ScenarioDriver driver = new(scenario, seed, only);
+        ScenarioDriver driver = new(scenario, seed, only, traffic);
         SimulatedCluster cluster = driver.Cluster;
         ImmutableArray<TraceEvent> witnesses = [];
         try

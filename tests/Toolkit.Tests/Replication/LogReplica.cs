@@ -38,7 +38,7 @@ internal class LogReplica(ILogEffects effects) : Replica
 
     public MembershipEnd? End { get; private set; }
 
-    public void Append(long call, long value)
+    public virtual void Append(long call, long value)
     {
         _waiting.Add(call);
         Multicast(Order.Total, AppendKind, call, value);
@@ -49,7 +49,11 @@ internal class LogReplica(ILogEffects effects) : Replica
     /// <summary>All replicas will throw that have this value at the end of their log.</summary>
     public void Poison(long last) => Multicast(Order.Total, PoisonKind, 0, last);
 
-    public void Flush(long call) => Port.Flush(call);
+    public void Flush(long call)
+    {
+        _waiting.Add(call);
+        Port.Flush(call);
+    }
 
     public void WakeIn(TimeSpan time) => Port.WakeAt(Port.Now + time);
 
@@ -123,7 +127,13 @@ internal class LogReplica(ILogEffects effects) : Replica
         }
     }
 
-    protected internal override void OnFlushed(long call) => effects.Flushed(call);
+    protected internal override void OnFlushed(long call)
+    {
+        if (_waiting.Remove(call))
+        {
+            effects.Flushed(call);
+        }
+    }
 
     protected internal override void OnWake() => effects.Woke();
 
