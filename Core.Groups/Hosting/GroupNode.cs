@@ -130,6 +130,13 @@ public sealed class GroupNode : IAsyncDisposable
     public ValueTask WaitForPrimaryAsync(CancellationToken ct = default) => Host.Status.WaitForPrimaryAsync(ct);
 
     /// <summary>
+    /// Waits until the node is blocked: it has lost the others, and they may go on without it. Who holds a role or a lock gives it
+    /// up here, rather than when the exclusion is known.
+    /// </summary>
+    /// <exception cref="NodeStoppedException">The node stopped before.</exception>
+    public ValueTask WaitForBlockedAsync(CancellationToken ct = default) => Host.Status.WaitForBlockedAsync(ct);
+
+    /// <summary>
     /// Joins a group, and creates it if it is not there. Completes when the first view and the state are here. While the
     /// node is blocked this waits.
     /// </summary>

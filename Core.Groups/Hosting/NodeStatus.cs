@@ -43,11 +43,16 @@ internal sealed class NodeStatus
     }
 
     /// <exception cref="NodeStoppedException">The node stopped before.</exception>
-    public async ValueTask WaitForPrimaryAsync(CancellationToken ct)
+    public ValueTask WaitForPrimaryAsync(CancellationToken ct) => WaitForAsync(static state => state is { Configuration.IsPrimary: true, IsBlocked: false }, ct);
+
+    /// <exception cref="NodeStoppedException">The node stopped before.</exception>
+    public ValueTask WaitForBlockedAsync(CancellationToken ct) => WaitForAsync(static state => state.IsBlocked, ct);
+
+    private async ValueTask WaitForAsync(Func<State, bool> isSo, CancellationToken ct)
     {
         await foreach (State state in _states.ReadAsync(ct).ConfigureAwait(false))
         {
-            if (state is { Configuration.IsPrimary: true, IsBlocked: false })
+            if (isSo(state))
             {
                 return;
             }

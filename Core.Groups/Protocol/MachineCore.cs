@@ -207,7 +207,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             }
             else Membership.OnControl(from, kind, ref records);
         }
-        Membership.LookAgain();
     }
 
     public void OnData(Channel from, FrameHeader header, ReadOnlyMemory<byte> records)

@@ -49,6 +49,13 @@ internal sealed class Answers(ILineOutput output)
         json.WriteString("listen", listen);
     });
 
+    /// <summary>Something that happened to what an operation made, told at once.</summary>
+    public void Event(string name, AnswerFields fields) => Line(json =>
+    {
+        json.WriteString("ev", name);
+        fields(json);
+    });
+
     /// <summary>Why the process ends, when no command asked for it.</summary>
     public void Fatal(Exception error) => Line(json =>
     {

@@ -10,7 +10,6 @@ internal static class CommandLine
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
         "force-primary", "migrate", "watch",
-        "lock.acquire", "lock.try", "lock.release", "lock.who", "sem.wait", "sem.signal", "rw.read", "rw.write", "rw.release",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
         "log.status", "log.checkpoint", "log.rollback", "log.override",

@@ -23,6 +23,8 @@ internal static class Errors
         StableStoreException => "storage-failed",
         DeadlockException => "deadlock",
         OverdraftException => "overdraft",
+        DeadlockException => "deadlock",
+        LockRecursionException => "re-entrant",
         NameTakenException => "name-taken",
         ExecutionFailedException => "task-failed",
         ResultForgottenException => "result-forgotten",

@@ -26,6 +26,7 @@ internal sealed class Shell
         _groups = new GroupOperations(node, feed, lanes);
         var directory = new DirectoryOperations(node, lanes);
         var self = new NodeOperations(node, feed);
+        var locks = new LockOperations(node, answers);
         _operations = new()
         {
             ["config"] = (_, _) => self.ConfigAsync(),
@@ -41,6 +42,9 @@ internal sealed class Shell
             ["delete"] = directory.DeleteAsync,
             ["kill"] = directory.KillAsync,
             ["configure"] = _groups.ConfigureAsync,
+            ["lock.acquire"] = locks.AcquireAsync, ["lock.try"] = locks.TryAsync, ["lock.release"] = (command, _) => locks.ReleaseAsync(command), ["lock.who"] = locks.WhoAsync,
+            ["sem.wait"] = locks.WaitAsync, ["sem.signal"] = locks.SignalAsync,
+            ["rw.read"] = locks.ReadAsync, ["rw.write"] = locks.WriteAsync, ["rw.release"] = (command, _) => locks.ReleaseAsync(command),
         };
         new DataOperations(node).AddTo(_operations);
         new TaskOperations(node).AddTo(_operations);

@@ -23,9 +23,18 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     {
         NodeId[] candidates = [.. reach.Keys.Where(n => n == context.Self || IsCandidate(n, own, reach)).OrderBy(n => KeyOf(n, own))];
         var clique = new List<NodeId>();
+        // The different sets of what the clique's nodes reach: each holds the whole clique. Mostly there is one.
+        var reaches = new List<ImmutableSortedDictionary<NodeId, string>>();
         foreach (NodeId node in candidates)
         {
-            if (clique.TrueForAll(other => reachability.AreAdjacent(node, other, reach))) clique.Add(node);
+            if (!reaches.TrueForAll(r => r.ContainsKey(node))) continue;
+            ImmutableSortedDictionary<NodeId, string> its = reachability.ReachOf(node, reach);
+            if (!reaches.Contains(its))
+            {
+                if (!clique.TrueForAll(its.ContainsKey)) continue;
+                reaches.Add(its);
+            }
+            clique.Add(node);
         }
         return new Choice(candidates[0], [.. clique], [.. clique.Where(n => PresenceOf(n, own).IsLeaving)]);
     }

@@ -11,6 +11,8 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class MembershipService
 {
+    private const int LargeCluster = 16;
+    private static readonly TimeSpan GapPerNode = TimeSpan.FromMicroseconds(250);
     private static readonly TimeSpan Redial = TimeSpan.FromMilliseconds(100), LongestRedial = TimeSpan.FromSeconds(1);
     private readonly NodeContext _context;
     private readonly ChannelTable _channels;
@@ -19,6 +21,7 @@ internal sealed class MembershipService
     private readonly SortedDictionary<string, (TimeSpan At, TimeSpan Wait)> _dials = new(StringComparer.Ordinal);
     private readonly LineageId _newLineage;
     private Presence? _told;
+    private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
     private TimeSpan _judgeAt;
     private TimeSpan _lookAt;
     private bool _looksAgain = true;
@@ -96,6 +99,14 @@ internal sealed class MembershipService
 
     public void OnControl(Channel from, ControlRecord kind, ref WireReader reader)
     {
+        var before = (Change.Current, Change.BlockedWith, _context.Configuration);
+        Take(from, kind, ref reader);
+        // The many answers of a change are no reason to look, only its steps are.
+        if (kind == ControlRecord.Presence || before != (Change.Current, Change.BlockedWith, _context.Configuration)) LookAgain();
+    }
+
+    private void Take(Channel from, ControlRecord kind, ref WireReader reader)
+    {
         switch (kind)
         {
             case ControlRecord.Presence:
@@ -141,8 +152,8 @@ internal sealed class MembershipService
             Change.Exclude($"{from.Id} knows session {session}");
             return;
         }
-        if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self && presence.Promised > attempt.Id.Epoch
-            && !attempt.Statuses.ContainsKey(from.Id))
+        if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self && attempt.Proposal.Includes(from.Id)
+            && presence.Promised > attempt.Id.Epoch && !attempt.Statuses.ContainsKey(from.Id))
         {
             Change.Abandon();      // it has promised more: the next proposal goes above that
         }
@@ -293,11 +304,22 @@ internal sealed class MembershipService
     /// <summary>What others may know of this node: of its votes what is on disk.</summary>
     private Presence Tellable() => Describe(Reachability.Reach()) with { Promised = Change.Stable.Promised.Epoch, Last = Change.Stable.Last };
 
+    /// <summary>
+    /// In a large cluster each of n nodes sees n others come, and tells n of it: it waits for more to tell. Few tell at once.
+    /// </summary>
+    private TimeSpan Gap => _channels.All.Count <= LargeCluster ? TimeSpan.Zero : _channels.All.Count * GapPerNode;
+
     private void Tell()
     {
         Presence now = Tellable();
+        _tellAt = TimeSpan.MaxValue;
         if (_told is { } told && told.Says(now)) return;
-        _told = now;
+        if (_context.Now < _toldAt + Gap)
+        {
+            _tellAt = _toldAt + Gap;
+            return;
+        }
+        (_told, _toldAt) = (now, _context.Now);
         foreach (Channel channel in _channels.All)
         {
             if (channel.Link.IsEstablished) Send(channel, now);
@@ -344,7 +366,7 @@ internal sealed class MembershipService
     public TimeSpan Deadline()
     {
         TimeSpan deadline = Change.Current is { } attempt ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
-        deadline = Min(deadline, _gathering.Deadline());
+        deadline = Min(Min(deadline, _tellAt), _gathering.Deadline());
         foreach ((TimeSpan at, _) in _dials.Values) deadline = Min(deadline, at);
         return deadline;
     }

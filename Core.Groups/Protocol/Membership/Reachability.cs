@@ -13,6 +13,7 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
     private readonly HashSet<NodeId> _suspects = [];
     private readonly HashSet<NodeId> _lostLinks = [];
     private readonly SortedDictionary<NodeId, TimeSpan> _contenders = [];
+    private ImmutableSortedDictionary<NodeId, string> _shared = ImmutableSortedDictionary<NodeId, string>.Empty;
     private TimeSpan _judged;
 
     public bool HasSuspects => _suspects.Count > 0;
@@ -33,15 +34,26 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
             if (_suspects.Contains(channel.Id) || _contenders.ContainsKey(channel.Id) || !_presences.ContainsKey(channel.Id)) continue;
             if (channel.Link.IsEstablished || (!context.IsBlocked && context.RankOf(channel.Id) >= 0) || IsResuming(channel)) reach[channel.Id] = channel.Identity.Address;
         }
-        return reach.ToImmutable();
+        return Share(reach.ToImmutable());
     }
+
+    /// <summary>What a node says that it reaches.</summary>
+    public ImmutableSortedDictionary<NodeId, string> ReachOf(NodeId node, ImmutableSortedDictionary<NodeId, string> own) =>
+        node == context.Self ? own : _presences[node].Reach;
 
     /// <summary>Whether a node takes part in the running attempt: a connection that breaks meanwhile is given time to resume.</summary>
     public Func<NodeId, bool> IsInAttempt { get; set; } = static _ => false;
 
     private bool IsResuming(Channel channel) => IsInAttempt(channel.Id) && context.Now - channel.LastHeard < context.Settings.Suspect;
 
-    public void OnPresence(NodeId from, Presence presence) => _presences[from] = presence;
+    public void OnPresence(NodeId from, Presence presence) => _presences[from] = presence with { Reach = Share(presence.Reach) };
+
+    /// <summary>Mostly all reach the same: they share one set, and what follows from it is worked out once for all of them.</summary>
+    private ImmutableSortedDictionary<NodeId, string> Share(ImmutableSortedDictionary<NodeId, string> reach)
+    {
+        if (_shared.Count != reach.Count || !_shared.SequenceEqual(reach)) _shared = reach;
+        return _shared;
+    }
 
     /// <summary>True: this is news.</summary>
     public bool Suspect(NodeId node, string reason)

@@ -48,18 +48,19 @@ internal sealed class ReplicaWorld<TReplica>(ReplicaWorkload<TReplica> workload)
         foreach (string sentence in workload.Check?.Invoke(members) ?? []) yield return sentence;
     }
 
-    private static byte[]? Save(ReplicaSite<TReplica> site)
-    {
-        byte[]? state = null;
-        site.Run(replica => state = replica.Save().ToArray());
-        return state;
-    }
-
-    private ReplicaSite<TReplica> SiteOf(SimulatedCluster cluster, string node, string group)
+    /// <summary>The place of a node in a group.</summary>
+    public ReplicaSite<TReplica> SiteOf(SimulatedCluster cluster, string node, string group)
     {
         string key = $"{group} {node}";
         if (!_sites.TryGetValue(key, out ReplicaSite<TReplica>? site))
             _sites.Add(key, site = new ReplicaSite<TReplica>(cluster, node, group, workload.Create));
         return site;
+    }
+
+    private static byte[]? Save(ReplicaSite<TReplica> site)
+    {
+        byte[]? state = null;
+        site.Run(replica => state = replica.Save().ToArray());
+        return state;
     }
 }

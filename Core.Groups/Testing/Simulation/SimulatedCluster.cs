@@ -237,6 +237,8 @@ internal sealed class SimulatedCluster
         Act("settle");
         Network.Heal();
         foreach (SimulatedNode node in Nodes) node.Process?.Thaw();
+        // A silence from before may be judged until then, although its cause has gone.
+        RunFor(Options.Settings(new NodeSettings { Address = "", Seeds = [] }).Suspect);
         if (RunUntil(() => !Quiescence.Obstacles(this).Any(), limit))
         {
             foreach (string difference in Options.Traffic?.Differences(this) ?? EndState.Differences(this)) Violate(difference);

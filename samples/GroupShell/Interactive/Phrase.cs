@@ -31,6 +31,15 @@ internal static class Phrase
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
         ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
         ("task.status", ["name"], "what this server has executed and remembers"),
+        ("lock.acquire", ["name"], "hold a lock; more: timeout=5s owner=WORD (one shell is one owner else)"),
+        ("lock.try", ["name"], "hold a lock if it is to be had at once, or within timeout=1s"),
+        ("lock.release", ["hold"], "release it"),
+        ("lock.who", ["name"], "who holds and who waits"),
+        ("sem.wait", ["name"], "P: one permit; more: count=N (permits at first) timeout=5s owner=WORD"),
+        ("sem.signal", ["hold"], "V: give a permit back; with name=PATH: make one more"),
+        ("rw.read", ["name"], "a read lock; more: timeout=5s owner=WORD"),
+        ("rw.write", ["name"], "a write lock; more: timeout=5s owner=WORD"),
+        ("rw.release", ["hold"], "release either"),
         ("config", [], "the nodes that can talk now"),
         ("stats", [], "counters"),
         ("quiet", ["on"], "true: stop printing deliveries; false: print them again"),
@@ -40,7 +49,7 @@ internal static class Phrase
 
     private static readonly string[] Numbers = ["count", "size", "expect", "amount", "initial"];
     private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials",
-        "name", "work", "execution", "value", "mode", "linearizable", "initial"];
+        "name", "work", "execution", "hold", "owner", "value", "mode", "linearizable", "initial"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)

@@ -67,6 +67,28 @@ internal sealed class Shell : IAsyncDisposable
         }
     });
 
+    /// <summary>The first answer of several shells. One at a time may read a shell's lines, so the looks are short.</summary>
+    public static async Task<JsonObject> FirstAsync(params (Shell Shell, string Id)[] asked)
+    {
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Patience;)
+        {
+            foreach ((Shell shell, string id) in asked)
+            {
+                if (await Task.Run(() => shell.Look(line => (string?)line["re"] == id)) is { } found)
+                    return found;
+            }
+        }
+
+        throw new TimeoutException("No answer came.");
+    }
+
+    private JsonObject? Look(Func<JsonObject, bool> isIt)
+    {
+        while (_lines.TryTake(out string? line, TimeSpan.FromMilliseconds(10)))
+            _read.Add(JsonNode.Parse(line)!.AsObject());
+        return _read.FirstOrDefault(isIt);
+    }
+
     public void Kill() => _process.Kill();
 
     public void CloseInput() => _process.StandardInput.Close();
