@@ -39,7 +39,7 @@ internal sealed class DataOperations(GroupNode node)
             _ => throw ShellException.BadField("mode", "must be \"total\" or \"causal\""),
         };
         Task<long> set = await StartAsync(_variables, "var", name, () => node.ReplicatedAsync<string>(name, Either), variable =>
-            (isCausal ? variable.SetCausalAsync(value, ct) : variable.SetAsync(value, ct: ct)).AsTask(), ct).ConfigureAwait(false);
+            isCausal ? variable.SetCausalAsync(value, ct).AsTask() : variable.SetAsync(value, ct: ct).AsTask(), ct).ConfigureAwait(false);
         long version = await set.ConfigureAwait(false);
         return json => Write(json, version, value);
     }

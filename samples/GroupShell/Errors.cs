@@ -21,7 +21,6 @@ internal static class Errors
         NodeStoppedException => "stopped",
         StateTransferException => "state-transfer-failed",
         StableStoreException => "storage-failed",
-        DeadlockException => "deadlock",
         OverdraftException => "overdraft",
         DeadlockException => "deadlock",
         LockRecursionException => "re-entrant",
