@@ -45,6 +45,10 @@ internal readonly record struct Delivery
 {
     /// <summary>The group; <see cref="GroupId.None"/> for a message to a single process.</summary>
     public required GroupId Group { get; init; }
+    /// <summary>For a message to several groups or with a label: those of its groups that this node is in, <see cref="Group"/> among them.</summary>
+    public ImmutableArray<GroupId> Groups { get; init; }
+    /// <summary>The label that names its order; null: none.</summary>
+    public string? Label { get; init; }
     /// <summary>Who sent (for a caller that is not a member: the caller).</summary>
     public required NodeId From { get; init; }
     /// <summary>The primitive.</summary>

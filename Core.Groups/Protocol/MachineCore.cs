@@ -16,7 +16,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
-    private readonly List<PendingFlush> _flushes = [];
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
     private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -32,6 +31,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Groups = new GroupService(context, Services);
         Credit = new CreditService(context, Services, Groups);
         Calls = new CallQueue(context, Channels, Groups) { OnSent = OnSent, Fail = OnCallFailed };
+        Flushes = new FlushTable(context, Calls);
         Contacts = new Contacts(context, Services, Groups, Calls);
         Credit.OnCallerConsumed = Contacts.OnConsumed;
         Requests = new RequestTable(context) { OnEnded = OnRequestEnded };
@@ -51,6 +51,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public GroupService Groups { get; }
     public CreditService Credit { get; }
     public CallQueue Calls { get; }
+    public FlushTable Flushes { get; }
     public RequestTable Requests { get; }
     public Callers Callers { get; }
     public Contacts Contacts { get; }
@@ -84,7 +85,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         {
             Groups.States.Pump(Channels);
             Credit.EndTurn();
-            CompleteFlushes();
+            Flushes.Complete();
             Ask();
             AnswerFloors();
         }
@@ -118,12 +119,30 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             }
         }
         ordering.FloorsWanted.Clear();
+        AnswerAll(ordering);
         if (!ordering.WantsAcknowledgements) return;
         ordering.WantsAcknowledgements = false;
         foreach (Channel channel in Channels.All) channel.IsUrgent = true;
     }
 
-    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || _flushes.Count > 0 || Groups.States.Waits
+    /// <summary>An order that spans groups waits for the clocks of all nodes; who gets no message of it is asked.</summary>
+    private void AnswerAll(OrderingLayer ordering)
+    {
+        if (ordering.ClockWanted == 0) return;
+        foreach (int rank in ordering.Unaddressed)
+        {
+            long wanted = ordering.ClockWanted;
+            Services.Send(Context.NodeAt(rank), ServiceRecord.ClockWanted, writer => writer.Varint(wanted));
+        }
+        foreach (Channel channel in Channels.All)
+        {
+            if (channel.Rank >= 0 && channel.Told.Clock < ordering.ClockWanted) channel.IsUrgent = true;
+        }
+        ordering.ClockWanted = 0;
+        ordering.Unaddressed = MemberSet.Empty;
+    }
+
+    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || Flushes.Waits || Groups.States.Waits
         || Context.Ordering?.Engine.UndeliveredSafe > 0;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
@@ -150,47 +169,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
-
-    // ---- flush
-
-    /// <param name="lastCall">The last call that had to wait when the flush was asked for: it must have left.</param>
-    private sealed class PendingFlush(long call, long lastCall)
-    {
-        public long Call => call;
-        public long LastCall => lastCall;
-        /// <summary>What must be stable, by rank; null while an earlier call waits.</summary>
-        public long[]? Sequences { get; set; }
-    }
-
-    public void Flush(long call)
-    {
-        var flush = new PendingFlush(call, Calls.LastNumber);
-        _flushes.Add(flush);
-        if (Context.IsWorking) Fix(flush);
-    }
-
-    private void Fix(PendingFlush flush)
-    {
-        if (Calls.HasUpTo(flush.LastCall)) return;
-        OrderingLayer ordering = Context.Ordering!;
-        flush.Sequences = [.. Enumerable.Range(0, ordering.Members).Select(r => ordering.Logs[r].Received)];
-    }
-
-    private void CompleteFlushes()
-    {
-        if (_flushes.Count == 0) return;
-        OrderingLayer ordering = Context.Ordering!;
-        foreach (PendingFlush flush in _flushes.ToArray())
-        {
-            if (flush.Sequences is null) Fix(flush);
-            if (flush.Sequences is not { } sequences) continue;
-            bool stable = true;
-            for (int rank = 0; rank < sequences.Length; rank++) stable &= ordering.StableOf(rank) >= sequences[rank];
-            if (!stable) continue;
-            _flushes.Remove(flush);
-            Context.Effects.Completed(flush.Call, Outcome.Done);
-        }
-    }
 
     // ---- frames
 
@@ -287,6 +265,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.StateChunk: Groups.States.OnChunk(ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
+            case ServiceRecord.ClockWanted: Context.Ordering!.OnClockWanted(reader.Varint()); break;
             case ServiceRecord.CallerCast: Contacts.OnCast(from, ref reader); break;
             case ServiceRecord.CallerProgress: Callers.OnProgress(from, ref reader); break;
             default: throw new WireFormatException("A service record has no known kind.");
@@ -298,7 +277,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnDelivered(Message message)
     {
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
-        if (message.Destination.IsDirect) OnDirect(message);
+        if (message.Destination.Spread is { } spread)
+        {
+            if (!Groups.TryDeliver(spread, message)) OnDirect(message);
+        }
+        else if (message.Destination.IsDirect) OnDirect(message);
         else if (Groups.Find(message.Destination.Group) is { } group) Groups.Deliver(group, message);
         if (message.Kind == MessageKind.Group && message.Sender == Context.Ordering!.Self && _configuring.Remove(message.Sequence, out long call))
             Context.Effects.Completed(call, Outcome.Done);
@@ -306,10 +289,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void OnDirect(Message message)
     {
-        if (Context.Settings.Tracing) Groups.Deliveries.TraceDirect(message);
-        if ((message.Flags & MessageFlags.Reply) == 0) return;
-        if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
-        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), message.Body, (message.Flags & MessageFlags.Error) != 0));
+        if (Context.Settings.Tracing && (message.Flags & MessageFlags.MorePieces) == 0) Groups.Deliveries.TraceDirect(message);
+        if (Groups.Deliveries.TryJoin(message) is not { } body) return;
+        if ((message.Flags & MessageFlags.Reply) == 0) Groups.Deliveries.Direct(message, body);
+        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
+        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), body, (message.Flags & MessageFlags.Error) != 0));
     }
 
     public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));
@@ -366,12 +350,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (Context.IsFrozen) return;
         Membership.OnInstalled();
         Credit.OnInstalled();
-        foreach (PendingFlush flush in _flushes)
-        {
-            // Everything before is delivered by all that are here.
-            if (flush.Sequences is not null) Context.Effects.Completed(flush.Call, Outcome.Done);
-        }
-        _flushes.RemoveAll(static f => f.Sequences is not null);
+        Flushes.OnInstalled();
     }
 
     public void OnHeld(Channel from, FrameHeader header, ReadOnlyMemory<byte> records, bool silently)
@@ -427,8 +406,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Calls.End(null, outcome);
         foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);
         _configuring.Clear();
-        foreach (PendingFlush flush in _flushes) Context.Effects.Completed(flush.Call, outcome);
-        _flushes.Clear();
+        Flushes.EndAll(outcome);
         foreach (GroupMember group in Groups.Members)
         {
             foreach (long call in group.LeaveCalls ?? []) Context.Effects.Completed(call, outcome);

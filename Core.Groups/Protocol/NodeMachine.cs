@@ -155,6 +155,33 @@ internal sealed class NodeMachine
         else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body));
     }
 
+    /// <summary>
+    /// One message in the union of several groups, of which this node is a member, and single processes; or in one order with
+    /// all messages that have its label. Any kind but GBCAST.
+    /// </summary>
+    public void Multicast(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body)
+    {
+        if (!Enter(now, call)) return;
+        if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
+        else _core.Calls.Submit(Spread(call, target, order, body, 0, 0));
+    }
+
+    private static Cast Spread(long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, MessageFlags flags, long request) =>
+        new(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, flags, request, null, target);
+
+    /// <summary>A multicast as above that is answered; ends with <see cref="INodeEffects.RequestCompleted"/>.</summary>
+    public void Request(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else _core.Calls.Submit(Spread(call, target, order, body, MessageFlags.Request, call));
+    }
+
     /// <summary>Sets an entry of the group's configuration data by GBCAST. Ends when it is delivered here.</summary>
     /// <param name="value">Null: the entry is removed.</param>
     public void Configure(TimeSpan now, long call, GroupId group, string key, string? value)
@@ -227,7 +254,7 @@ internal sealed class NodeMachine
     /// <summary>Done when all that this node has sent and delivered is stable.</summary>
     public void Flush(TimeSpan now, long call)
     {
-        if (Enter(now, call)) _core.Flush(call);
+        if (Enter(now, call)) _core.Flushes.Begin(call);
     }
 
     /// <param name="state">Null: the application's callback failed.</param>

@@ -43,6 +43,9 @@ internal enum WeakRules : long
     /// <summary>A member goes on sending after its marker.</summary>
     SendsGoOnAfterMarker = 1L << 11,
 
+    /// <summary>A message to several groups leaves although a GBCAST in one of them is not delivered by all.</summary>
+    SpreadIgnoresOpenChanges = 1L << 40,
+
     // ---- configuration change (section 5)
 
     /// <summary>Markers and finishes are not forwarded in a recovery.</summary>

@@ -9,6 +9,8 @@ internal sealed class Deliveries(NodeContext context)
 {
     private readonly Dictionary<long, Token> _tokens = [];
     private readonly List<(NodeId Caller, long Request)> _unanswered = [];
+    /// <summary>Pieces of large messages to this node alone.</summary>
+    private readonly Dictionary<(int Sender, int Class), PieceAssembly> _pieces = [];
     private long _lastToken;
 
     /// <summary>An answer that a caller waits for.</summary>
@@ -37,21 +39,18 @@ internal sealed class Deliveries(NodeContext context)
     public MessageId IdOf(Message message) => new(context.NodeAt(message.Sender), context.Configuration!.Id.Epoch, message.Sequence);
 
     /// <summary>Delivers a whole message of a group.</summary>
-    public void Message(GroupMember group, Message message, ReadOnlyMemory<byte> body)
+    /// <param name="groups">For a message to more than one group: those of its groups that this node is in.</param>
+    public void Message(GroupMember group, Message message, ReadOnlyMemory<byte> body, GroupMember[] groups)
     {
         if (context.Settings.Tracing) TraceDelivery(group, message);
         group.Credit.OnDelivered(context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
         Delivered++;
         DeliveredBytes += body.Length;
-        long token = 0;
-        if ((message.Flags & MessageFlags.Request) != 0)
-        {
-            token = ++_lastToken;
-            _tokens[token] = new Token(SenderOf(message), message.RequestId, group.Id, message.Caller is not null);
-        }
+        long token = (message.Flags & MessageFlags.Request) == 0 ? 0 : TokenFor(message, group.Id);
         context.Effects.Deliver(new Delivery
         {
             Group = group.Id, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message), ReplyToken = token,
+            Groups = groups.Length == 0 ? [] : [.. groups.Select(g => g.Id)], Label = message.Destination.Spread?.Label,
         });
     }
 
@@ -68,25 +67,59 @@ internal sealed class Deliveries(NodeContext context)
 
     // A method of its own: what the lambda captures is allocated where the method begins, also when nothing is traced.
     private void TraceDelivery(GroupMember group, Message message) =>
-        context.Trace(TraceKind.Deliver, line => line with
+        context.Trace(TraceKind.Deliver, line => (line with
         {
-            Group = group.Name,
+            Group = message.Destination.Spread is null ? group.Name : null,
             Message = IdOf(message).ToString(),
             Order = message.Kind.ToOrder(),
             From = context.NodeAt(message.Sender).Name,
             For = message.Caller?.Caller.Name,
-        });
+        }).To(message.Destination, NamesOf));
 
     /// <summary>For when tracing is on.</summary>
     public void TraceDirect(Message message)
     {
-        context.Trace(TraceKind.Deliver, line => line with
+        context.Trace(TraceKind.Deliver, line => (line with
         {
-            To = NamesOf(message.Destination.Members),
+            To = message.Destination.Spread is null ? NamesOf(message.Destination.Members) : [],
             Message = IdOf(message).ToString(),
             Order = message.Kind.ToOrder(),
             From = context.NodeAt(message.Sender).Name,
+        }).To(message.Destination, NamesOf));
+    }
+
+    /// <summary>The whole body of a message to this node alone; null if pieces are still to come.</summary>
+    public ReadOnlyMemory<byte>? TryJoin(Message message)
+    {
+        (int, int) key = (message.Sender, message.Kind.Class());
+        PieceAssembly? assembly = _pieces.GetValueOrDefault(key);
+        if (assembly is not null && assembly.Destination != message.Destination) assembly = null;      // it has begun again
+        if ((message.Flags & MessageFlags.MorePieces) == 0)
+        {
+            _pieces.Remove(key);
+            return assembly is null ? message.Body : assembly.Join(message.Body);
+        }
+        if (assembly is null) _pieces[key] = assembly = new PieceAssembly(message.Destination);
+        if (assembly.Length + message.Body.Length <= context.Settings.MaximumMessageSize) assembly.Add(message.Body);
+        return null;
+    }
+
+    /// <summary>Delivers a whole message to this node, which is in none of the groups that it goes to.</summary>
+    public void Direct(Message message, ReadOnlyMemory<byte> body)
+    {
+        Delivered++;
+        DeliveredBytes += body.Length;
+        context.Effects.Deliver(new Delivery
+        {
+            Group = GroupId.None, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message), Groups = [],
+            ReplyToken = (message.Flags & MessageFlags.Request) == 0 ? 0 : TokenFor(message, GroupId.None), Label = message.Destination.Spread?.Label,
         });
+    }
+
+    private long TokenFor(Message message, GroupId group)
+    {
+        _tokens[++_lastToken] = new Token(SenderOf(message), message.RequestId, group, message.Caller is not null);
+        return _lastToken;
     }
 
     public ImmutableArray<string> NamesOf(MemberSet members)

@@ -30,6 +30,8 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 
     /// <summary>Members of which it is not known that their applications have the state.</summary>
     public SortedSet<NodeId>? Awaiting { get; set; }
+    /// <summary>Nodes that said that they have the state before this member has seen them join.</summary>
+    public SortedSet<NodeId>? EarlyStates { get; set; }
     /// <summary>Nodes that were let in, and are to be announced.</summary>
     public SortedSet<NodeId>? Joins { get; set; }
     /// <summary>Whether this node's application looks at the credentials of joiners.</summary>
@@ -59,8 +61,10 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 }
 
 /// <summary>A large message of which pieces are still to come.</summary>
-internal sealed class PieceAssembly
+internal sealed class PieceAssembly(Destination? destination = null)
 {
+    public Destination? Destination => destination;
+
     private readonly List<ReadOnlyMemory<byte>> _pieces = [];
 
     public long Length { get; private set; }

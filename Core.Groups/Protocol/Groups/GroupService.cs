@@ -133,13 +133,20 @@ internal sealed class GroupService
         {
             group = Enter(order, _directory.TakeJoin(order.Name), hasState: false);
         }
-        else if (!_isCarryingPlan && group.OwnFinish is { } finish) _context.Ordering!.Remember(finish);
+        else if (!_isCarryingPlan && group.OwnFinish is { } finish)
+        {
+            _context.Ordering!.Remember(finish);
+            order.LastFinish = finish.Sequence;
+        }
         group.OwnFinish = null;
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
         Announcer.EndRanking(group, announcement);
-        foreach (NodeId joiner in joined) (group.Awaiting ??= []).Add(joiner);
+        foreach (NodeId joiner in joined)
+        {
+            if (group.EarlyStates?.Remove(joiner) != true) (group.Awaiting ??= []).Add(joiner);
+        }
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
         Announcer.OnChanged(group);
@@ -204,9 +211,14 @@ internal sealed class GroupService
         bool more = (message.Flags & MessageFlags.MorePieces) != 0;
         PieceAssembly? assembly = null;
         group.Pieces?.TryGetValue(key, out assembly);
+        if (assembly is not null && assembly.Destination != message.Destination)
+        {
+            group.Pieces!.Remove(key);      // its epoch is over in one of its groups: the message begins again
+            assembly = null;
+        }
         if (more)
         {
-            if (assembly is null) (group.Pieces ??= []).Add(key, assembly = new PieceAssembly());
+            if (assembly is null) (group.Pieces ??= []).Add(key, assembly = new PieceAssembly(message.Destination));
             // A sender beyond the limit cannot make this node keep more: the message will not fit together, at any member.
             if (assembly.Length + message.Body.Length <= _context.Settings.MaximumMessageSize) assembly.Add(message.Body);
             return;
@@ -218,7 +230,30 @@ internal sealed class GroupService
             OnDropped(group, _context.NodeAt(message.Sender), (int)(assembly?.Length ?? 0) + message.Body.Length + CreditAccount.MessageOverhead);
             return;
         }
-        _deliveries.Message(group, message, assembly is null ? message.Body : assembly.Join(message.Body));
+        ReadOnlyMemory<byte> body = assembly is null ? message.Body : assembly.Join(message.Body);
+        GroupMember[] mine = message.Destination.Spread is { } spread ? GroupsOf(spread) : [];
+        _deliveries.Message(group, message, body, mine);
+        foreach (GroupMember other in mine)
+        {
+            // It is handed over, and its credit used, in one of the groups.
+            if (other != group) OnDropped(other, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
+        }
+    }
+
+    /// <summary>A message to more than one group: it is handed over once, in the first of its groups that this node is in. False: in none.</summary>
+    public bool TryDeliver(SpreadDestination spread, Message message)
+    {
+        GroupMember[] mine = GroupsOf(spread);
+        if (mine.Length == 0) return false;
+        // Nobody sends such a message while a member of its groups has no state.
+        Deliver(Array.Find(mine, static g => g.HasState) ?? mine[0], message);
+        return true;
+    }
+
+    private GroupMember[] GroupsOf(SpreadDestination spread)
+    {
+        int self = _context.Ordering!.Self;
+        return [.. spread.Parts.Where(p => p.Via.Contains(self)).Select(p => Find(p.Group)).OfType<GroupMember>()];
     }
 
     // ---- configurations
@@ -328,6 +363,7 @@ internal sealed class GroupService
         group.OwnFinish = null;
         SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
+        group.EarlyStates = null;
         group.CutEpoch = 0;
         group.Deleters = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));

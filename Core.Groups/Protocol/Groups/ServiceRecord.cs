@@ -21,6 +21,8 @@ internal enum ServiceRecord : byte
     Credit = 0x8A,
     /// <summary>To a contact: send this for me, a caller that is not a member.</summary>
     CallerCast = 0x8B,
+    /// <summary>To a node that gets no message of an order that spans groups: tell your clock, which others wait for.</summary>
+    ClockWanted = 0x91,
     /// <summary>From the contact: it left, to these members; or it is settled, or consumed; or ask another member.</summary>
     CallerProgress = 0x8C,
     /// <summary>To the registry: which names begin so?</summary>

@@ -230,7 +230,12 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     public void OnLoadedBy(NodeId member, ref WireReader reader)
     {
-        if (groups.Find(reader.Group()) is not { } group || group.Awaiting?.Remove(member) != true) return;
+        if (groups.Find(reader.Group()) is not { } group) return;
+        if (group.Awaiting?.Remove(member) != true)
+        {
+            if (!group.View.Contains(member)) (group.EarlyStates ??= []).Add(member);
+            return;
+        }
         if (group.IsLeaving) groups.Announcer.LookAgain(group);      // it may have waited for this
     }
 

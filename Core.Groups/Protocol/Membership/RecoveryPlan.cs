@@ -88,6 +88,18 @@ internal sealed class CollectiveOracle(OrderingLayer ordering, IReadOnlyList<(in
         return floor;
     }
 
+    /// <summary>
+    /// For an order that spans groups: the lowest floor that a member holds that goes along. Any of them may be addressed, and
+    /// what is above is delivered all the same, in the transitional configuration.
+    /// </summary>
+    public long Floor(int rank)
+    {
+        if (IsTransitional || _together.Contains(rank)) return long.MaxValue;
+        long floor = long.MaxValue;
+        foreach ((_, MemberStatus status) in together) floor = Math.Min(floor, MemberStatus.At(status.Floors, rank));
+        return floor;
+    }
+
     public bool IsStable(Message message) => IsStable(message.Sender, message.Sequence, message.Destination);
 
     public bool IsStable(Dependency dependency) =>

@@ -6,34 +6,29 @@ namespace Core.Groups.Protocol.Ordering;
 
 internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
 {
-    private readonly GroupTable<GroupOrder> _groups = new();
-    private readonly List<StreamProgress> _waitingStreams = [];
-    private readonly List<GroupOrder> _withTotals = [];
+    private readonly PendingMessages _pending = new(self);
     private readonly List<GroupOrder> _changing = [];
-    private readonly List<Message> _orphans = [];
-    private TotalQueue? _spareTotals;
     /// <summary>Announcements that let this node into a group, until their GBCAST takes it in: they may leave the log before.</summary>
     private readonly Dictionary<Dependency, Message> _invitations = [];
 
-    public IReadOnlyCollection<GroupOrder> Groups => _groups;
-    public IReadOnlyList<GroupOrder> GroupsWithTotals => _withTotals;
+    public IReadOnlyCollection<GroupOrder> Groups => _pending.Groups;
     /// <summary>Safe messages that are here and not delivered: what is stable is waited for.</summary>
     public int UndeliveredSafe { get; private set; }
-    public bool IsIdle => _waitingStreams.Count == 0 && _withTotals.Count == 0 && _changing.Count == 0;
+    public bool IsIdle => _pending.IsEmpty && _changing.Count == 0;
 
     public void Add(GroupOrder group)
     {
-        _groups.Add(group.Id, group);
+        _pending.Groups.Add(group.Id, group);
         if (group.Announcement is not null) _changing.Add(group);
     }
 
-    public GroupOrder? Find(GroupId id) => _groups.Find(id);
+    public GroupOrder? Find(GroupId id) => _pending.Groups.Find(id);
 
     /// <summary>A copy with the groups as they are and nothing pending: its owner routes what is not delivered.</summary>
     public DeliveryEngine Fork(IOrderingOracle otherOracle, IOrderingSink otherSink, int otherPlan)
     {
         var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, weak, otherPlan);
-        foreach (GroupOrder group in _groups) fork.Add(group.Fork());
+        foreach (GroupOrder group in _pending.Groups) fork.Add(group.Fork());
         foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
         return fork;
     }
@@ -49,6 +44,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             AcceptCausal(null, message);
             return;
         }
+        if (to.Spread is { } spread)
+        {
+            RouteSpread(message, spread);
+            return;
+        }
         if (message.Kind == MessageKind.Announcement && !to.Via.Contains(self))
         {
             MarkDone(message);       // a joiner only needs to know it
@@ -56,14 +56,49 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             AdoptOrphans(to.Group);
             return;
         }
-        if (!_groups.TryGet(to.Group, out GroupOrder? group))
+        if (!_pending.Groups.TryGet(to.Group, out GroupOrder? group))
         {
-            _orphans.Add(message);
+            _pending.Orphans.Add((message, to.Group));
             AdoptOrphans(to.Group);
         }
         else if (to.Epoch == group.Epoch) Accept(group, message);
         else if (to.Epoch > group.Epoch) (group.Future ??= []).Add(message);
         else MarkDone(message);      // of an epoch in which this node had no part
+    }
+
+    /// <summary>A message to more than one group is delivered when each of its groups here is at its epoch.</summary>
+    private void RouteSpread(Message message, SpreadDestination spread)
+    {
+        if (Array.Exists(spread.Parts, p => p.Via.Contains(self) && _pending.Groups.TryGet(p.Group, out GroupOrder? group) && p.Epoch < group.Epoch))
+        {
+            MarkDone(message);
+            return;
+        }
+        DestinationPart[] mine = Array.FindAll(spread.Parts, p => p.Via.Contains(self));
+        _pending.Spread.Add(message, mine.Length);
+        if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
+        if (!message.Kind.IsTotal()) _pending.Park(null, message, ProgressOf(message));
+        foreach (DestinationPart part in mine) RoutePart(message, part);
+        foreach (DestinationPart part in mine) AdoptOrphans(part.Group);
+    }
+
+    private void RoutePart(Message message, DestinationPart part)
+    {
+        if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.Orphans.Add((message, part.Group));
+        else if (part.Epoch > group.Epoch) (group.Future ??= []).Add(message);
+        else
+        {
+            _pending.Spread.OnEntered(message);
+            group.Pending++;
+            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) _pending.Enqueue(group, message);
+        }
+    }
+
+    /// <summary>A message that waited for this group.</summary>
+    private void RouteAgain(Message message, GroupId group)
+    {
+        if (message.Destination.Spread is not { } spread) Route(message);
+        else if (_pending.Spread.Contains(message)) RoutePart(message, Array.Find(spread.Parts, p => p.Group == group)!);
     }
 
     /// <summary>Delivers all that has become deliverable.</summary>
@@ -73,10 +108,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         do
         {
             progress = false;
-            for (int i = 0; i < _withTotals.Count; i++) progress |= PumpTotals(_withTotals[i]);
-            DropEmptyTotals();
-            for (int i = 0; i < _waitingStreams.Count; i++) progress |= PumpWaiting(_waitingStreams[i]);
-            if (_waitingStreams.Count > 0) _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
+            for (int i = 0; i < _pending.WithTotals.Count; i++) progress |= PumpTotals(_pending.WithTotals[i]);
+            if (!_pending.Spread.IsEmpty) progress |= PumpDomains();
+            _pending.DropEmptyTotals();
+            for (int i = 0; i < _pending.Streams.Count; i++) progress |= PumpWaiting(_pending.Streams[i]);
+            if (_pending.Streams.Count > 0) _pending.Streams.RemoveAll(static s => s.Waiting!.Count == 0);
             for (int i = 0; i < _changing.Count; i++) progress |= PumpChange(_changing[i]);
             if (_changing.Count > 0) _changing.RemoveAll(static g => g.Announcement is null);
         }
@@ -89,8 +125,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             case MessageKind.Reliable or MessageKind.Fifo:
                 StreamProgress stream = ProgressOf(message);
-                if (message.StreamIndex == stream.LastDone + 1 || DeliversGaps) Deliver(message, stream);
-                else Park(group, message, stream);      // only in a plan: nobody has its predecessor
+                if ((message.StreamIndex == stream.LastDone + 1 || DeliversGaps) && !_pending.IsBehindFifo(message)) Deliver(message, stream);
+                else _pending.Park(group, message, stream);      // behind a message to other groups too; in a plan: nobody has its predecessor
                 break;
             case MessageKind.Causal:
                 AcceptCausal(group, message);
@@ -107,13 +143,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 (group.OpenMessages ??= []).Add(message);
                 break;
             default:
-                if (group.Totals is null)
-                {
-                    group.Totals = _spareTotals ?? new TotalQueue();
-                    _spareTotals = null;
-                    _withTotals.Add(group);
-                }
-                group.Totals.Enqueue(message);
+                _pending.Enqueue(group, message);
                 group.Pending++;
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
@@ -124,15 +154,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     {
         StreamProgress stream = ProgressOf(message);
         if (stream.Waiting is not { Count: > 0 } && IsCausallyReady(message, stream)) Deliver(message, stream);
-        else Park(group, message, stream);
-    }
-
-    private void Park(GroupOrder? group, Message message, StreamProgress stream)
-    {
-        stream.Waiting ??= new Queue<Message>();
-        if (stream.Waiting.Count == 0 && !_waitingStreams.Contains(stream)) _waitingStreams.Add(stream);
-        stream.Waiting.Enqueue(message);
-        if (group is not null) group.Pending++;
+        else _pending.Park(group, message, stream);
     }
 
     private bool DeliversGaps => plan != 0 && weak.Lacks(WeakRules.GapsAreDelivered);
@@ -158,25 +180,73 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     private bool PumpWaiting(StreamProgress stream)
     {
         bool progress = false;
-        while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream))
+        while (stream.Waiting!.TryPeek(out Message? message) && IsCausallyReady(message, stream) && !_pending.Spread.IsMissing(message) && !_pending.IsBehindFifo(message))
         {
-            stream.Waiting.Dequeue();
-            if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
+            _pending.Dequeue(stream);
             Deliver(message, stream);
             progress = true;
         }
         return progress;
     }
 
-    private bool PumpTotals(GroupOrder group)
+    private long LimitOf(GroupOrder group)
     {
-        bool progress = false;
         long limit = long.MaxValue;
         foreach (int rank in group.View)
         {
             if (rank != self) limit = Math.Min(limit, oracle.Floor(rank, group));
         }
-        while (group.Totals!.TryPeek(out Message? message) && message.Timestamp <= limit)
+        return limit;
+    }
+
+    /// <summary>Delivers what is ready in the orders that span groups.</summary>
+    private bool PumpDomains()
+    {
+        bool progress = false;
+        long limit = long.MaxValue;
+        for (int rank = 0; rank < logs.Length; rank++)
+        {
+            if (rank != self) limit = Math.Min(limit, oracle.Floor(rank));
+        }
+        foreach (TotalQueue domain in _pending.Spread.Domains)
+        {
+            while (domain.TryPeek(out Message? message) && message.Timestamp <= limit && IsSpreadReady(message))
+            {
+                domain.Dequeue();
+                SpreadDestination spread = message.Destination.Spread!;
+                foreach (DestinationPart part in spread.Parts)
+                {
+                    if (spread.IsInGroupOrders && part.Via.Contains(self)) _pending.Groups.Find(part.Group)!.Totals!.Dequeue();
+                }
+                if (message.Kind == MessageKind.Safe) UndeliveredSafe--;
+                _pending.Forget(message);
+                Deliver(message, ProgressOf(message));
+                progress = true;
+            }
+        }
+        if (progress) _pending.Spread.DropEmptyDomains();
+        return progress;
+    }
+
+    /// <summary>Whether a total message at the head of its domain is at the head of its groups' orders too, and has nothing else to wait for.</summary>
+    private bool IsSpreadReady(Message message)
+    {
+        if (_pending.Spread.IsMissing(message) || message.StreamIndex != ProgressOf(message).LastDone + 1) return false;
+        SpreadDestination spread = message.Destination.Spread!;
+        foreach (DestinationPart part in spread.Parts)
+        {
+            if (!spread.IsInGroupOrders || !part.Via.Contains(self)) continue;
+            GroupOrder group = _pending.Groups.Find(part.Group)!;
+            if (!group.Totals!.TryPeek(out Message? first) || first != message || message.Timestamp > LimitOf(group)) return false;
+        }
+        return (!message.Kind.IsCausal() || IsCausallyReady(message, ProgressOf(message))) && (message.Kind != MessageKind.Safe || IsSafe(message));
+    }
+
+    private bool PumpTotals(GroupOrder group)
+    {
+        bool progress = false;
+        long limit = LimitOf(group);
+        while (group.Totals!.TryPeek(out Message? message) && message.Timestamp <= limit && message.Destination.Spread is null)
         {
             StreamProgress? stream = message.Kind == MessageKind.Announcement ? null : ProgressOf(message);
             if (stream is not null && message.StreamIndex != stream.LastDone + 1) break;
@@ -190,18 +260,6 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             else Deliver(message, stream);
         }
         return progress;
-    }
-
-    /// <summary>An idle group holds no queue; the next group to need one takes the last one's.</summary>
-    private void DropEmptyTotals()
-    {
-        for (int i = _withTotals.Count - 1; i >= 0; i--)
-        {
-            if (_withTotals[i].Totals is not { Count: 0 } empty) continue;
-            if (empty.IsSmall) _spareTotals = empty;
-            _withTotals[i].Totals = null;
-            _withTotals.RemoveAt(i);
-        }
     }
 
     private bool IsSafe(Message message)
@@ -274,15 +332,15 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         group.Future = null;
         if (!group.ViewSet.Contains(self))
         {
-            _groups.Remove(group.Id, out _);
+            _pending.Groups.Remove(group.Id, out _);
             if (group.Totals is { } totals) totals.Clear();
             sink.OnGroupChanged(group, announcement, operations, oldView);
-            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _orphans.AddRange(future);
+            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _pending.Orphans.AddRange(future.Select(m => (m, group.Id)));
             AdoptOrphans(group.Id);
             return;
         }
         sink.OnGroupChanged(group, announcement, operations, oldView);
-        foreach (Message message in future ?? []) Route(message);
+        foreach (Message message in future ?? []) RouteAgain(message, group.Id);
     }
 
     /// <summary>
@@ -303,7 +361,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
     private void AdoptOrphans(GroupId id)
     {
-        foreach (Message finish in _orphans)
+        foreach ((Message finish, _) in _pending.Orphans)
         {
             if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
@@ -314,9 +372,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,
             };
             Add(group);
-            List<Message> mine = _orphans.FindAll(m => m.Destination.Group == id);
-            _orphans.RemoveAll(m => m.Destination.Group == id);
-            foreach (Message message in mine) Route(message);
+            var mine = _pending.Orphans.FindAll(o => o.Group == id);
+            _pending.Orphans.RemoveAll(o => o.Group == id);
+            foreach ((Message message, _) in mine) RouteAgain(message, id);
             return;
         }
     }
@@ -327,19 +385,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// </summary>
     public bool GiveUpLost(bool blocking)
     {
-        var alive = new HashSet<Message>();
-        foreach (StreamProgress stream in _waitingStreams) alive.UnionWith(stream.Waiting!);
-        foreach (GroupOrder group in _withTotals)
-        {
-            foreach (Message message in group.Totals!.Messages) alive.Add(message);
-        }
-        foreach (GroupOrder group in _groups)
-        {
-            foreach (Message message in group.OpenMessages ?? []) alive.Add(message);
-            foreach (Message message in group.Casts ?? []) alive.Add(message);
-            foreach (Message message in group.Future ?? []) alive.Add(message);
-        }
-        alive.UnionWith(_orphans);
+        HashSet<Message> alive = _pending.All();
         var lost = new HashSet<Message>();
         int before;
         do
@@ -365,15 +411,20 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 if (group.Announcement is null) continue;
                 foreach (Message message in alive)
                 {
-                    if (message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch && HoldsUpChange(message)) lost.Add(message);
+                    if (HoldsUpChange(message, group)) lost.Add(message);
                 }
             }
         }
-        if (lost.Count > 0) Remove(lost);
+        if (lost.Count > 0) _pending.Remove(lost);
         return lost.Count > 0;
     }
 
-    private static bool HoldsUpChange(Message message) => message.Kind < MessageKind.Marker && message.Kind != MessageKind.Group;
+    private static bool HoldsUpChange(Message message, GroupOrder group)
+    {
+        if (message.Destination.Spread is { } spread) return Array.Exists(spread.Parts, p => p.Group == group.Id && p.Epoch == group.Epoch);
+        return message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch
+            && message.Kind < MessageKind.Marker && message.Kind != MessageKind.Group;
+    }
 
     private bool LacksPredecessor(Message message, HashSet<(StreamProgress, long)> places)
     {
@@ -389,38 +440,6 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             if (!IsDone(dependency) && !(logs[dependency.Sender].Find(dependency.Sequence) is { } found && alive.Contains(found))) return true;
         }
         return false;
-    }
-
-    private void Remove(HashSet<Message> lost)
-    {
-        foreach (StreamProgress stream in _waitingStreams)
-        {
-            var kept = new Queue<Message>();
-            foreach (Message message in stream.Waiting!)
-            {
-                if (!lost.Contains(message)) kept.Enqueue(message);
-                else if (!message.Destination.IsDirect) _groups.Find(message.Destination.Group)!.Pending--;
-            }
-            stream.Waiting = kept;
-        }
-        foreach (GroupOrder group in _withTotals)
-        {
-            var kept = new TotalQueue();
-            foreach (Message message in group.Totals!.Messages)
-            {
-                if (!lost.Contains(message)) kept.Enqueue(message);
-                else group.Pending--;
-            }
-            group.Totals = kept;
-        }
-        DropEmptyTotals();
-        _waitingStreams.RemoveAll(static s => s.Waiting!.Count == 0);
-        foreach (GroupOrder group in _groups)
-        {
-            group.Future?.RemoveAll(lost.Contains);
-            group.Casts?.RemoveAll(lost.Contains);
-        }
-        _orphans.RemoveAll(lost.Contains);
     }
 
     private StreamProgress ProgressOf(Message message)

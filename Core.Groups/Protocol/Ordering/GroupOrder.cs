@@ -48,6 +48,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public TotalQueue? Totals { get; set; }
     /// <summary>Messages of later epochs, in the order in which they came.</summary>
     public List<Message>? Future { get; set; }
+    /// <summary>The sequence of this node's last finish: when it is settled, all members have delivered that GBCAST.</summary>
+    public long LastFinish { get; set; }
     /// <summary>The destination of this node's own messages in this epoch.</summary>
     public Destination? Own { get; set; }
 

@@ -22,6 +22,8 @@ internal interface IOrderingOracle
     bool IsTransitional { get; }
     /// <summary>The timestamp up to which a node has sent all its total messages to a group with this view.</summary>
     long Floor(int rank, GroupOrder group);
+    /// <summary>The same for all its total messages, whomever they address.</summary>
+    long Floor(int rank);
     bool IsStable(Message message);
     bool IsStable(Dependency dependency);
 }

@@ -90,8 +90,10 @@ internal sealed class Message
     public override string ToString() => $"{Kind} {Sender}:{Sequence}";
 }
 
-/// <summary>To whom a message goes: the members of a group in one epoch, or single processes. One object per content.</summary>
-internal sealed class Destination(GroupId group, long epoch, MemberSet members, MemberSet via)
+/// <summary>
+/// To whom a message goes: the members of a group in one epoch, single processes, or more than one group. One object per content.
+/// </summary>
+internal sealed class Destination(GroupId group, long epoch, MemberSet members, MemberSet via, SpreadDestination? spread = null)
 {
     private readonly StreamState[]?[] _streams = new StreamState[]?[5];
 
@@ -103,7 +105,13 @@ internal sealed class Destination(GroupId group, long epoch, MemberSet members, 
     /// <summary>The view in which it is sent: a joiner gets an announcement without being in it.</summary>
     public MemberSet Via => via;
 
-    public bool IsDirect => group == GroupId.None;
+    /// <summary>Null for one group without a label, and for single processes.</summary>
+    public SpreadDestination? Spread => spread;
+
+    public bool IsDirect => group == GroupId.None && spread is null;
+
+    /// <summary>Whether the members of a group are among the destinations.</summary>
+    public bool Addresses(GroupId id) => spread is null ? group == id && id != GroupId.None : spread.Addresses(id);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public StreamState Stream(int sender, int messageClass, int members)

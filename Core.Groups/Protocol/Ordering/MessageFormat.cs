@@ -17,6 +17,9 @@ internal static class MessageFormat
     /// <summary>The first byte of a record that names the destination of the messages that follow.</summary>
     public const byte DestinationRecord = 0x80;
 
+    /// <summary>The first byte of a destination that is more than one group.</summary>
+    private const byte SpreadFlag = 4;
+
     private const byte HasDependencies = 0x10, HasFlags = 0x20, HasSequence = 0x40;
 
     public static void Write(WireWriter writer, Message message, ref MessageRun run)
@@ -95,6 +98,11 @@ internal static class MessageFormat
 
     public static void WriteDestination(WireWriter writer, Destination to)
     {
+        if (to.Spread is { } spread)
+        {
+            WriteSpread(writer, to, spread);
+            return;
+        }
         bool same = to.Via.Equals(to.Members);
         writer.Byte((byte)((to.IsDirect ? 1 : 0) | (same ? 2 : 0)));
         if (!to.IsDirect)
@@ -109,6 +117,7 @@ internal static class MessageFormat
     public static Destination ReadDestination(ref WireReader reader, DestinationTable table, int members)
     {
         byte flags = reader.Byte();
+        if (flags == SpreadFlag) return ReadSpread(ref reader, table, members);
         bool direct = (flags & 1) != 0;
         GroupId group = direct ? GroupId.None : reader.Group();
         long epoch = direct ? 0 : reader.Varint();
@@ -117,6 +126,36 @@ internal static class MessageFormat
         if (all.Limit > members || via.Limit > members) throw new WireFormatException("A destination is outside the configuration.");
         if (direct != (group == GroupId.None)) throw new WireFormatException("A destination has no group.");
         return table.Intern(group, epoch, all, via);
+    }
+
+    private static void WriteSpread(WireWriter writer, Destination to, SpreadDestination spread)
+    {
+        writer.Byte(SpreadFlag);
+        writer.Varint(spread.Parts.Length);
+        foreach (DestinationPart part in spread.Parts)
+        {
+            writer.Group(part.Group);
+            writer.Varint(part.Epoch);
+            writer.Members(part.Via);
+            writer.Text(part.Name);
+        }
+        writer.Members(to.Members);
+        writer.Flag(spread.Label is not null);
+        if (spread.Label is { } label) writer.Text(label);
+    }
+
+    private static Destination ReadSpread(ref WireReader reader, DestinationTable table, int members)
+    {
+        var parts = new DestinationPart[reader.Count(19)];
+        for (int i = 0; i < parts.Length; i++)
+        {
+            parts[i] = new DestinationPart(reader.Group(), reader.Varint(), reader.Members(), reader.Text());
+            if (parts[i].Via.Limit > members) throw new WireFormatException("A destination is outside the configuration.");
+            if (i > 0 && parts[i].Group <= parts[i - 1].Group) throw new WireFormatException("The groups of a destination are out of order.");
+        }
+        MemberSet all = reader.Members();
+        if (all.Limit > members || !Array.TrueForAll(parts, p => p.Via.IsSubsetOf(all))) throw new WireFormatException("A destination is outside the configuration.");
+        return table.InternSpread(parts, all, reader.Flag() ? reader.Text() : null);
     }
 
     private static Dependency[] ReadDependencies(ref WireReader reader, int members)
@@ -136,6 +175,8 @@ internal static class MessageFormat
 internal sealed class DestinationTable
 {
     private readonly Dictionary<GroupId, List<Destination>> _byGroup = [];
+    /// <summary>Those of more than one group, by their first one.</summary>
+    private readonly Dictionary<GroupId, List<Destination>> _spread = [];
 
     public Destination Intern(GroupId group, long epoch, MemberSet members, MemberSet via)
     {
@@ -149,11 +190,33 @@ internal sealed class DestinationTable
         return destination;
     }
 
+    /// <param name="parts">By rising id.</param>
+    public Destination InternSpread(DestinationPart[] parts, MemberSet members, string? label)
+    {
+        DestinationPart? first = parts.Length > 0 ? parts[0] : null;
+        GroupId key = first?.Group ?? GroupId.None;
+        if (!_spread.TryGetValue(key, out List<Destination>? list)) _spread.Add(key, list = []);
+        var spread = new SpreadDestination(parts, label);
+        foreach (Destination known in list)
+        {
+            if (known.Members.Equals(members) && known.Spread!.Equals(spread)) return known;
+        }
+        var destination = new Destination(key, first?.Epoch ?? 0, members, first?.Via ?? MemberSet.Empty, spread);
+        list.Add(destination);
+        return destination;
+    }
+
     /// <summary>Nothing more comes of a group's epochs before this one.</summary>
     public void Forget(GroupId group, long before)
     {
-        if (!_byGroup.TryGetValue(group, out List<Destination>? list)) return;
+        Forget(_byGroup, group, before);
+        Forget(_spread, group, before);
+    }
+
+    private static void Forget(Dictionary<GroupId, List<Destination>> table, GroupId group, long before)
+    {
+        if (!table.TryGetValue(group, out List<Destination>? list)) return;
         list.RemoveAll(d => d.Epoch < before);
-        if (list.Count == 0) _byGroup.Remove(group);
+        if (list.Count == 0) table.Remove(group);
     }
 }

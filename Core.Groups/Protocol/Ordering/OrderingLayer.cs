@@ -55,6 +55,10 @@ internal sealed class OrderingLayer : IOrderingOracle
     public ReadOnlySpan<SenderLog> Logs => _logs;
     /// <summary>Groups whose members wait for this node's clock, with what they wait for.</summary>
     public Dictionary<GroupOrder, long> FloorsWanted { get; } = [];
+    /// <summary>What all nodes wait for this node's clock to pass, for orders that span groups; 0: nothing.</summary>
+    public long ClockWanted { get; set; }
+    /// <summary>Nodes that get no message of such an order and whose clocks are waited for all the same: they are asked.</summary>
+    public MemberSet Unaddressed { get; set; } = MemberSet.Empty;
     /// <summary>A safe message is on its way: what is received, and what is stable, is to be told at once.</summary>
     public bool WantsAcknowledgements { get; set; }
 
@@ -67,6 +71,7 @@ internal sealed class OrderingLayer : IOrderingOracle
 
     public bool IsTransitional => false;
     public long Floor(int rank, GroupOrder group) => _floors[rank];
+    public long Floor(int rank) => _floors[rank];
     public bool IsStable(Message message) => message.Sequence <= _stable[message.Sender];
     public bool IsStable(Dependency dependency) => dependency.Sequence <= _stable[dependency.Sender];
 
@@ -141,7 +146,8 @@ internal sealed class OrderingLayer : IOrderingOracle
         if (message.Timestamp > 0)
         {
             Clock = Math.Max(Clock, message.Timestamp);
-            if (!message.Destination.IsDirect && Engine.Find(message.Destination.Group) is { } group) FloorsWanted[group] = message.Timestamp;
+            if (message.Destination.Spread is not null) ClockWanted = Math.Max(ClockWanted, message.Timestamp);
+            else if (!message.Destination.IsDirect && Engine.Find(message.Destination.Group) is { } group) FloorsWanted[group] = message.Timestamp;
             if (message.Kind == MessageKind.Safe) WantsAcknowledgements = true;
         }
         Engine.Route(message);
@@ -293,9 +299,22 @@ internal sealed class OrderingLayer : IOrderingOracle
         }
         // A GBCAST enters the past when it is delivered (through this node's own finish): its sender goes on meanwhile.
         if (kind.IsApplication() && kind != MessageKind.Group) Remember(stream, message.Sequence);
+        if (to.Spread is not null && message.Timestamp > 0) AskUnaddressed(message);
         if (to.Members.Contains(Self)) Enter(message);
         else message.Done = true;
         return message;
+    }
+
+    /// <summary>Another node waits for this one's clock, which the frame that says so has moved far enough.</summary>
+    public void OnClockWanted(long timestamp) => ClockWanted = Math.Max(ClockWanted, timestamp);
+
+    private void AskUnaddressed(Message message)
+    {
+        ClockWanted = Math.Max(ClockWanted, message.Timestamp);
+        for (int rank = 0; rank < Members; rank++)
+        {
+            if (rank != Self && !message.Destination.Members.Contains(rank)) Unaddressed = Unaddressed.With(rank);
+        }
     }
 
     /// <summary>A delivered message (or the finish that stands for a delivered GBCAST) is in the causal past of what follows.</summary>

@@ -41,6 +41,17 @@ internal sealed class TotalQueue
         else _heads.Dequeue();
     }
 
+    /// <summary>A queue of the same messages but some.</summary>
+    public TotalQueue Without(HashSet<Message> some)
+    {
+        var rest = new TotalQueue();
+        foreach (Message message in Messages)
+        {
+            if (!some.Contains(message)) rest.Enqueue(message);
+        }
+        return rest;
+    }
+
     public void Clear()
     {
         _bySender.Clear();

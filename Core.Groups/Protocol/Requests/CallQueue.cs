@@ -10,10 +10,20 @@ using Core.Groups.Tracing;
 
 namespace Core.Groups.Protocol.Requests;
 
+/// <summary>More than one group: several, or single processes beside them, or a label.</summary>
+/// <param name="Groups">By rising id, each once.</param>
+internal sealed record SpreadTarget(GroupId[] Groups, NodeId[] To, string? Label);
+
 /// <summary>One multicast as the application asked for it.</summary>
 internal readonly record struct Cast(
-    long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null)
+    long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null,
+    SpreadTarget? Spread = null)
 {
+    public bool Uses(GroupId group) => To is null && (Spread is null ? Group == group : Array.IndexOf(Spread.Groups, group) >= 0);
+
+    /// <summary>The groups that it goes to; none for one to single processes.</summary>
+    public GroupId[] Groups => To is not null ? [] : Spread?.Groups ?? [Group];
+
     /// <summary>The library's own: neither traced nor charged.</summary>
     public bool IsInternal => (Flags & MessageFlags.Configure) != 0;
 }
@@ -57,12 +67,14 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     public void Submit(in Cast cast)
     {
-        bool mayGo = (cast.To is not null || !_waitingIn.ContainsKey(cast.Group)) && (_waiting.Count == 0 || !cast.Kind.IsCausal() || Weak.Lacks(WeakRules.CausalCallsOvertake))
+        bool mayGo = (cast.To is not null || !IsBehind(cast, _waitingIn.ContainsKey)) && (_waiting.Count == 0 || !cast.Kind.IsCausal() || Weak.Lacks(WeakRules.CausalCallsOvertake))
             && cast.Body.Length <= context.Settings.PieceSize && cast.Kind != MessageKind.Group;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
         if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.Announcer.LookAgain(group);
     }
+
+    private static bool IsBehind(in Cast cast, Predicate<GroupId> isHeld) => cast.Spread is null ? isHeld(cast.Group) : Array.Exists(cast.Spread.Groups, isHeld);
 
     private void Wait(in Cast cast)
     {
@@ -70,7 +82,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         long number = ++_calls;
         if (!cast.IsInternal) context.Trace(TraceKind.Call, line => line with { Call = number });
         _waiting.AddLast(new Waiting(cast, past, number));
-        if (cast.To is null) _waitingIn[cast.Group] = _waitingIn.GetValueOrDefault(cast.Group) + 1;
+        foreach (GroupId group in cast.Groups) _waitingIn[group] = _waitingIn.GetValueOrDefault(group) + 1;
     }
 
     /// <summary>Sends every waiting call that may go now. True: some did.</summary>
@@ -85,8 +97,9 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             next = node.Next;
             Waiting waiting = node.Value;
             Cast cast = waiting.Cast;
-            if (cast.To is null && _stopped.Contains(cast.Group))
+            if (cast.To is null && IsBehind(cast, _stopped.Contains))
             {
+                _stopped.UnionWith(cast.Groups);
                 // What is behind a GBCAST is in the past of later calls, although the GBCAST is not before it is delivered.
                 causalWaits |= cast.Kind != MessageKind.Group && !Weak.Lacks(WeakRules.CausalCallsOvertake);
                 continue;
@@ -105,7 +118,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
                 continue;
             }
             causalWaits = !Weak.Lacks(WeakRules.CausalCallsOvertake);
-            if (cast.To is null) _stopped.Add(cast.Group);
+            _stopped.UnionWith(cast.Groups);
         }
         return any;
     }
@@ -152,18 +165,19 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     {
         if (!_waitingIn.ContainsKey(group)) return null;
         LinkedListNode<Waiting>? node = _waiting.First;
-        while (node is not null && (node.Value.Cast.To is not null || node.Value.Cast.Group != group)) node = node.Next;
+        while (node is not null && !node.Value.Cast.Uses(group)) node = node.Next;
         return node;
     }
 
     private void Remove(LinkedListNode<Waiting> node)
     {
         _waiting.Remove(node);
-        Cast cast = node.Value.Cast;
-        if (cast.To is not null) return;
-        int left = _waitingIn[cast.Group] - 1;
-        if (left > 0) _waitingIn[cast.Group] = left;
-        else _waitingIn.Remove(cast.Group);
+        foreach (GroupId group in node.Value.Cast.Groups)
+        {
+            int left = _waitingIn[group] - 1;
+            if (left > 0) _waitingIn[group] = left;
+            else _waitingIn.Remove(group);
+        }
     }
 
     /// <summary>False: it has to wait. A cast that has lost its destination ends here with its error.</summary>
@@ -239,6 +253,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             to = ordering.Destinations.Intern(GroupId.None, 0, one, one);
             return true;
         }
+        if (cast.Spread is { } spread) return TryFindDestination(cast, spread, out to, out isOver);
         if (groups.Find(cast.Group) is null || ordering.Engine.Find(cast.Group) is not { } order)
         {
             if (cast.Call != 0 || cast.Caller is not null) Fail(cast, Outcome.NotMember);
@@ -247,6 +262,41 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         }
         if (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker)) return false;      // a GBCAST is open: nothing is sent in the group
         to = order.Own ??= ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
+        return true;
+    }
+
+    /// <summary>
+    /// A message to more than one group waits for GBCASTs in any of them to be delivered by all members, and for all members
+    /// to have the state: what it finds at a joiner must not stand before what the joiner still holds.
+    /// </summary>
+    private bool TryFindDestination(in Cast cast, SpreadTarget spread, out Destination? to, out bool isOver)
+    {
+        to = null;
+        isOver = false;
+        OrderingLayer ordering = context.Ordering!;
+        var parts = new DestinationPart[spread.Groups.Length];
+        MemberSet all = MemberSet.Empty;
+        bool mayGo = true;
+        for (int i = 0; i < parts.Length; i++)
+        {
+            if (groups.Find(spread.Groups[i]) is not { } group || ordering.Engine.Find(group.Id) is not { } order)
+            {
+                if (cast.Call != 0) Fail(cast, Outcome.NotMember);
+                isOver = true;
+                return false;
+            }
+            bool isSettled = order.LastFinish <= ordering.SettledOf(ordering.Self) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
+            WaitsForPast |= !isSettled && parts.Length > 1;
+            mayGo &= order.Announcement is null && group.HasState && group.Awaiting is not { Count: > 0 } && (isSettled || parts.Length == 1);
+            parts[i] = new DestinationPart(order.Id, order.Epoch, order.ViewSet, order.Name);
+            all = all.Union(order.ViewSet);
+        }
+        foreach (NodeId node in spread.To)
+        {
+            if (context.RankOf(node) is >= 0 and var rank) all = all.With(rank);
+        }
+        if (!mayGo) return false;
+        to = ordering.Destinations.InternSpread(parts, all, spread.Label);
         return true;
     }
 
@@ -264,7 +314,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (cast.To is null)
         {
             (NodeId, long)? by = cast.Caller is { } stamp ? (stamp.Caller, cast.RequestId) : null;
-            groups.Find(cast.Group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead, by);
+            foreach (GroupId group in cast.Spread is null ? [cast.Group] : cast.Spread.Groups)
+                groups.Find(group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead, by);
         }
         if (context.Settings.Tracing) TraceSend(cast, message, number);
         OnSent(cast, message);
@@ -272,9 +323,10 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     private void TraceSend(Cast cast, Message message, long number)
     {
-        ImmutableArray<string> to = cast.To is null ? [] : groups.Deliveries.NamesOf(message.Destination.Members);
-        string? name = cast.To is null ? groups.Find(cast.Group)!.Name : null;
-        context.Trace(TraceKind.Send, line => line with
+        bool isPlain = cast.To is null && cast.Spread is null;
+        ImmutableArray<string> to = isPlain || cast.Spread is not null ? [] : groups.Deliveries.NamesOf(message.Destination.Members);
+        string? name = isPlain ? groups.Find(cast.Group)!.Name : null;
+        context.Trace(TraceKind.Send, line => (line with
         {
             Message = groups.Deliveries.IdOf(message).ToString(),
             Order = cast.Kind.ToOrder(),
@@ -282,7 +334,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             To = to,
             Call = number,
             For = cast.Caller?.Caller.Name,
-        });
+        }).To(message.Destination, groups.Deliveries.NamesOf));
     }
 
     // ---- ends
@@ -305,7 +357,11 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     /// <summary>A message that is never sent uses no credit.</summary>
     private void GiveBack(in Cast cast)
     {
-        if (cast.To is null && !cast.IsInternal && groups.Find(cast.Group) is not null) context.Effects.CreditReleased(cast.Group, cast.Body.Length + CreditAccount.MessageOverhead);
+        if (cast.IsInternal) return;
+        foreach (GroupId group in cast.Groups)
+        {
+            if (groups.Find(group) is not null) context.Effects.CreditReleased(group, cast.Body.Length + CreditAccount.MessageOverhead);
+        }
     }
 
     /// <summary>The node left a group, or everything (null) ends.</summary>
@@ -315,7 +371,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         {
             next = node.Next;
             Cast cast = node.Value.Cast;
-            if (group is { } id && (cast.To is not null || cast.Group != id)) continue;
+            if (group is { } id && !cast.Uses(id)) continue;
             Remove(node);
             if (cast.Call != 0 || cast.Caller is not null) Fail(cast, outcome);
         }

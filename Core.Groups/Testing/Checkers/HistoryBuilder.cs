@@ -154,9 +154,23 @@ internal sealed class HistoryBuilder
     {
         ImmutableArray<string> groups = GroupsOf(line);
         var stoodIn = groups.IsEmpty ? [] : new ViewPeriod?[groups.Length];
-        for (int i = 0; i < groups.Length; i++)
+        // Who gets it as a single process was in none of the groups when it was sent, though it may not have left them yet.
+        bool isAlone = line.To.Contains(trace.Node.Name);
+        for (int i = 0; i < groups.Length && !isAlone; i++)
             stoodIn[i] = CurrentView(groups[i]);
         trace.Deliveries.Add(new Delivery(trace, trace.Events.Count, line, trace.LastPeriod, stoodIn));
+    }
+
+    /// <summary>Who gets a message in one of its groups may have joined another since it was sent: there it is no message of his view.</summary>
+    private static void LeaveOutOtherViews(Message message, Delivery delivery)
+    {
+        if (message.Sender is null || !Array.Exists(message.Views, view => view?.Members.Contains(delivery.Trace.Node) == true))
+            return;
+        for (int i = 0; i < Math.Min(message.Views.Length, delivery.Views.Length); i++)
+        {
+            if (message.Views[i]?.Members.Contains(delivery.Trace.Node) == false)
+                delivery.Views[i] = null;
+        }
     }
 
     private ViewPeriod? CurrentView(string group) =>
@@ -185,6 +199,7 @@ internal sealed class HistoryBuilder
             }
             message.Deliveries.Add(delivery);
             delivery.Message = message;
+            LeaveOutOtherViews(message, delivery);
             for (int i = 0; i < Math.Min(message.Views.Length, delivery.Views.Length); i++)
                 message.Views[i] ??= delivery.Views[i]?.View;
         }

@@ -23,10 +23,12 @@ internal sealed class TotalOrders(string name)
             {
                 if (!delivery.Message.IsTotal)
                     continue;
-                string name = NameOf(delivery.Message);
-                ref List<Delivery>? sequence = ref CollectionsMarshal.GetValueRefOrAddDefault(ofNode, name, out _);
-                sequence ??= [];
-                sequence.Add(delivery);
+                foreach (string name in NamesOf(delivery.Message))
+                {
+                    ref List<Delivery>? sequence = ref CollectionsMarshal.GetValueRefOrAddDefault(ofNode, name, out _);
+                    sequence ??= [];
+                    sequence.Add(delivery);
+                }
             }
             foreach ((string name, List<Delivery> sequence) in ofNode)
             {
@@ -67,6 +69,11 @@ internal sealed class TotalOrders(string name)
         return sorted < missing.Count;
     }
 
-    private static string NameOf(Message message) => message.Line.Label is { } label ? "label " + label
-        : message.Groups is [string group] ? group : "the messages to several groups";
+    /// <summary>A message to more than one group stands in the order of each and in one of all nodes, unless it has a label.</summary>
+    private static IEnumerable<string> NamesOf(Message message)
+    {
+        if (message.Line.Label is { } label) return ["label " + label];
+        bool isSpread = message.Groups.Length != 1 || !message.Line.To.IsDefaultOrEmpty;
+        return isSpread ? [.. message.Groups, "the messages to several destinations"] : message.Groups;
+    }
 }

@@ -72,7 +72,7 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
         var current = new HashSet<(GroupView, Period)>();
         foreach (Delivery delivery in trace.Deliveries)
         {
-            if (delivery.Views.Length > 0 && Array.TrueForAll(delivery.Views, at => at is null))
+            if (delivery.Views.Length > 0 && Array.TrueForAll(delivery.Views, at => at is null) && !delivery.Line.To.Contains(trace.Node.Name))
                 yield return this.Found($"{trace} delivered {delivery.Message} without being a member of {delivery.Message.Groups.Text()}.", delivery.Line);
             foreach (ViewPeriod? at in delivery.Views)
             {

@@ -37,7 +37,7 @@ internal static class EndState
         {
             foreach (SimulatedNode node in cluster.Nodes)
             {
-                if (node.Process?.Scripted.Find(message.Group) is { } replica && !replica.Knows(message.Marker))
+                if (node.Process?.Scripted.Replicas.FirstOrDefault(r => message.GoesTo(r.Name) && !r.Knows(message.Marker)) is not null)
                     yield return $"{node.Process.Id} never delivered {message.Order} message {message.Marker} of {message.Sender} in {message.Group}, sent on a quiet network.";
             }
         }

@@ -64,7 +64,8 @@ internal sealed class GroupReplica(GroupId id, string name)
     /// <summary>False: it was handled before, here or in the state that was transferred.</summary>
     public bool Apply(in Delivery delivery, ulong marker)
     {
-        bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group;
+        // A label is an order of its own, over all its groups.
+        bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group && delivery.Label is null;
         (isOrdered ? ordered : unordered).Add(delivery.Message);
         handled.Add(marker);
         return known.Add(marker);

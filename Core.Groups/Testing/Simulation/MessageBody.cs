@@ -1,11 +1,22 @@
 // The body of a message of the scripted application: a number that no other message has, and padding that shows damage.
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>What the application asked to be sent.</summary>
 /// <param name="Marker">Unique in a run.</param>
-internal sealed record SentMessage(ulong Marker, NodeId Sender, string Group, Order Order, int Size);
+/// <param name="Group">The group, or the first of several.</param>
+internal sealed record SentMessage(ulong Marker, NodeId Sender, string Group, Order Order, int Size)
+{
+    /// <summary>Where it goes, if that is more than one group, or has a label.</summary>
+    public SpreadNames? Spread { get; init; }
+
+    public bool GoesTo(string group) => Spread is null ? group == Group : Spread.Groups.Contains(group);
+}
+
+/// <summary>Several groups, single processes, a label.</summary>
+internal sealed record SpreadNames(ImmutableArray<string> Groups, ImmutableArray<string> To, string? Label);
 
 /// <summary>The layout of a body: marker (8 bytes), hops, whether an answer may be left out, padding.</summary>
 internal static class MessageBody

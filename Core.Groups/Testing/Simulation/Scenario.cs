@@ -8,7 +8,7 @@ namespace Core.Groups.Testing.Simulation;
 internal enum Act : byte
 {
     Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
-    Find, List, Delete,
+    Find, List, Delete, Spread,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -47,7 +47,7 @@ internal sealed record Scenario(string Name, string Promise)
 /// <summary>The table of scenarios.</summary>
 internal static class Scenarios
 {
-    private static readonly (Act, int)[] Traffic = [(Act.Send, 50), (Act.Burst, 10), (Act.Flush, 3), (Act.Configure, 2), (Act.Rank, 1)];
+    private static readonly (Act, int)[] Traffic = [(Act.Send, 50), (Act.Burst, 10), (Act.Flush, 3), (Act.Spread, 15), (Act.Configure, 2), (Act.Rank, 1)];
 
     public static IReadOnlyList<Scenario> All { get; } =
     [
@@ -106,7 +106,7 @@ internal static class Scenarios
         new("join-leave-storm", "Memberships change faster than views.")
         {
             MaximumGroups = 4, Acts = 120,
-            Weights = [(Act.Send, 30), (Act.Configure, 5), (Act.Rank, 3), (Act.Join, 30), (Act.Leave, 25), (Act.Crash, 1), (Act.Restart, 2), (Act.Break, 2)],
+            Weights = [(Act.Send, 30), (Act.Spread, 10), (Act.Configure, 5), (Act.Rank, 3), (Act.Join, 30), (Act.Leave, 25), (Act.Crash, 1), (Act.Restart, 2), (Act.Break, 2)],
         },
         new("start-any-order", "Nodes start at any time, with the work already waiting.")
         {

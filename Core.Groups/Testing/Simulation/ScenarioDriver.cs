@@ -129,6 +129,7 @@ internal sealed class ScenarioDriver
                 break;
             case Act.Request: Request(name, group); break;
             case Act.Flush: Cluster.Flush(name); break;
+            case Act.Spread: SendSpread(name); break;
             case Act.Configure: Cluster.Configure(name, group, random.Pick(["x", "y"])); break;
             case Act.Rank: Cluster.Rank(name, group); break;
             case Act.Join: Cluster.Join(name, group); break;
@@ -168,6 +169,17 @@ internal sealed class ScenarioDriver
     private void Send(string name, string group)
     {
         Cluster.Send(name, random.Pick(scenario.Application.Orders), group, Size());
+    }
+
+    /// <summary>To several groups, a label, single processes: any mix of them, among the groups that the node is in.</summary>
+    private void SendSpread(string name)
+    {
+        string[] mine = [.. Cluster[name].Process?.Scripted.Replicas.Select(r => r.Name) ?? []];
+        string[] to = [.. mine.Where(_ => random.Chance(0.7))];
+        string[] single = [.. Cluster.Names.Where(_ => random.Chance(0.1))];
+        string? label = random.Chance(0.4) ? random.Pick(["L", "M"]) : null;
+        Order[] orders = [.. scenario.Application.Orders.Where(o => o != Order.Group && (label is null || o is Order.Total or Order.CausalTotal or Order.Safe))];
+        Cluster.Send(name, random.Pick(orders), new SpreadNames([.. to], [.. single], label), Size());
     }
 
     private int Size() => random.Chance(0.1) ? random.Below(scenario.MaximumSize) : random.Below(Math.Min(100, scenario.MaximumSize));

@@ -2,6 +2,7 @@
 // Keeps: what a host keeps. One handler of a group at a time, in delivery order; sends only within the credit.
 using Core.Groups.Protocol.Groups;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Requests;
 
 namespace Core.Groups.Testing.Simulation;
 
@@ -19,6 +20,8 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
     /// <summary>The groups that this application asked to join with credentials that no member accepts.</summary>
     private readonly HashSet<string> strangers = [];
     private readonly SortedSet<string> joining = new(StringComparer.Ordinal);
+    /// <summary>What came to this node as a single process.</summary>
+    private readonly HashSet<ulong> alone = [];
     private readonly ApplicationProfile profile = seat.Cluster.Options.Application;
 
     public CallTracker Calls { get; } = new(seat.Cluster, seat.Process.Id);
@@ -95,6 +98,36 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
                 process.Machine.Multicast(now, call, replica.Id, order, body);
             });
         });
+        return message;
+    }
+
+    /// <summary>Multicasts to more than one group, or with a label; null if this node is not in all the groups, with their states.</summary>
+    public SentMessage? Send(SpreadNames to, Order order, int size)
+    {
+        GroupReplica?[] all = [.. to.Groups.Select(Find)];
+        if (IsStopping || Array.Exists(all, r => r is not { IsLeaving: false, IsLoaded: true })) return null;
+        SentMessage message = cluster.Announce(process.Id, to.Groups.FirstOrDefault(""), order, size, to);
+        byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: false, size);
+        var target = new SpreadTarget([.. all.Select(r => r!.Id).Order()], [.. to.To.Select(cluster.NodeIdOf)], to.Label);
+        Action send = () =>
+        {
+            long call = Calls.Begin($"multicast {order} in {string.Join('+', to.Groups)}", outcome =>
+            {
+                if (outcome != Outcome.Done) return;
+                foreach (GroupReplica? replica in all) replica!.Sent.Add(message.Marker);
+            });
+            process.Call(now =>
+            {
+                foreach (GroupReplica? replica in all) replica!.Asked.Add(message.Marker);
+                process.Machine.Multicast(now, call, target, order, body);
+            });
+        };
+        foreach (GroupReplica? replica in all)
+        {
+            Action inside = send;
+            send = () => WithCredit(replica!, body.Length + CreditAccount.MessageOverhead, inside);
+        }
+        send();
         return message;
     }
 
@@ -226,16 +259,31 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
 
     public void OnDelivery(Delivery delivery)
     {
-        if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
-        if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
         if (!MessageBody.TryRead(delivery.Body.Span, out ulong marker, out int hops, out bool mayIgnore)
-            || cluster.Identify(delivery.Message, marker, delivery.Group) is not { } sent || sent.Group != replica.Name || sent.Order != delivery.Order
-            || sent.Sender != delivery.From || Math.Max(sent.Size, MessageBody.MinimumSize) != delivery.Body.Length)
+            || cluster.Identify(delivery.Message, marker, delivery.Group) is not { } sent || sent.Order != delivery.Order
+            || sent.Sender != delivery.From || Math.Max(sent.Size, MessageBody.MinimumSize) != delivery.Body.Length || sent.Spread?.Label != delivery.Label)
         {
-            cluster.Violate($"{process.Id} got {delivery.Message} from {delivery.From} in {replica.Name}, which is not what was sent.");
+            cluster.Violate($"{process.Id} got {delivery.Message} from {delivery.From} in {delivery.Group}, which is not what was sent.");
             return;
         }
+        if (delivery.Group == GroupId.None)
+        {
+            if (sent.Spread?.To.Contains(process.Id.Name) != true) cluster.Violate($"{process.Id} got {sent} as a single process, which it does not go to.");
+            if (!alone.Add(marker)) cluster.Violate($"{process.Id} got {sent} twice.");
+            return;
+        }
+        if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
+        if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
+        GroupReplica[] all = [.. Replicas.Where(r => sent.GoesTo(r.Name))];
+        if (sent.Spread is null ? !sent.GoesTo(replica.Name) : !all.Select(r => r.Id).Order().SequenceEqual(delivery.Groups.Order()))
+            cluster.Violate($"{process.Id} got {sent} in other groups than it was sent to.");
+        foreach (GroupReplica other in all.Where(r => r != replica)) HandOver(other, () => Apply(other, delivery, marker));
         HandOver(replica, () => Hold(replica, profile.HandlingTime, () => Handle(replica, delivery, marker, hops, mayIgnore)));
+    }
+
+    private void Apply(GroupReplica replica, in Delivery delivery, ulong marker)
+    {
+        if (!replica.Apply(delivery, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
     }
 
     public void OnGroupLeft(GroupId group, GroupEnd end)
@@ -271,7 +319,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
 
     private void Handle(GroupReplica replica, in Delivery delivery, ulong marker, int hops, bool mayIgnore)
     {
-        if (!replica.Apply(delivery, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
+        Apply(replica, delivery, marker);
         process.Call(now => process.Machine.Consumed(now, replica.Id, 1));
         if (delivery.ReplyToken != 0) Answer(delivery.ReplyToken, marker, mayIgnore);
         if (hops < MaximumHops && random.Chance(profile.EchoChance))

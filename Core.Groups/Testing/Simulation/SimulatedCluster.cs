@@ -158,6 +158,12 @@ internal sealed class SimulatedCluster
         return nodes[name].Process?.Scripted.Send(group, order, size);
     }
 
+    public SentMessage? Send(string name, Order order, SpreadNames to, int size = 0)
+    {
+        Act($"send {name} {order} {string.Join('+', to.Groups.Concat(to.To))} {to.Label} {size}");
+        return nodes[name].Process?.Scripted.Send(to, order, size);
+    }
+
     public SentMessage? Request(string name, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
     {
         Act($"request {name} {order} {group} {mode} {timeout}");
@@ -264,9 +270,9 @@ internal sealed class SimulatedCluster
         Record(new TraceEvent { Kind = TraceKind.Fail, Node = node, Time = Time.Now });
 
     /// <summary>Gives a message of the application its marker.</summary>
-    public SentMessage Announce(NodeId sender, string group, Order order, int size)
+    public SentMessage Announce(NodeId sender, string group, Order order, int size, SpreadNames? spread = null)
     {
-        SentMessage message = new((ulong)announced.Count + 1, sender, group, order, size);
+        SentMessage message = new((ulong)announced.Count + 1, sender, group, order, size) { Spread = spread };
         announced.Add(message.Marker, message);
         return message;
     }
@@ -275,6 +281,9 @@ internal sealed class SimulatedCluster
 
     /// <summary>What was delivered under an id; null if no application was given it.</summary>
     public SentMessage? FindDelivered(MessageId id) => delivered.GetValueOrDefault(id);
+
+    /// <summary>The present incarnation of a node; one that never was while it is down.</summary>
+    public NodeId NodeIdOf(string name) => nodes[name].Process?.Id ?? new NodeId(name, 0);
 
     public bool IsAlive(NodeId id) => Nodes.Any(node => node.Process?.Id == id);
 

@@ -2,6 +2,7 @@
 // Keeps: each input is a turn of its own.
 using System.Collections.Immutable;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Requests;
 using Core.Groups.Testing.Simulation;
 using Core.Groups.Tracing;
 
@@ -82,6 +83,16 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         byte[] body = new byte[Math.Max(8, size)];
         BitConverter.TryWriteBytes(body, ++cluster.LastMarker);
         Do((m, now) => m.Multicast(now, 0, replica.Id, order, body));
+    }
+
+    /// <summary>Multicasts to all the groups at once, or with a label; nothing happens if the node is not in all, with their states.</summary>
+    public void Send(string[] groups, Order order, string? label)
+    {
+        GroupReplica?[] all = [.. groups.Select(Find)];
+        if (Array.Exists(all, r => r is not { IsLoaded: true })) return;
+        byte[] body = new byte[8];
+        BitConverter.TryWriteBytes(body, ++cluster.LastMarker);
+        Do((m, now) => m.Multicast(now, 0, new SpreadTarget([.. all.Select(r => r!.Id).Order()], [], label), order, body));
     }
 
     /// <summary>Sets an entry of the group's configuration data.</summary>
@@ -204,7 +215,10 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
             return;
         }
         if (!replica.IsLoaded) cluster.Violate($"{Id} got {delivery.Message} before the state.");
-        if (!replica.Apply(delivery, BitConverter.ToUInt64(delivery.Body.Span))) cluster.Violate($"{Id} got {delivery.Message} twice.");
+        foreach (GroupReplica each in delivery.Groups.IsDefaultOrEmpty ? [replica] : delivery.Groups.Select(g => _replicas[g]))
+        {
+            if (!each.Apply(delivery, BitConverter.ToUInt64(delivery.Body.Span))) cluster.Violate($"{Id} got {delivery.Message} twice.");
+        }
         _later.Enqueue((m, now) => m.Consumed(now, replica.Id, 1));
     }
 }
