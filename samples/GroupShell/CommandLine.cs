@@ -9,9 +9,8 @@ internal static class CommandLine
 {
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
-        "force-primary", "migrate", "watch",
+        "force-primary", "migrate",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
-        "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
         "log.status", "log.checkpoint", "log.rollback", "log.override",
     ]);
 
