@@ -37,6 +37,9 @@ internal sealed class SpaceReplica : Replica
             });
     }
 
+    /// <summary>The group, which is another one after all who held the space were gone.</summary>
+    public GroupId Group => Port.View.Group;
+
     /// <summary>The application's side.</summary>
     public ISpaceEffects Effects => _effects;
 
@@ -98,8 +101,11 @@ internal sealed class SpaceReplica : Replica
     /// <summary>A linearizable read: its place in the order is asked for.</summary>
     public void Fence(long call) => MulticastNumber(SpaceMessage.Fence, call);
 
-    /// <summary>Ends when all that this member has multicast and seen is stable.</summary>
-    public void Flush(long call) => Complete(call | 1, default);
+    /// <summary>
+    /// Ends when all that this member has updated is made here, and that and all that it has seen is stable. Behind a fence:
+    /// an update that leaves no more, because the membership ends, is not taken for stable.
+    /// </summary>
+    public void Flush(long call) => Fence(call | 1);
 
     /// <summary>A transaction asks for a lock.</summary>
     public void Lock(long call, long transaction, bool exclusive, ulong target, ReadOnlySpan<byte> key)

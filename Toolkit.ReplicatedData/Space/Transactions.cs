@@ -168,6 +168,7 @@ internal sealed class Transactions(SpaceStore store, Action<NodeId, long, Update
 
     private void Granted(OwnerId id, Transaction transaction)
     {
+        if (transaction.Call == 0) return; // it came with the state: its caller is another member
         SharedObject target = store.Find(transaction.Object)!;
         Cell cell = target.Find(transaction.Key)?.Delivered ?? Cell.None;
         done(id.Node, transaction.Call, new UpdateResult(true, cell.ShownVersion, target.Sum, cell));

@@ -98,6 +98,29 @@ internal sealed class CommandFields(JsonElement command)
         };
     }
 
+    /// <summary>The name of a toolkit's object, in the field `name`. Logged objects are not built yet.</summary>
+    public string ObjectName()
+    {
+        RefuseLogged();
+        return Name("name");
+    }
+
+    /// <summary>The field `linearizable`, false if it is not there.</summary>
+    public bool IsLinearizable() => Has("linearizable") && Flag("linearizable");
+
+    /// <summary>Any JSON, as text; null too.</summary>
+    public string AnyJson(string field) =>
+        command.TryGetProperty(field, out JsonElement value) ? value.GetRawText() : throw ShellException.BadField(field, "is missing");
+
+    /// <summary>A whole number of 64 bits.</summary>
+    public long Number(string field, long lowest)
+    {
+        JsonElement value = Required(field);
+        return value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number >= lowest
+            ? number
+            : throw ShellException.BadField(field, $"must be a whole number from {lowest} on");
+    }
+
     private int Integer(string field, int lowest, int highest)
     {
         JsonElement value = Required(field);

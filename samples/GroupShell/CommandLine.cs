@@ -10,8 +10,6 @@ internal static class CommandLine
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
         "force-primary", "migrate",
-        "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
-        "txn.transfer", "txn.balances",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "log.status", "log.checkpoint", "log.rollback", "log.override",
     ]);

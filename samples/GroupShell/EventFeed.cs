@@ -54,9 +54,11 @@ internal sealed class EventFeed(ILineOutput output)
                 ReleaseAll();
             if (traced.Kind == TraceKind.Deliver && _isQuiet)
                 return;
-            var entry = new Entry(traced, _ticks) { IsReady = !isGroupDelivery };
+            // Groups of the toolkits' objects (their path, '#' and their kind) have no handler here that could tell a body.
+            bool hasBody = isGroupDelivery && !traced.Group!.Contains('#');
+            var entry = new Entry(traced, _ticks) { IsReady = !hasBody };
             _lines.Enqueue(entry);
-            if (isGroupDelivery)
+            if (hasBody)
                 WaitForBody(traced.Group!, entry);
             Drain();
         }

@@ -48,6 +48,7 @@ internal sealed class Shell
             ["sem.wait"] = locks.WaitAsync, ["sem.signal"] = locks.SignalAsync,
             ["rw.read"] = locks.ReadAsync, ["rw.write"] = locks.WriteAsync, ["rw.release"] = (command, _) => locks.ReleaseAsync(command),
         };
+        new DataOperations(node).AddTo(_operations);
         new TaskOperations(node).AddTo(_operations);
         new BoardOperations(node).AddTo(_operations);
     }

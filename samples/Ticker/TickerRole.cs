@@ -36,7 +36,7 @@ internal sealed class TickerRole
         foreach (string symbol in _symbols)
             _groups.Add(symbol, await _node.JoinAsync(Quote.GroupOf(symbol), new GroupOptions { Configure = group => group.IgnoreMessages() }, ended));
         await _member.JoinAsync(ended);
-        await Task.WhenAll(_publisher.RunAsync(ended), _member.ConfirmAllAsync(ended), ReportAsync(ended));
+        await Task.WhenAll(_publisher.RunAsync(ended), _member.Partition.RunAsync(ended), ReportAsync(ended));
     }
 
     private async Task ReportAsync(CancellationToken ended)
@@ -48,17 +48,17 @@ internal sealed class TickerRole
 
     private void Report()
     {
-        if (_member.Assignment is not { Members.IsEmpty: false } present)
+        if (_member.Partition.Present is not { Members.IsEmpty: false } present)
             return;
         _parent.Report(new JsonObject
         {
             ["kind"] = "ticker",
             ["view"] = present.View,
             ["members"] = Names(present.Members.Select(m => m.Name)),
-            ["primary"] = Names(_symbols.Where(s => present.PrimaryOf(s) == _node.Id)),
-            ["secondary"] = Names(_symbols.Where(s => present.SecondaryOf(s) == _node.Id)),
+            ["primary"] = Names(_symbols.Where(s => _member.Partition.OwnerOf(s) == _node.Id)),
+            ["secondary"] = Names(_symbols.Where(s => _member.Partition.BackupOf(s) == _node.Id)),
             ["published"] = _publisher.Count,
-            ["handover"] = _member.IsHandingOver,
+            ["handover"] = _member.Partition.IsHandingOver,
             ["blocked"] = _node.IsBlocked,
         });
     }

@@ -22,6 +22,15 @@ internal static class Phrase
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("force-primary", [], "begin a new lineage with whoever is reached, after a loss that no rule can heal"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
+        ("var.set", ["name", "value"], "set a replicated variable to any JSON; more: mode=causal"),
+        ("var.get", ["name"], "read it, here; more: linearizable=true"),
+        ("var.cas", ["name", "expect", "value"], "set it if it has a version; 0: not there"),
+        ("dict.set", ["name", "key", "value"], "set an entry of a replicated dictionary"),
+        ("dict.get", ["name", "key"], "read it, here; more: linearizable=true"),
+        ("dict.remove", ["name", "key"], "remove it"),
+        ("dict.list", ["name"], "all entries at one moment; more: linearizable=true"),
+        ("txn.transfer", ["name", "from", "to", "amount"], "move money between accounts of a bank; more: initial=100"),
+        ("txn.balances", ["name"], "the accounts of a bank"),
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
         ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
         ("task.status", ["name"], "what this server has executed and remembers"),
@@ -47,9 +56,9 @@ internal static class Phrase
         ("stop", [], "leave in order, and end"),
     ];
 
-    private static readonly string[] Numbers = ["count", "size"];
+    private static readonly string[] Numbers = ["count", "size", "expect", "amount", "initial"];
     private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
-        "name", "work", "execution", "hold", "owner"];
+        "name", "work", "execution", "hold", "owner", "value", "mode", "linearizable", "initial"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
@@ -78,10 +87,10 @@ internal static class Phrase
     {
         command[field] = value switch
         {
-            "true" or "on" when field == "on" => true,
-            "false" or "off" when field == "on" => false,
+            "true" or "on" when field is "on" or "linearizable" => true,
+            "false" or "off" when field is "on" or "linearizable" => false,
             _ when (Numbers.Contains(field) || field == "replies") && int.TryParse(value, out int number) => number,
-            _ when field is "item" or "template" => Parsed(value),
+            _ when field is "item" or "template" or "value" => Parsed(value),
             _ => value,
         };
     }

@@ -78,7 +78,7 @@ public sealed class ShellCommandTests
     [Fact]
     public void Operations_are_known_planned_or_unknown()
     {
-        Assert.Equal("not-supported", CommandLine.Unknown("lock.acquire").Code);
+        Assert.Equal("not-supported", CommandLine.Unknown("log.status").Code);
         Assert.Equal("not-supported", CommandLine.Unknown("force-primary").Code);
         Assert.Equal("unknown-operation", CommandLine.Unknown("lock.acquired").Code);
     }

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Text.Json;
 using Ticker;
 
@@ -7,106 +6,14 @@ namespace Core.Groups.Tests.Samples;
 public sealed class TickerTests
 {
     private static readonly string[] Symbols = [.. Enumerable.Range('A', 26).Select(c => $"{(char)c}X"), "zz", "3M", "€"];
-    private static readonly ImmutableArray<NodeId> Nodes = [.. "abcdef".Select(c => new NodeId($"ticker-{c}", 1))];
-
-    [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(5)]
-    public void Every_stock_has_a_primary_and_another_as_secondary(int members)
-    {
-        var assignment = new Assignment(1, Nodes[..members]);
-        var primaries = new HashSet<NodeId>();
-        foreach (string symbol in Symbols)
-        {
-            primaries.Add(assignment.PrimaryOf(symbol));
-            Assert.Equal(members == 1, assignment.PrimaryOf(symbol) == assignment.SecondaryOf(symbol));
-        }
-
-        Assert.Equal(members, primaries.Count); // nobody is idle
-    }
 
     [Fact]
     public void The_alphabet_is_divided_by_rank_as_in_figure_3()
     {
-        var four = new Assignment(1, Nodes[..4]);
-        Assert.Equal("aabbccdd", string.Concat("AFGMNSTZ".Select(c => four.PrimaryOf(c.ToString()).Name[^1])));
-        Assert.Equal("bbccddaa", string.Concat("AFGMNSTZ".Select(c => four.SecondaryOf(c.ToString()).Name[^1])));
-    }
-
-    [Fact]
-    public void A_member_that_is_no_ticker_has_no_part()
-    {
-        var feed = new NodeId("feed", 1);
-        var handover = new Handover();
-        handover.OnView(ViewOf(1) with { Members = [feed] });
-        Assert.False(handover.IsResponsible(feed, "AX"));
-        handover.OnView(ViewOf(2) with { Members = [feed, Nodes[0]] });
-        Assert.True(handover.IsResponsible(Nodes[0], "AX"));
-        Assert.False(handover.IsResponsible(feed, "AX"));
-    }
-
-    // All have acted by view `confirmed`; since then each has come as far as it happens to be.
-    [Fact]
-    public void No_stock_whose_ticker_lives_is_without_one_whoever_lags_behind()
-    {
-        View[] views = [ViewOf(1, 0, 1, 2), ViewOf(2, 1, 2), ViewOf(3, 1, 2, 3), ViewOf(4, 2, 3), ViewOf(5, 2, 3, 4, 5)];
-        var random = new Random(12);
-        for (int run = 0; run < 2000; run++)
-        {
-            int confirmed = random.Next(views.Length);
-            int last = random.Next(confirmed, views.Length);
-            Dictionary<NodeId, Handover> living = views[last].Members.ToDictionary(
-                node => node, node => Play(node, views[..(random.Next(confirmed, last + 1) + 1)], switched: random.Next(2) == 0 ? confirmed : -1));
-            foreach (string symbol in Symbols)
-            {
-                if (living.ContainsKey(new Assignment(0, views[confirmed].Members).PrimaryOf(symbol)))
-                    Assert.Contains(living, member => member.Value.IsResponsible(member.Key, symbol));
-            }
-        }
-    }
-
-    // Once all have seen a view, every stock has a ticker, whether the switch has come to a member or not.
-    [Fact]
-    public void A_view_that_all_have_seen_leaves_no_stock_without_a_ticker()
-    {
-        View[] views = [ViewOf(1, 0, 1, 2, 3), ViewOf(2, 1, 2, 3), ViewOf(3, 2, 3, 4)];
-        foreach (int switched in (int[])[0b000, 0b001, 0b010, 0b101, 0b111])
-        {
-            Dictionary<NodeId, Handover> members = views[2].Members.ToDictionary(
-                node => node, node => Play(node, views, switched: (switched >> views[2].RankOf(node) & 1) == 1 ? 2 : -1));
-            foreach (string symbol in Symbols)
-                Assert.Contains(members, member => member.Value.IsResponsible(member.Key, symbol));
-        }
-    }
-
-    [Fact]
-    public void Old_and_new_owner_overlap_until_the_switch_of_this_very_view()
-    {
-        Handover c = Play(Nodes[2], [ViewOf(1, 0, 1, 2), ViewOf(2, 1, 2)], switched: -1);
-        Handover b = Play(Nodes[1], [ViewOf(1, 0, 1, 2), ViewOf(2, 1, 2)], switched: -1);
-        Assert.True(b.IsResponsible(Nodes[1], "KX")); // primary of view 1, in the middle of the alphabet
-        Assert.True(b.IsResponsible(Nodes[1], "AX")); // primary of view 2, and secondary of the one that is gone
-        Assert.True(c.IsResponsible(Nodes[2], "ZX"));
-
-        b.OnSwitch(1);
-        Assert.True(b.IsUnderWay); // meant for an earlier view
-        b.OnSwitch(2);
-        Assert.False(b.IsUnderWay);
-        Assert.True(b.IsResponsible(Nodes[1], "KX"));
-        Assert.False(b.IsResponsible(Nodes[1], "ZX"));
-    }
-
-    [Fact]
-    public void A_second_failure_during_a_hand_over_keeps_all_old_assignments()
-    {
-        Handover c = Play(Nodes[2], [ViewOf(1, 0, 1, 2), ViewOf(2, 1, 2), ViewOf(3, 2, 3)], switched: -1);
-        c.OnSwitch(2);
-        Assert.True(c.IsUnderWay);
-        Assert.True(c.IsResponsible(Nodes[2], "ZX")); // only by the assignments of views 1 and 2
-        c.OnSwitch(3);
-        Assert.False(c.IsResponsible(Nodes[2], "ZX"));
+        Assert.Equal("00112233", string.Concat("AFGMNSTZ".Select(c => Alphabet.PartOf(c.ToString(), 4))));
+        foreach (int members in (int[])[1, 2, 3, 5])
+            Assert.Equal(members, Symbols.Select(symbol => Alphabet.PartOf(symbol, members)).Distinct().Count()); // nobody is idle
+        Assert.True(Alphabet.IsTicker(new NodeId("ticker2", 1)) && !Alphabet.IsTicker(new NodeId("feed", 1)));
     }
 
     [Fact]
@@ -184,22 +91,6 @@ public sealed class TickerTests
         Assert.Equal(QuoteSource.Own(), QuoteSource.Own());
         Assert.All(QuoteSource.Own(), q => Assert.True(q.Value > 0));
     }
-
-    private static Handover Play(NodeId node, View[] views, int switched)
-    {
-        var handover = new Handover();
-        foreach (View view in views.Where(v => v.Contains(node)))
-        {
-            handover.OnView(view);
-            if (switched >= 0 && view.Number == switched + 1)
-                handover.OnSwitch(view.Number);
-        }
-
-        return handover;
-    }
-
-    private static View ViewOf(long number, params int[] members) =>
-        new(GroupId.None, "/tickers", number, $"v{number}", [.. members.Select(m => Nodes[m])], [], [], IsPrimary: true);
 
     private static Quote QuoteOf(string symbol, int number) => new(symbol, number, new DateOnly(2007, 1, 3), 10, 0);
 }
