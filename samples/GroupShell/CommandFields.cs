@@ -98,7 +98,7 @@ internal sealed class CommandFields(JsonElement command)
         };
     }
 
-    private int Integer(string field, int lowest, int highest)
+    public int Integer(string field, int lowest, int highest)
     {
         JsonElement value = Required(field);
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= lowest && number <= highest

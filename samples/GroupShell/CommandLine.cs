@@ -12,7 +12,6 @@ internal static class CommandLine
         "force-primary", "migrate", "watch",
         "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
         "txn.transfer", "txn.balances",
-        "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "log.status", "log.checkpoint", "log.rollback", "log.override",
     ]);
 

@@ -48,6 +48,7 @@ internal sealed class Shell
         };
         new TaskOperations(node).AddTo(_operations);
         new BoardOperations(node).AddTo(_operations);
+        new NewsOperations(node, answers).AddTo(_operations);
     }
 
     /// <summary>Runs until something ends it; gives the exit code.</summary>
