@@ -51,11 +51,8 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size", "back"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials",
-        "name", "work", "execution", "back", "hold", "owner"];
-    private static readonly string[] Numbers = ["count", "size"];
     private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
-        "name", "work", "execution", "hold", "owner"];
+        "name", "work", "execution", "back", "hold", "owner"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
