@@ -121,7 +121,7 @@ internal sealed class CommandFields(JsonElement command)
             : throw ShellException.BadField(field, $"must be a whole number from {lowest} on");
     }
 
-    private int Integer(string field, int lowest, int highest)
+    public int Integer(string field, int lowest, int highest)
     {
         JsonElement value = Required(field);
         return value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= lowest && number <= highest

@@ -10,7 +10,6 @@ internal static class CommandLine
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
         "force-primary", "migrate",
-        "news.subscribe", "news.unsubscribe", "news.post", "news.back",
         "log.status", "log.checkpoint", "log.rollback", "log.override",
     ]);
 

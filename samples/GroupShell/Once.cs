@@ -29,4 +29,12 @@ internal sealed class Once<T> where T : class
             opening = _open.GetValueOrDefault(name);
         return opening is null or { IsFaulted: true } or { IsCanceled: true } ? null : await opening.WaitAsync(ct).ConfigureAwait(false);
     }
+
+    /// <summary>What was open, which is not any more: the caller ends it. Null: nothing was.</summary>
+    public async Task<T?> CloseAsync(string name, CancellationToken ct)
+    {
+        T? open = await FindAsync(name, ct).ConfigureAwait(false);
+        lock (_gate)
+            return open is not null && _open.Remove(name) ? open : null;
+    }
 }

@@ -51,6 +51,7 @@ internal sealed class Shell
         new DataOperations(node).AddTo(_operations);
         new TaskOperations(node).AddTo(_operations);
         new BoardOperations(node).AddTo(_operations);
+        new NewsOperations(node, answers).AddTo(_operations);
     }
 
     /// <summary>Runs until something ends it; gives the exit code.</summary>

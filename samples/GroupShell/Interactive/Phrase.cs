@@ -34,6 +34,10 @@ internal static class Phrase
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
         ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
         ("task.status", ["name"], "what this server has executed and remembers"),
+        ("news.subscribe", ["topic"], "print the posts of topics: markets.*.SUN, markets.>; more: back=N back issues first"),
+        ("news.unsubscribe", ["topic"], "print them no more"),
+        ("news.post", ["topic", "text"], "post"),
+        ("news.back", ["topic"], "the last posts of a topic; more: count=N"),
         ("out", ["name", "item"], "post a tuple on a board, in JSON without blanks: out /jobs [\"job\",1]"),
         ("rd", ["name", "template"], "wait for a tuple and leave it there; rdp does not wait. null: anything, {\"prefix\":\"x\"}, {\"min\":1,\"max\":5}"),
         ("rdp", ["name", "template"], "read a tuple, if there is one"),
@@ -56,9 +60,9 @@ internal static class Phrase
         ("stop", [], "leave in order, and end"),
     ];
 
-    private static readonly string[] Numbers = ["count", "size", "expect", "amount", "initial"];
+    private static readonly string[] Numbers = ["count", "size", "back", "expect", "amount", "initial"];
     private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
-        "name", "work", "execution", "hold", "owner", "value", "mode", "linearizable", "initial"];
+        "name", "work", "execution", "back", "hold", "owner", "value", "mode", "linearizable", "initial"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)

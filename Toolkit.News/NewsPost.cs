@@ -1,0 +1,54 @@
+using Core.Groups;
+
+namespace Toolkit.News;
+
+/// <summary>In which order the subscribers of a topic get a post.</summary>
+public enum NewsOrder : byte
+{
+    /// <summary>In one order at all; the topic's posts are numbered in it. The default.</summary>
+    Total = 0,
+
+    /// <summary>After all that its poster had seen.</summary>
+    Causal = 1,
+
+    /// <summary>After the earlier posts of its poster.</summary>
+    Fifo = 2,
+}
+
+/// <summary>A post as a subscriber gets it.</summary>
+/// <param name="Topic">The topic.</param>
+/// <param name="From">Who posted it.</param>
+/// <param name="Order">In which order it came.</param>
+/// <param name="Number">Total: its place among the topic's totally ordered posts, from 1, the same at all subscribers. Else a number that grows with each post of its poster.</param>
+/// <param name="Time">When it was posted, by the poster's clock.</param>
+/// <param name="Body">The content. May be kept.</param>
+public sealed record NewsPost(string Topic, NodeId From, NewsOrder Order, long Number, DateTimeOffset Time, ReadOnlyMemory<byte> Body);
+
+/// <summary>How a node takes part in the news.</summary>
+public sealed class NewsOptions
+{
+    /// <summary>How many groups carry all topics. Must be the same at all nodes: those with another number have other news.</summary>
+    public int Channels { get; init; } = 8;
+
+    /// <summary>How many posts of a topic are kept as back issues. Must be the same at all nodes.</summary>
+    public int BackIssues { get; init; } = 100;
+
+    /// <summary>How many posts of a channel are kept in all; the oldest go first. Must be the same at all nodes.</summary>
+    public int BackIssuesOfChannel { get; init; } = 100_000;
+}
+
+/// <summary>How to subscribe.</summary>
+public sealed class SubscribeOptions
+{
+    /// <summary>So many back issues of each topic come first, the oldest first.</summary>
+    public int BackIssues { get; init; }
+
+    /// <summary>Only back issues of this time or later, by their posters' clocks; null: all.</summary>
+    public DateTimeOffset? Since { get; init; }
+
+    /// <summary>
+    /// How many posts wait for the handler at most. When there are more the oldest are dropped and counted: a slow subscriber holds
+    /// nobody up, and loses posts of its own.
+    /// </summary>
+    public int MaximumWaiting { get; init; } = 10_000;
+}

@@ -1,0 +1,308 @@
+// The news as the application holds it: posts go to the channel of their topic, subscriptions filter what their channels bring.
+// Keeps: every subscription has a queue and a reader of its own, so that a slow handler holds up nobody.
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Core.Groups;
+using Core.Groups.Replication;
+using Toolkit.News.Replication;
+
+namespace Toolkit.News;
+
+/// <summary>What the channels of this node have brought.</summary>
+/// <param name="Topics">Topics of which this node keeps back issues.</param>
+/// <param name="Delivered">Posts that came.</param>
+/// <param name="Unwanted">Those of them that no subscription here wanted: the price of few groups for many topics.</param>
+public readonly record struct NewsStatistics(int Topics, long Delivered, long Unwanted);
+
+/// <summary>Posts and subscriptions of one node. May be used from any thread.</summary>
+public sealed class NewsService : IAsyncDisposable
+{
+    private readonly GroupNode _node;
+    private readonly NewsOptions _options;
+    private readonly Task<ReplicaHost<NewsReplica>>?[] _channels;
+    private readonly Lock _gate = new();
+    private readonly NewsCalls _calls;
+
+    internal NewsService(GroupNode node, NewsOptions options)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Channels, 1, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Channels, 1000, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.BackIssues, 1, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.BackIssuesOfChannel, 1, nameof(options));
+        (_node, _options) = (node, options);
+        _channels = new Task<ReplicaHost<NewsReplica>>?[options.Channels];
+        _calls = NewsCalls.Of(node);
+    }
+
+    /// <summary>
+    /// Posts. Completes when the post has its place at a member of its topic's channel; as a node that has no part in that channel, when
+    /// a member has answered. A node that posts where nobody listens keeps the back issues itself.
+    /// </summary>
+    /// <returns>The post's number (<see cref="NewsPost.Number"/>).</returns>
+    /// <param name="topic">The topic: no wildcards.</param>
+    /// <param name="body">The content; copied.</param>
+    /// <param name="order">In which order subscribers get it.</param>
+    /// <param name="ct">Ends the wait; it may be posted.</param>
+    /// <exception cref="ArgumentException">That is no topic.</exception>
+    /// <exception cref="MessageTooLargeException">The content is too large.</exception>
+    /// <exception cref="ExcludedException">The others went on without this node; OutcomeUnknown: it may be posted.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask<long> PostAsync(string topic, ReadOnlyMemory<byte> body, NewsOrder order = NewsOrder.Total, CancellationToken ct = default)
+    {
+        TopicPattern pattern = Topic(topic);
+        int channel = ChannelOf(pattern.FirstWord!);
+        Task<ReplicaHost<NewsReplica>>? open;
+        lock (_gate)
+            open = _channels[channel];
+        if (open is not { IsCompletedSuccessfully: true })
+        {
+            if (await TryPostFromOutsideAsync(channel, topic, body, order, ct).ConfigureAwait(false) is { } number)
+                return number;
+            open = OpenAsync(channel);
+        }
+
+        ReplicaHost<NewsReplica> host = await open.WaitAsync(ct).ConfigureAwait(false);
+        await host.WhenWritable(ct).ConfigureAwait(false);
+        var posted = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+        host.Run((this, posted, order, topic, body), static (replica, post) => post.Item1._calls.Begin(replica, post.posted, post.order, post.topic, post.body));
+        return await posted.Task.WaitAsync(ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Subscribes. Completes when nothing that is posted later is missed. Posts of one topic come in their order, one at a time.</summary>
+    /// <param name="pattern">The topics: <c>markets.nyse.SUN</c>, <c>markets.*.SUN</c>, <c>markets.&gt;</c>.</param>
+    /// <param name="handler">Gets the posts, one at a time. What it throws is counted, and the next post comes.</param>
+    /// <param name="options">Null: no back issues.</param>
+    /// <param name="ct">Gives it up.</param>
+    /// <exception cref="ArgumentException">That is no pattern.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended meanwhile.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask<NewsSubscription> SubscribeAsync(
+        string pattern, Func<NewsPost, ValueTask> handler, SubscribeOptions? options = null, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(handler);
+        options ??= new SubscribeOptions();
+        ArgumentOutOfRangeException.ThrowIfNegative(options.BackIssues, nameof(options));
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.MaximumWaiting, 1, nameof(options));
+        var subscription = new NewsSubscription(new TopicPattern(pattern), handler, options.MaximumWaiting);
+        IEnumerable<int> channels = subscription.Pattern.FirstWord is { } word ? [ChannelOf(word)] : Enumerable.Range(0, _channels.Length);
+        ReplicaHost<NewsReplica>[] hosts = await Task.WhenAll(channels.Select(OpenAsync)).WaitAsync(ct).ConfigureAwait(false);
+        foreach (ReplicaHost<NewsReplica> host in hosts)
+        {
+            await host.WhenJoinedAsync(ct).ConfigureAwait(false);
+            host.Run((subscription, options), static (replica, asked) => replica.Subscribe(asked.subscription, asked.options.BackIssues, asked.options.Since ?? DateTimeOffset.MinValue));
+            subscription.Add(host);
+        }
+
+        return subscription;
+    }
+
+    /// <summary>The last posts of a topic, the oldest first. This node takes part in the topic's channel from then on.</summary>
+    /// <param name="topic">The topic: no wildcards.</param>
+    /// <param name="count">At most so many.</param>
+    /// <param name="ct">Gives it up.</param>
+    /// <exception cref="ArgumentException">That is no topic.</exception>
+    public async ValueTask<IReadOnlyList<NewsPost>> BackAsync(string topic, int count, CancellationToken ct = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(count);
+        ReplicaHost<NewsReplica> host = await OpenAsync(ChannelOf(Topic(topic).FirstWord!)).WaitAsync(ct).ConfigureAwait(false);
+        return host.Read((topic, count), static (replica, asked) => replica.Back(asked.topic, asked.count));
+    }
+
+    /// <summary>What the channels of this node have brought.</summary>
+    public NewsStatistics GetStatistics()
+    {
+        var sum = new NewsStatistics();
+        foreach (Task<ReplicaHost<NewsReplica>> open in _channels.OfType<Task<ReplicaHost<NewsReplica>>>().Where(c => c.IsCompletedSuccessfully))
+        {
+            sum = open.Result.Read(sum, static (replica, sum) =>
+                new NewsStatistics(sum.Topics + replica.Topics, sum.Delivered + replica.Delivered, sum.Unwanted + replica.Unwanted));
+        }
+
+        return sum;
+    }
+
+    /// <summary>Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (Task<ReplicaHost<NewsReplica>> open in _channels.OfType<Task<ReplicaHost<NewsReplica>>>())
+        {
+            await ((Task)open).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (open.IsCompletedSuccessfully)
+                await open.Result.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    // Null: nobody has part in the channel.
+    private async ValueTask<long?> TryPostFromOutsideAsync(int channel, string topic, ReadOnlyMemory<byte> body, NewsOrder order, CancellationToken ct)
+    {
+        Order primitive = order switch { NewsOrder.Total => Order.Total, NewsOrder.Causal => Order.Causal, _ => Order.Fifo };
+        byte[] post = NewsReplica.Format(new BodyWriter(body.Length + 64), _calls.Next(), order, DateTimeOffset.UtcNow, topic, body.Span).ToArray();
+        while (true)
+        {
+            GroupReplies replies;
+            try
+            {
+                replies = await _node.RequestAsync(GroupOf(channel), primitive, post, Replies.First, timeout: null, ct).ConfigureAwait(false);
+            }
+            catch (GroupNotFoundException)
+            {
+                return null;
+            }
+
+            if (replies.Answers is [{ IsError: false } answer, ..])
+                return new BodyReader(answer.Body).Varint();
+            if (replies.Answers.Count > 0)
+                throw new InvalidOperationException($"{replies.Answers[0].From}: {System.Text.Encoding.UTF8.GetString(replies.Answers[0].Body.Span)}");
+        }
+    }
+
+    private Task<ReplicaHost<NewsReplica>> OpenAsync(int channel)
+    {
+        lock (_gate)
+        {
+            if (_channels[channel] is null or { IsFaulted: true } or { IsCanceled: true })
+                _channels[channel] = Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, GroupOf(channel), () => new NewsReplica(_options, _calls)).AsTask());
+            return _channels[channel]!;
+        }
+    }
+
+    private string GroupOf(int channel) => $"/news/{_options.Channels}.{channel}#news";
+
+    // Topics with one first word share a channel, so that a pattern that begins with it needs that one alone.
+    private int ChannelOf(string firstWord)
+    {
+        uint hash = 2166136261;
+        foreach (char c in firstWord)
+            hash = (hash ^ c) * 16777619;
+        return (int)((hash ^ (hash >> 15)) % (uint)_channels.Length);
+    }
+
+    private static TopicPattern Topic(string topic) => new TopicPattern(topic) is { IsTopic: true } read
+        ? read
+        : throw new ArgumentException($"'{topic}' is a pattern: name one topic.", nameof(topic));
+}
+
+/// <summary>A subscription. Dispose of it to end it.</summary>
+public sealed class NewsSubscription : INewsSink, IAsyncDisposable
+{
+    private readonly Channel<NewsPost> _waiting;
+    private readonly List<ReplicaHost<NewsReplica>> _hosts = [];
+    private long _dropped;
+    private long _errors;
+
+    internal NewsSubscription(TopicPattern pattern, Func<NewsPost, ValueTask> handler, int maximumWaiting)
+    {
+        Pattern = pattern;
+        _waiting = Channel.CreateBounded<NewsPost>(
+            new BoundedChannelOptions(maximumWaiting) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true },
+            _ => Interlocked.Increment(ref _dropped));
+        Completion = Task.Run(() => ReadAsync(handler));
+    }
+
+    /// <summary>The topics.</summary>
+    public TopicPattern Pattern { get; }
+
+    /// <summary>How many posts were dropped because the handler did not keep up.</summary>
+    public long Dropped => Interlocked.Read(ref _dropped);
+
+    /// <summary>How often the handler threw.</summary>
+    public long Errors => Interlocked.Read(ref _errors);
+
+    /// <summary>Ends when the subscription has ended and its handler has returned.</summary>
+    public Task Completion { get; }
+
+    bool INewsSink.Wants(string topic) => Pattern.Matches(topic);
+
+    void INewsSink.Add(NewsPost post) => _waiting.Writer.TryWrite(post);
+
+    internal void Add(ReplicaHost<NewsReplica> host) => _hosts.Add(host);
+
+    /// <summary>Ends the subscription. What waits for the handler still comes; <see cref="Completion"/> tells when that is over.</summary>
+    public ValueTask DisposeAsync()
+    {
+        foreach (ReplicaHost<NewsReplica> host in _hosts)
+        {
+            try
+            {
+                host.Run(this, static (replica, sink) => replica.Unsubscribe(sink));
+            }
+            catch (Exception e) when (e is GroupException or InvalidOperationException)
+            {
+                // Not a member now: what comes later finds the queue closed.
+            }
+        }
+
+        _waiting.Writer.TryComplete();
+        return ValueTask.CompletedTask;
+    }
+
+    private async Task ReadAsync(Func<NewsPost, ValueTask> handler)
+    {
+        await foreach (NewsPost post in _waiting.Reader.ReadAllAsync().ConfigureAwait(false))
+        {
+            try
+            {
+                await handler(post).ConfigureAwait(false);
+            }
+            catch (Exception)
+            {
+                Interlocked.Increment(ref _errors); // one bad post is no reason to miss the next
+            }
+        }
+    }
+}
+
+/// <summary>The posts of a node that wait for their places, over all channels.</summary>
+internal sealed class NewsCalls : INewsEffects
+{
+    private static readonly ConditionalWeakTable<GroupNode, NewsCalls> Tables = [];
+    private readonly ConcurrentDictionary<long, TaskCompletionSource<long>> _waiting = [];
+    private long _last;
+
+    public static NewsCalls Of(GroupNode node) => Tables.GetValue(node, static _ => new NewsCalls());
+
+    public long Next() => Interlocked.Increment(ref _last);
+
+    /// <summary>Under the replica's gate: the numbers of a node's posts in a channel grow.</summary>
+    public void Begin(NewsReplica replica, TaskCompletionSource<long> posted, NewsOrder order, string topic, ReadOnlyMemory<byte> body)
+    {
+        long call = Next();
+        _waiting[call] = posted;
+        try
+        {
+            replica.Post(call, order, DateTimeOffset.UtcNow, topic, body.Span);
+        }
+        catch
+        {
+            _waiting.TryRemove(call, out _);
+            throw;
+        }
+    }
+
+    public void Posted(long call, long number)
+    {
+        if (_waiting.TryRemove(call, out TaskCompletionSource<long>? posted))
+            posted.TrySetResult(number);
+    }
+
+    public void Ended(long call, MembershipEnd end)
+    {
+        if (_waiting.TryRemove(call, out TaskCompletionSource<long>? posted))
+            posted.TrySetException(end.ToException("/news", outcomeUnknown: true));
+    }
+}
+
+/// <summary>The way to the news.</summary>
+public static class NewsNodes
+{
+    /// <summary>The news of the cluster, at this node. Costs nothing until it is used.</summary>
+    /// <param name="node">The node.</param>
+    /// <param name="options">Null: the defaults. The same at all nodes.</param>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static NewsService OpenNews(this GroupNode node, NewsOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(node);
+        return new NewsService(node, options ?? new NewsOptions());
+    }
+}
