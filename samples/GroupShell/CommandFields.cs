@@ -63,6 +63,13 @@ internal sealed class CommandFields(JsonElement command)
         ? duration
         : throw ShellException.BadField(field, "must be a time such as \"250ms\" or \"5s\"");
 
+    /// <summary>A JSON array.</summary>
+    public IEnumerable<JsonElement> Array(string field)
+    {
+        JsonElement value = Required(field);
+        return value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw ShellException.BadField(field, "must be an array");
+    }
+
     /// <summary>What is not built yet: objects that survive the end of all their members.</summary>
     public void RefuseLogged()
     {

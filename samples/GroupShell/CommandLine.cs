@@ -9,11 +9,10 @@ internal static class CommandLine
 {
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
-        "force-primary", "migrate", "watch",
+        "force-primary", "migrate",
         "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
         "txn.transfer", "txn.balances",
         "news.subscribe", "news.unsubscribe", "news.post", "news.back",
-        "board.post", "board.read", "board.take", "board.list", "out", "rd", "rdp", "in", "inp",
         "log.status", "log.checkpoint", "log.rollback", "log.override",
     ]);
 

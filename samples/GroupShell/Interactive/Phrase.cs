@@ -1,5 +1,6 @@
 // A command as a person types it, translated to the command object that programs send: `send /prices total SUN 51.5`.
 // Words in the order of the table, then or in between `field=value`; the last word of send and request takes the rest.
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace GroupShell.Interactive;
@@ -17,11 +18,18 @@ internal static class Phrase
         ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first timeout=5s"),
         ("groups", ["prefix"], "the names of the groups that begin so; at a site: @NewYork:/"),
         ("delete", ["group"], "all members leave; the name is free again"),
+        ("watch", ["group"], "tell who joins, leaves or fails; or a node: node=NAME"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
         ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),
         ("task.status", ["name"], "what this server has executed and remembers"),
+        ("out", ["name", "item"], "post a tuple on a board, in JSON without blanks: out /jobs [\"job\",1]"),
+        ("rd", ["name", "template"], "wait for a tuple and leave it there; rdp does not wait. null: anything, {\"prefix\":\"x\"}, {\"min\":1,\"max\":5}"),
+        ("rdp", ["name", "template"], "read a tuple, if there is one"),
+        ("in", ["name", "template"], "wait for a tuple and take it; inp does not wait; more: timeout=5s"),
+        ("inp", ["name", "template"], "take a tuple, if there is one"),
+        ("board.list", ["name", "template"], "all tuples that match"),
         ("lock.acquire", ["name"], "hold a lock; more: timeout=5s owner=WORD (one shell is one owner else)"),
         ("lock.try", ["name"], "hold a lock if it is to be had at once, or within timeout=1s"),
         ("lock.release", ["hold"], "release it"),
@@ -39,7 +47,7 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials",
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
         "name", "work", "execution", "hold", "owner"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
@@ -72,7 +80,21 @@ internal static class Phrase
             "true" or "on" when field == "on" => true,
             "false" or "off" when field == "on" => false,
             _ when (Numbers.Contains(field) || field == "replies") && int.TryParse(value, out int number) => number,
+            _ when field is "item" or "template" => Parsed(value),
             _ => value,
         };
+    }
+
+    // What is no JSON is sent as it is: the answer says what is wrong with it.
+    private static JsonNode? Parsed(string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text);
+        }
+        catch (JsonException)
+        {
+            return text;
+        }
     }
 }
