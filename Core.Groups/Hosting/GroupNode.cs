@@ -130,6 +130,23 @@ public sealed class GroupNode : IAsyncDisposable
     public ValueTask WaitForPrimaryAsync(CancellationToken ct = default) => Host.Status.WaitForPrimaryAsync(ct);
 
     /// <summary>
+    /// An operator's act after a loss that no rule can heal: the nodes that this one reaches begin a new lineage of primaries,
+    /// on the newest state that any of them has. Completes when this node works; until then it is tried again.
+    /// </summary>
+    /// <remarks>
+    /// Use it only when those that are missing are lost. If they live on elsewhere, there are two primaries until the two
+    /// meet; then the forced one goes on, and the others learn that theirs has ended (<see cref="ExcludedException.LineageEnded"/>).
+    /// It is logged as a warning. The changes that follow are bound by the rules again; where the forced primary has less than
+    /// the minimum weight, it goes on with as much as it has.
+    /// </remarks>
+    /// <param name="ct">Gives it up; it may happen all the same.</param>
+    /// <exception cref="InvalidOperationException">The node is in a primary configuration: there is nothing to force.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended before; the next one may be blocked no longer.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask ForcePrimaryAsync(CancellationToken ct = default) => await Host.CallAsync(
+        call => new NodeInput { Kind = InputKind.ForcePrimary, Call = call.Number, Generation = call.Generation }, Name, ct).ConfigureAwait(false);
+
+    /// <summary>
     /// Waits until the node is blocked: it has lost the others, and they may go on without it. Who holds a role or a lock gives it
     /// up here, rather than when the exclusion is known.
     /// </summary>
