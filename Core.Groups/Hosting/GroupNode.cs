@@ -204,6 +204,34 @@ public sealed class GroupNode : IAsyncDisposable
     }
 
     /// <summary>
+    /// Watches nodes: who joins the configuration, leaves it of its own will, or fails. All nodes that go from one configuration to the
+    /// next see the same events in the same order. Begins with the call, not with the first step of the enumeration.
+    /// </summary>
+    /// <param name="name">The name of one node; null: all.</param>
+    /// <param name="ct">Ends the watch.</param>
+    /// <returns>The events; they end when this node stops.</returns>
+    public IAsyncEnumerable<WatchEvent> WatchNodes(string? name = null, CancellationToken ct = default) => Host.Watches.OfNodes(name, ct);
+
+    /// <summary>
+    /// Watches a group, as a member or not: who joins, leaves, or fails. All that watch see the same events in the order of the
+    /// group's views, also across failures; who was cut off for longer than the members remember sees the difference.
+    /// </summary>
+    /// <param name="group">The group's name, or the text of its id.</param>
+    /// <param name="ct">Withdraws the call; later it ends the watch.</param>
+    /// <returns>
+    /// The events from now on: the watch has begun when this completes. They end when the group has (after the events of its last
+    /// members), and with <see cref="ExcludedException"/> or <see cref="NodeStoppedException"/> when this incarnation does.
+    /// </returns>
+    /// <exception cref="GroupNotFoundException">There is no such group.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public ValueTask<IAsyncEnumerable<WatchEvent>> WatchGroupAsync(string group, CancellationToken ct = default)
+    {
+        CheckAddress(group);
+        return Host.Watches.OfGroupAsync(Host, group, ct);
+    }
+
+    /// <summary>
     /// Deletes a group: all its members leave it at one place among its messages, and get <see cref="GroupDeletedException"/> from
     /// then on. Completes when a member has left so, and the others will. Anybody may do it who knows the group.
     /// </summary>

@@ -3,6 +3,7 @@
 // (trace contract); nothing here calls back into the machine.
 using System.Collections.Immutable;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Groups;
 using Core.Groups.Tracing;
 using Core.Groups.Transport;
 
@@ -15,7 +16,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     private readonly Dictionary<long, GroupMembership> _joining = [];
     private readonly List<Mailbox> _touched = [];
     private readonly List<(PendingCall Call, CallResult Result)> _ended = [];
-    private readonly List<(Configuration Configuration, ImmutableArray<NodeInfo> Members)> _configurations = [];
+    private readonly List<(Configuration Configuration, ImmutableArray<NodeInfo> Members, ImmutableArray<NodeId> Leavers)> _configurations = [];
     private readonly List<TraceEvent> _traced = [];
     private bool _traceWaits;
 
@@ -50,9 +51,10 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     public void Publish()
     {
         PublishTrace();
-        foreach ((Configuration configuration, ImmutableArray<NodeInfo> members) in _configurations)
+        foreach ((Configuration configuration, ImmutableArray<NodeInfo> members, ImmutableArray<NodeId> leavers) in _configurations)
         {
             host.Status.OnConfiguration(configuration, members);
+            host.Watches.OnConfiguration(configuration, leavers);
         }
 
         foreach (Mailbox mailbox in _touched)
@@ -110,8 +112,8 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         }
     }
 
-    public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) =>
-        _configurations.Add((configuration, [.. peers.Select(p => new NodeInfo(p.Id, p.Address, p.Site, p.Weight))]));
+    public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers) =>
+        _configurations.Add((configuration, [.. peers.Select(p => new NodeInfo(p.Id, p.Address, p.Site, p.Weight))], leavers));
 
     public void Blocked() { } // the host reads the machine's state after the turn
 
@@ -196,6 +198,10 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     }
 
     public void GroupFound(long call, GroupInfo? group) => Found(call, group);
+
+    public void WatchBegun(long call) => host.Watches.Begin(call);
+
+    public void WatchedChange(long call, GroupId group, ViewChange change) => host.Watches.OnChange(call, change);
 
     public void GroupsListed(long call, ImmutableArray<string> names) => Found(call, names);
 

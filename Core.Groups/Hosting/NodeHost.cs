@@ -37,6 +37,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
     public EventLoop<NodeInput> Loop { get; }
     public PendingCalls Calls { get; } = new();
     public NodeStatus Status { get; } = new();
+    public Watches Watches { get; } = new();
 
     /// <summary>The node's stable store; null: nothing outlives the process.</summary>
     public NodeMemory? Memory { get; private set; }
@@ -270,6 +271,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
             _incarnations.End(cause, writeFail);
             Calls.Close(() => new NodeStoppedException(outcomeUnknown: true, cause), () => new NodeStoppedException(outcomeUnknown: false, cause));
             Status.Complete();
+            Watches.Complete();
         }
 
         _ = Task.Run(() => FinishAsync(cause)); // not on the caller's thread: it may be the event loop's
@@ -316,7 +318,8 @@ internal sealed class NodeHost : ITurn<NodeInput>
         End(error, abort: true);
     }
 
-    private void Withdraw(PendingCall call, CancellationToken ct)
+    /// <summary>The caller gives a call up.</summary>
+    public void Withdraw(PendingCall call, CancellationToken ct)
     {
         if (Calls.Take(call.Number) is not null)
         {

@@ -209,6 +209,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;
             case InputKind.StateLoaded: machine.StateLoaded(now, i.Group, i.Flag); break;
             case InputKind.Consumed: machine.Consumed(now, i.Group, i.Number); break;
+            case InputKind.WatchGroup: machine.WatchGroup(now, i.Call, (string)i.Subject!); break;
             case InputKind.JoinInspected: machine.JoinInspected(now, i.Token, (string?)i.Subject); break;
             case InputKind.FindGroup: machine.FindGroup(now, i.Call, (string)i.Subject!); break;
             case InputKind.ListGroups: machine.ListGroups(now, i.Call, (string)i.Subject!); break;

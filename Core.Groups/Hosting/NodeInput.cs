@@ -8,7 +8,7 @@ internal enum InputKind : byte
 {
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored,
     NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
-    FindGroup, ListGroups, DeleteGroup, JoinInspected,
+    FindGroup, ListGroups, DeleteGroup, WatchGroup, JoinInspected,
 }
 
 /// <summary>An input. Which members are set depends on the kind.</summary>

@@ -1,6 +1,7 @@
 // Everything that a protocol machine does to the outside. A host (sockets or simulator) carries the effects out in the
 // order in which they are given. No call may throw, and none may call back into the machine.
 using System.Collections.Immutable;
+using Core.Groups.Protocol.Groups;
 using Core.Groups.Tracing;
 
 namespace Core.Groups.Protocol;
@@ -84,7 +85,8 @@ internal interface INodeEffects
     void Trace(TraceEvent line);
 
     /// <summary>A regular configuration was installed; <paramref name="peers"/> are the members' identities in rank order.</summary>
-    void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers);
+    /// <param name="leavers">Those of the configuration before that left of their own will.</param>
+    void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers);
 
     /// <summary>The filter stopped this node: it is not in a primary configuration.</summary>
     void Blocked();
@@ -156,6 +158,12 @@ internal interface INodeEffects
 
     /// <summary>What a look-up has found; null: there is no such group.</summary>
     void GroupFound(long call, GroupInfo? group);
+
+    /// <summary>From now on every change of the group is told.</summary>
+    void WatchBegun(long call);
+
+    /// <summary>A group that is watched has changed; none: it has ended, and its last members with it.</summary>
+    void WatchedChange(long call, GroupId group, ViewChange change);
 
     /// <summary>The names that were asked for, in order.</summary>
     void GroupsListed(long call, ImmutableArray<string> names);

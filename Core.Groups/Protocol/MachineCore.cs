@@ -71,6 +71,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             more = Services.RunLocal();
             Groups.Directory.Tick();
             Groups.Queries.Tick();
+            Groups.Watches.Tick();
             Requests.Tick();
             Groups.Announcer.Announce();
             Callers.Pump();
@@ -163,7 +164,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
         deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
-        deadline = Min(deadline, Min(Credit.Deadline(), Groups.Queries.Deadline()));
+        deadline = Min(deadline, Min(Credit.Deadline(), Min(Groups.Queries.Deadline(), Groups.Watches.Deadline())));
         deadline = Min(deadline, Callers.Deadline());
         return Waits && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
     }
@@ -257,6 +258,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.ListReply: Groups.Queries.OnListReply(ref reader); break;
             case ServiceRecord.Delete: Groups.Queries.OnDelete(from, ref reader); break;
             case ServiceRecord.DeleteReply: Groups.Queries.OnDeleteReply(ref reader); break;
+            case ServiceRecord.Watch: Groups.Watches.OnWatch(from, ref reader); break;
+            case ServiceRecord.WatchTold: Groups.Watches.OnTold(ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
@@ -401,7 +404,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void EndAll(Outcome outcome)
     {
-        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll())) Context.Effects.Completed(call, outcome);
+        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
         foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);

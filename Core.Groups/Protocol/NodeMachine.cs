@@ -134,6 +134,15 @@ internal sealed class NodeMachine
         if (Enter(now, call)) _core.Groups.Queries.List(call, prefix);
     }
 
+    /// <summary>
+    /// Watches a group, by its name or its id in text: <see cref="INodeEffects.WatchBegun"/>, then <see cref="INodeEffects.WatchedChange"/> for
+    /// each change of its view. The call ends when the group has, or when it is cancelled.
+    /// </summary>
+    public void WatchGroup(TimeSpan now, long call, string address)
+    {
+        if (Enter(now, call)) _core.Groups.Watches.Begin(call, address);
+    }
+
     /// <summary>Deletes a group, by its name or its id in text: all its members leave it at one place among its messages.</summary>
     public void DeleteGroup(TimeSpan now, long call, string address)
     {
@@ -247,7 +256,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now)) return;
         if (_core.Requests.End(call, Outcome.Cancelled)) return;
-        if (_core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call))
+        if (_core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call) || _core.Groups.Watches.Cancel(call))
             _context.Effects.Completed(call, Outcome.Cancelled);
     }
 

@@ -108,6 +108,11 @@ internal sealed class ReplicaMember : IDeliverySink, IDisposable
         try
         {
             End(MembershipEnd.Excluded); // of the one before, if its end comes late
+            if (_failure is not null)
+            {
+                throw EndError(); // it threw when the one before ended: the join fails
+            }
+
             if (_node.Host.Generation == membership.Generation && membership.Group.IsPresent(membership.Generation))
             {
                 Load(membership, state);

@@ -2,6 +2,7 @@
 using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Core.Groups;
 
 namespace GroupShell;
 
@@ -47,6 +48,15 @@ internal sealed class Answers(ILineOutput output)
         json.WriteString("ev", "ready");
         json.WriteString("name", name);
         json.WriteString("listen", listen);
+    });
+
+    public void Watched(WatchEvent happened) => Line(json =>
+    {
+        json.WriteString("ev", "watch");
+        json.WriteString("node", happened.Node.Name);
+        if (happened.Group is not null)
+            json.WriteString("group", happened.Group);
+        json.WriteString("what", happened.What switch { WatchKind.Joined => "joined", WatchKind.Left => "left", _ => "failed" });
     });
 
     /// <summary>Something that happened to what an operation made, told at once.</summary>

@@ -9,7 +9,7 @@ internal static class CommandLine
 {
     private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
     [
-        "force-primary", "migrate", "watch",
+        "force-primary", "migrate",
         "var.set", "var.get", "var.cas", "dict.set", "dict.get", "dict.remove", "dict.list",
         "txn.transfer", "txn.balances",
         "log.status", "log.checkpoint", "log.rollback", "log.override",

@@ -1,10 +1,10 @@
-// The operations on groups as wholes, members or not: groups (their names), delete, kill.
+// The operations on groups as wholes, members or not, and on other nodes: groups (their names), delete, kill, watch.
 using Core.Groups;
 
 namespace GroupShell;
 
 /// <summary>Carries out the operations on the groups of the cluster.</summary>
-internal sealed class DirectoryOperations(GroupNode node, GroupLanes lanes)
+internal sealed class DirectoryOperations(GroupNode node, GroupLanes lanes, Answers answers)
 {
     public async Task<AnswerFields?> GroupsAsync(CommandFields command, CancellationToken ct)
     {
@@ -20,6 +20,45 @@ internal sealed class DirectoryOperations(GroupNode node, GroupLanes lanes)
         if (lane.Group is { } group)
             await group.Completion.WaitAsync(ct).ConfigureAwait(false);
         return null;
+    }
+
+    /// <summary>Watches a group until it ends, or a node (by its name) as long as this one runs.</summary>
+    public async Task<AnswerFields?> WatchAsync(CommandFields command, CancellationToken ct)
+    {
+        if (command.Has("group") == command.Has("node"))
+            throw ShellException.BadField("group", "or 'node' must be given, and not both");
+        if (command.Has("node"))
+        {
+            _ = TellAsync(node.WatchNodes(command.Name("node"), CancellationToken.None));
+            return null;
+        }
+
+        // The time-out is for the beginning of the watch, not for its length.
+        Task<IAsyncEnumerable<WatchEvent>> watch = node.WatchGroupAsync(lanes.Of(command.Name("group")).Name, CancellationToken.None).AsTask();
+        try
+        {
+            _ = TellAsync(await watch.WaitAsync(ct).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException)
+        {
+            _ = watch.ContinueWith(late => late.Result.GetAsyncEnumerator(CancellationToken.None).DisposeAsync(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+            throw;
+        }
+
+        return null;
+    }
+
+    private async Task TellAsync(IAsyncEnumerable<WatchEvent> watch)
+    {
+        try
+        {
+            await foreach (WatchEvent happened in watch.ConfigureAwait(false))
+                answers.Watched(happened);
+        }
+        catch (GroupException)
+        {
+            // This incarnation is over, and its watches with it: the event `exclude` says so.
+        }
     }
 
     public async Task<AnswerFields?> KillAsync(CommandFields command, CancellationToken ct)

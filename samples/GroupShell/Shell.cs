@@ -24,7 +24,7 @@ internal sealed class Shell
         (_node, _feed, _answers) = (node, feed, answers);
         var lanes = new GroupLanes();
         _groups = new GroupOperations(node, feed, lanes);
-        var directory = new DirectoryOperations(node, lanes);
+        var directory = new DirectoryOperations(node, lanes, answers);
         var self = new NodeOperations(node, feed);
         var locks = new LockOperations(node, answers);
         _operations = new()
@@ -41,6 +41,7 @@ internal sealed class Shell
             ["groups"] = directory.GroupsAsync,
             ["delete"] = directory.DeleteAsync,
             ["kill"] = directory.KillAsync,
+            ["watch"] = directory.WatchAsync,
             ["configure"] = _groups.ConfigureAsync,
             ["lock.acquire"] = locks.AcquireAsync, ["lock.try"] = locks.TryAsync, ["lock.release"] = (command, _) => locks.ReleaseAsync(command), ["lock.who"] = locks.WhoAsync,
             ["sem.wait"] = locks.WaitAsync, ["sem.signal"] = locks.SignalAsync,

@@ -5,6 +5,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Core.Groups;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Groups;
 using Core.Groups.Tracing;
 
 namespace Benchmarks;
@@ -147,7 +148,7 @@ internal sealed class MachineBench
         public void Close(int connection, string reason) => throw new InvalidOperationException(reason);
         public void Store(long sequence, ReadOnlyMemory<byte> record) { }
         public void Trace(TraceEvent line) { }
-        public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) { }
+        public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers) { }
         public void Blocked() { }
         public void Unblocked() { }
         public void Excluded(string reason) => throw new InvalidOperationException(reason);
@@ -160,6 +161,8 @@ internal sealed class MachineBench
         public void Joined(long call, GroupId group, string name) { }
         public void RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
         public void GroupFound(long call, GroupInfo? group) { }
+        public void WatchBegun(long call) { }
+        public void WatchedChange(long call, GroupId group, ViewChange change) { }
         public void JoinRefused(long call, string reason) { }
         public void InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) { }
         public void GroupsListed(long call, ImmutableArray<string> names) { }

@@ -22,6 +22,7 @@ internal sealed class GroupService
         _context = context;
         _directory = new Directory(context, services, this);
         Announcer = new Announcer(context, this);
+        Watches = new GroupWatches(context, services, this);
         Queries = new GroupQueries(context, services, this);
         _states = new StateTransfers(context, services, this);
         _deliveries = new Deliveries(context);
@@ -31,6 +32,7 @@ internal sealed class GroupService
     public Directory Directory => _directory;
     public GroupQueries Queries { get; }
     public Announcer Announcer { get; }
+    public GroupWatches Watches { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
@@ -153,6 +155,7 @@ internal sealed class GroupService
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         bool isRanked = joined.IsEmpty && group.View.Left.IsEmpty && !after.SequenceEqual(before);
         Show(group, joined, group.View.Left, isRanked: isRanked);
+        if (!joined.IsEmpty || !group.View.Left.IsEmpty || isRanked) Watches.OnView(group, areFailed: false, _isCarryingPlan);
         if (_isCarryingPlan) return;
         _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
         if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
@@ -186,6 +189,7 @@ internal sealed class GroupService
         if (!_isCarryingPlan)
         {
             Queries.OnEnded(group);
+            Watches.OnEnded(group);
             _directory.OnEnded(group);
         }
         _context.Ordering!.Destinations.Forget(order.Id, order.Epoch);
@@ -334,6 +338,7 @@ internal sealed class GroupService
         if (_context.IsFrozen) return;
         _directory.OnInstalled();
         Queries.OnInstalled();
+        Watches.OnInstalled();
     }
 
     /// <param name="before">The group before, of which only the name, the number and the id of the view count.</param>
@@ -365,7 +370,7 @@ internal sealed class GroupService
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
         group.EarlyStates = null;
         group.CutEpoch = 0;
-        group.Deleters = null;      // who asked asks again
+        group.Deleters = group.Watchers = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
         Announcer.OnChanged(group);
         group.Pieces = null;
@@ -380,6 +385,7 @@ internal sealed class GroupService
         {
             group.View = ViewOf(order, view, [], left);
             Show(group, [], left);
+            Watches.OnView(group, areFailed: true, isFrozen: true);
         }
         if (_context.IsFrozen) return;
         if (group.IsToldUnloaded && group.IsLoaded) _states.TellLoaded(group);

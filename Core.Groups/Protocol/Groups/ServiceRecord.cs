@@ -31,4 +31,7 @@ internal enum ServiceRecord : byte
     /// <summary>To a member: delete the group.</summary>
     Delete = 0x8F,
     DeleteReply = 0x90,
+    /// <summary>To a member: tell of every change of the group's view.</summary>
+    Watch = 0x92,
+    WatchTold = 0x93,
 }

@@ -301,7 +301,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             reachability.OnInstalled();
         }
         TraceConfiguration(context.Configuration!);
-        context.Effects.ConfigurationInstalled(context.Configuration!, plan.Peers);
+        context.Effects.ConfigurationInstalled(context.Configuration!, plan.Peers, plan.Proposal.Leavers);
         user.OnInstalled(groups, told);
         if (isLate) return;
         Held[] early = [.. _future.Where(h => IsOf(h, plan.Proposal.Id))];
@@ -319,7 +319,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             CarryOut(link);
             Enter(link);
             TraceConfiguration(context.Configuration!);
-            context.Effects.ConfigurationInstalled(context.Configuration!, link.Peers);
+            context.Effects.ConfigurationInstalled(context.Configuration!, link.Peers, link.Proposal.Leavers);
             user.OnInstalled(groups, null);
         }
     }

@@ -14,6 +14,7 @@ internal sealed class Coverage
     public long StateTransfers { get; set; }
     public long Requests { get; set; }
     public long Deletions { get; set; }
+    public long WatchedChanges { get; set; }
     public long Refusals { get; set; }
     public long Events { get; set; }
     public long[] Deliveries { get; } = new long[Enum.GetValues<Order>().Length];
@@ -41,6 +42,7 @@ internal sealed class Coverage
         StateTransfers += other.StateTransfers;
         Requests += other.Requests;
         Deletions += other.Deletions;
+        WatchedChanges += other.WatchedChanges;
         Refusals += other.Refusals;
         Events += other.Events;
         for (int i = 0; i < Deliveries.Length; i++) Deliveries[i] += other.Deliveries[i];

@@ -2,6 +2,7 @@
 // Keeps: an answer is of one moment: a group that is found has members that are nodes, a list is in order and names each group once.
 using System.Collections.Immutable;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Groups;
 
 namespace Core.Groups.Testing.Simulation;
 
@@ -10,6 +11,13 @@ internal sealed class QueryTracker(SimulatedCluster cluster, SimulatedProcess pr
 {
     /// <summary>The ends of the questions that have not ended, by call.</summary>
     private readonly Dictionary<long, (string Text, Action<GroupInfo?>? Found)> asked = [];
+    private readonly Dictionary<long, Watched> watches = [];
+
+    private sealed class Watched
+    {
+        public bool HasBegun { get; set; }
+        public long Number { get; set; }
+    }
 
     public void Find(string address, Action<GroupInfo?>? found = null)
     {
@@ -38,6 +46,38 @@ internal sealed class QueryTracker(SimulatedCluster cluster, SimulatedProcess pr
             if (outcome == Outcome.Done) cluster.Coverage.Deletions++;
         });
         process.Call(now => process.Machine.DeleteGroup(now, call, address));
+    }
+
+    public void Watch(string address)
+    {
+        long call = 0;
+        call = calls.Begin($"watch {address}", _ => watches.Remove(call));
+        watches.Add(call, new Watched());
+        process.Call(now => process.Machine.WatchGroup(now, call, address));
+        // A watch has no end of its own: this application has seen enough after a while.
+        process.After(TimeSpan.FromSeconds(20), () => process.Call(now =>
+        {
+            if (watches.ContainsKey(call)) process.Machine.Cancel(now, call);
+        }));
+    }
+
+    public void OnWatchBegun(long call)
+    {
+        if (!watches.TryGetValue(call, out Watched? watch) || watch.HasBegun) cluster.Violate($"{process.Id}: watch {call} began, but it was not asked for or had begun before.");
+        else watch.HasBegun = true;
+    }
+
+    public void OnWatchedChange(long call, GroupId group, ViewChange change)
+    {
+        if (!watches.TryGetValue(call, out Watched? watch) || !watch.HasBegun || change.Number <= watch.Number)
+        {
+            cluster.Violate($"{process.Id}: watch {call} was told of view {change.Number}, which is not the next.");
+            return;
+        }
+        bool isNext = watch.Number == 0 || change.Number == watch.Number + 1;      // else it was cut off for longer than the members remember
+        if (group != GroupId.None && isNext) cluster.AgreeOnChange(process.Id, group, change);
+        watch.Number = change.Number;
+        cluster.Coverage.WatchedChanges++;
     }
 
     public void OnFound(long call, GroupInfo? group)

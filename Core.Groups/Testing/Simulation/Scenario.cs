@@ -8,7 +8,7 @@ namespace Core.Groups.Testing.Simulation;
 internal enum Act : byte
 {
     Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
-    Find, List, Delete, Spread,
+    Find, List, Delete, Watch, Spread,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -141,7 +141,7 @@ internal static class Scenarios
             MaximumGroups = 4, MemberShare = 0.5,
             Weights =
             [
-                (Act.Send, 20), (Act.Request, 15), (Act.Find, 15), (Act.List, 10), (Act.Delete, 12), (Act.Join, 12), (Act.Leave, 8), (Act.Crash, 3),
+                (Act.Send, 20), (Act.Request, 15), (Act.Find, 15), (Act.List, 10), (Act.Watch, 6), (Act.Delete, 12), (Act.Join, 12), (Act.Leave, 8), (Act.Crash, 3),
                 (Act.Restart, 5), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 4), (Act.Break, 4), (Act.Freeze, 1),
             ],
         },

@@ -135,6 +135,7 @@ internal sealed class ScenarioDriver
             case Act.Join: Cluster.Join(name, group); break;
             case Act.Leave: Cluster.Leave(name, group); break;
             case Act.Find: Cluster.Find(name, group); break;
+            case Act.Watch: Cluster.Watch(name, group); break;
             case Act.List: Cluster.List(name, random.Pick(["", "/", "/g", group, "/none"])); break;
             case Act.Delete: Cluster.Delete(name, group); break;
             case Act.Crash: Cluster.Crash(name); break;

@@ -17,6 +17,7 @@ internal sealed class SimulatedCluster
     private readonly Dictionary<MessageId, SentMessage> delivered = [];
     private readonly Dictionary<ulong, GroupId> deliveredIn = [];
     private readonly List<TraceEvent> history = [];
+    private readonly Dictionary<(GroupId, long), string> watched = [];
     private readonly List<string> violations = [];
     private readonly List<string> log = [];
 
@@ -175,6 +176,20 @@ internal sealed class SimulatedCluster
     {
         Act($"find {name} {group}");
         if (nodes[name].Process?.Scripted.Queries is { } queries) queries.Find(group, found => queries.FindAgain(found));
+    }
+
+    public void Watch(string name, string group)
+    {
+        Act($"watch {name} {group}");
+        nodes[name].Process?.Scripted.Queries.Watch(group);
+    }
+
+    /// <summary>All that watch a group are told the same of each of its views.</summary>
+    public void AgreeOnChange(NodeId observer, GroupId group, Protocol.Groups.ViewChange change)
+    {
+        string told = $"joined [{string.Join(' ', change.Joined)}] left [{string.Join(' ', change.Left)}] failed [{string.Join(' ', change.Failed)}]";
+        if (watched.TryAdd((group, change.Number), told) || watched[(group, change.Number)] == told) return;
+        Violate($"{observer} is told of view {change.Number} of {group}: {told}; another one was told: {watched[(group, change.Number)]}.");
     }
 
     public void List(string name, string prefix)

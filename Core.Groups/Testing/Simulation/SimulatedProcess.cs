@@ -2,6 +2,7 @@
 // Keeps: the machine's contract. One call at a time, each with this incarnation's clock; every batch ends with EndTurn.
 using System.Collections.Immutable;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Groups;
 using Core.Groups.Tracing;
 
 namespace Core.Groups.Testing.Simulation;
@@ -182,7 +183,7 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.Trace(TraceEvent line) => cluster.Record(line);
 
-    void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers)
+    void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers)
     {
         cluster.Coverage.Configurations++;
         if (!configuration.Members.Contains(Id)) cluster.Violate($"{Id} installed {configuration.Id}, of which it is no member.");
@@ -238,6 +239,10 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
         Scripted.OnInspectJoin(group, token, joiner, credentials);
 
     void INodeEffects.GroupFound(long call, GroupInfo? group) => Scripted.Queries.OnFound(call, group);
+
+    void INodeEffects.WatchBegun(long call) => Scripted.Queries.OnWatchBegun(call);
+
+    void INodeEffects.WatchedChange(long call, GroupId group, ViewChange change) => Scripted.Queries.OnWatchedChange(call, group, change);
 
     void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) => Scripted.Queries.OnListed(call, names);
 

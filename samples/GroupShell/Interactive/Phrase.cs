@@ -18,6 +18,7 @@ internal static class Phrase
         ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first timeout=5s"),
         ("groups", ["prefix"], "the names of the groups that begin so; at a site: @NewYork:/"),
         ("delete", ["group"], "all members leave; the name is free again"),
+        ("watch", ["group"], "tell who joins, leaves or fails; or a node: node=NAME"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
@@ -50,7 +51,7 @@ internal static class Phrase
     ];
 
     private static readonly string[] Numbers = ["count", "size", "back"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials",
+    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
         "name", "work", "execution", "back", "hold", "owner"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>

@@ -2,6 +2,7 @@
 // Keeps: each input is a turn of its own.
 using System.Collections.Immutable;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Groups;
 using Core.Groups.Protocol.Requests;
 using Core.Groups.Testing.Simulation;
 using Core.Groups.Tracing;
@@ -145,7 +146,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     }
 
     void INodeEffects.Trace(TraceEvent line) => cluster.Record(line);
-    void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers) { }
+    void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers) { }
     void INodeEffects.Blocked() { }
     void INodeEffects.Unblocked() { }
     void INodeEffects.Excluded(string reason) => _isOver = true;
@@ -155,6 +156,8 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     void INodeEffects.Sent(long call, MessageId message) { }
     void INodeEffects.RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
     void INodeEffects.GroupFound(long call, GroupInfo? group) { }
+    void INodeEffects.WatchBegun(long call) { }
+    void INodeEffects.WatchedChange(long call, GroupId group, ViewChange change) { }
     void INodeEffects.JoinRefused(long call, string reason) { }
     void INodeEffects.InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) { }
     void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) { }

@@ -60,8 +60,12 @@ public sealed class ShellProcessTests
         Assert.Equal(["/x/1", "/x/2", "@NewYork:/x"], (await b.AskAsync("groups", ""))["names"]!.AsArray().Select(n => (string)n!));
         Assert.Equal(["/x/1", "/x/2"], (await b.AskAsync("groups", "\"prefix\":\"/x/\""))["names"]!.AsArray().Select(n => (string)n!));
 
+        Assert.True((bool)(await b.AskAsync("watch", "\"group\":\"/x/1\""))["ok"]!);
+        Assert.True((bool)(await b.AskAsync("watch", "\"node\":\"a\""))["ok"]!);
+        Assert.Equal("no-such-group", (string?)(await b.AskAsync("watch", "\"group\":\"/none\""))["error"]);
         Assert.True((bool)(await b.AskAsync("delete", "\"group\":\"/x/1\""))["ok"]!);
         await a.ReadAsync(line => (string?)line["ev"] == "leave" && (string?)line["group"] == "/x/1");
+        await b.ReadAsync(line => line is { } e && (string?)e["ev"] == "watch" && (string?)e["group"] == "/x/1" && (string?)e["node"] == "a" && (string?)e["what"] == "left");
         Assert.Equal("no-such-group", (string?)(await b.AskAsync("delete", "\"group\":\"/x/1\""))["error"]);
         Assert.Equal(["/x/2"], (await b.AskAsync("groups", "\"prefix\":\"/x/\""))["names"]!.AsArray().Select(n => (string)n!));
         Assert.True((bool)(await a.AskAsync("join", "\"group\":\"/x/1\""))["ok"]!);

@@ -126,6 +126,35 @@ public sealed class ReplicaHostTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task When_the_only_member_cannot_save_its_state_the_joiner_begins_anew()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(2);
+        await using ReplicaHost<LogReplica> bad = await ReplicaHost<LogReplica>.OpenAsync(nodes[0], "/test#log", () => new UnsavableReplica(new LogFace()));
+        LogFace good = await LogFace.OpenAsync(nodes[1]); // tries until it is in
+        await Assert.ThrowsAsync<DivideByZeroException>(() => bad.Completion.WaitAsync(RealNodes.Patience));
+        Assert.Equal(0, await good.AppendAsync(1));
+        Assert.Single(good.Host.View.Members);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_replica_that_throws_at_the_end_of_a_membership_gets_no_other_one()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(3);
+        LogFace first = await LogFace.OpenAsync(nodes[0]);
+        await using ReplicaHost<LogReplica> bad = await ReplicaHost<LogReplica>.OpenAsync(nodes[2], "/test#log", () => new ThrowsAtTheEnd(new LogFace()));
+        await using (await nodes.FreezeAsync(2))
+        {
+            while (first.Host.View.Members.Length != 1)
+            {
+                await first.FlushAsync();
+            }
+        }
+
+        await Assert.ThrowsAsync<DivideByZeroException>(() => bad.Completion.WaitAsync(RealNodes.Patience));
+        Assert.Throws<InvalidOperationException>(() => bad.Read(0, static (log, _) => log.Sum));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task What_a_call_throws_goes_to_its_caller_and_the_replica_lives_on()
     {
         await using RealNodes nodes = await RealNodes.StartAsync(1, o => o.MaximumMessageSize = 2000);
@@ -240,6 +269,16 @@ public sealed class ReplicaHostTests
 
             base.Apply(from, call, value);
         }
+    }
+
+    private sealed class UnsavableReplica(ILogEffects effects) : LogReplica(effects)
+    {
+        protected internal override ReadOnlyMemory<byte> Save() => throw new DivideByZeroException("as asked");
+    }
+
+    private sealed class ThrowsAtTheEnd(ILogEffects effects) : LogReplica(effects)
+    {
+        protected internal override void OnEnded(MembershipEnd end) => throw new DivideByZeroException("as asked");
     }
 
     private sealed class OtherReplica() : LogReplica(new LogFace());

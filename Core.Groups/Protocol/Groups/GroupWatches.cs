@@ -1,0 +1,202 @@
+// Watching groups from outside: a member tells of every change of its view, and the last ones are remembered for those that missed them.
+// Keeps: all that watch a group see the same changes in the order of the views, each once; a watch ends once.
+// Follows: protocol.md section 7 (watch). Members remember the last changes only: who was cut off for longer sees the difference.
+using System.Collections.Immutable;
+using Core.Groups.Wire;
+
+namespace Core.Groups.Protocol.Groups;
+
+/// <summary>One change of a group's membership, as those that watch it are told.</summary>
+/// <param name="Number">The number of the view that it led to.</param>
+/// <param name="Failed">Those that a configuration left out; the others in <paramref name="Left"/> went by themselves.</param>
+internal sealed record ViewChange(long Number, ImmutableArray<NodeId> Joined, ImmutableArray<NodeId> Left, ImmutableArray<NodeId> Failed)
+{
+    public void Write(WireWriter writer)
+    {
+        writer.Varint(Number);
+        Services.WriteNodes(writer, Joined);
+        Services.WriteNodes(writer, Left);
+        Services.WriteNodes(writer, Failed);
+    }
+
+    public static ViewChange Read(ref WireReader reader) =>
+        new(reader.Varint(), Services.ReadNodes(ref reader), Services.ReadNodes(ref reader), Services.ReadNodes(ref reader));
+}
+
+internal sealed class GroupWatches(NodeContext context, Services services, GroupService groups)
+{
+    /// <summary>How many changes a member remembers.</summary>
+    private const int Remembered = 8;
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
+    private readonly SortedDictionary<long, Watch> _watches = [];
+
+    private sealed class Watch(long call, string address)
+    {
+        public long Call => call;
+        /// <summary>A name, then the id of the group that it led to.</summary>
+        public string Address { get; set; } = address;
+        public GroupId Group { get; set; }
+        /// <summary>The view up to which changes were told; its members. 0: nothing is known yet.</summary>
+        public long Number { get; set; }
+        public ImmutableArray<NodeId> Members { get; set; } = [];
+        public TimeSpan? RetryAt { get; set; }
+    }
+
+    // ---- the watcher
+
+    public void Begin(long call, string address)
+    {
+        var watch = new Watch(call, address);
+        _watches.Add(call, watch);
+        if (context.IsWorking) Ask(watch);
+    }
+
+    public bool Cancel(long call) => _watches.Remove(call);
+
+    public IEnumerable<long> EndAll()
+    {
+        long[] calls = [.. _watches.Keys];
+        _watches.Clear();
+        return calls;
+    }
+
+    private void Ask(Watch watch)
+    {
+        watch.RetryAt = null;
+        groups.Directory.LookUp(watch.Address, GroupId.None, entry => Answered(watch, entry));
+    }
+
+    private void Answered(Watch watch, RegistryEntry? entry)
+    {
+        if (!_watches.ContainsKey(watch.Call)) return;
+        if (entry is null)
+        {
+            OnOver(watch, isDeleted: false);
+            return;
+        }
+        watch.Group = entry.Id;
+        watch.Address = entry.Id.ToString();
+        NodeId contact = entry.Members.FirstOrDefault(m => context.RankOf(m) >= 0);      // the oldest remembers most
+        if (contact.Name is null) watch.RetryAt = context.Now + RetryDelay;
+        else
+        {
+            services.Send(contact, ServiceRecord.Watch, writer =>
+            {
+                writer.Group(entry.Id);
+                writer.Varint(watch.Number);
+            });
+        }
+    }
+
+    /// <summary>A member tells where its view stands, and the changes that led there, as far as it remembers them.</summary>
+    public void OnTold(ref WireReader reader)
+    {
+        GroupId id = reader.Group();
+        bool isMember = reader.Flag(), isDeleted = reader.Flag();
+        long number = reader.Varint();
+        ImmutableArray<NodeId> members = Services.ReadNodes(ref reader);
+        var changes = new ViewChange[reader.Count(4)];
+        for (int i = 0; i < changes.Length; i++) changes[i] = ViewChange.Read(ref reader);
+        foreach (Watch watch in _watches.Values.Where(w => w.Group == id).ToArray())
+        {
+            if (isDeleted) OnOver(watch, isDeleted: true);
+            else if (!isMember) watch.RetryAt = context.Now + RetryDelay;
+            else Follow(watch, number, members, changes);
+        }
+    }
+
+    private void Follow(Watch watch, long number, ImmutableArray<NodeId> members, ViewChange[] changes)
+    {
+        if (watch.Number == 0)
+        {
+            (watch.Number, watch.Members) = (number, members);
+            context.Effects.WatchBegun(watch.Call);
+            return;
+        }
+        foreach (ViewChange change in changes)
+        {
+            if (change.Number != watch.Number + 1) continue;
+            watch.Number = change.Number;
+            context.Effects.WatchedChange(watch.Call, watch.Group, change);
+        }
+        if (watch.Number < number)
+        {
+            ImmutableArray<NodeId> before = watch.Members;
+            context.Effects.WatchedChange(watch.Call, watch.Group, new ViewChange(number, [.. members.Where(m => !before.Contains(m))], [], [.. before.Where(m => !members.Contains(m))]));
+            watch.Number = number;
+        }
+        if (watch.Number == number) watch.Members = members;
+    }
+
+    private void OnOver(Watch watch, bool isDeleted)
+    {
+        _watches.Remove(watch.Call);
+        bool wasThere = watch.Number > 0;
+        if (wasThere) context.Effects.WatchedChange(watch.Call, GroupId.None, new ViewChange(watch.Number + 1, [], isDeleted ? watch.Members : [], isDeleted ? [] : watch.Members));
+        context.Effects.Completed(watch.Call, wasThere ? Outcome.Done : Outcome.NoSuchGroup);
+    }
+
+    public void OnInstalled()
+    {
+        foreach (Watch watch in _watches.Values.ToArray()) Ask(watch);
+    }
+
+    public void Tick()
+    {
+        if (_watches.Count == 0 || !context.IsWorking) return;
+        foreach (Watch watch in _watches.Values.Where(w => w.RetryAt <= context.Now).ToArray()) Ask(watch);
+    }
+
+    public TimeSpan Deadline()
+    {
+        TimeSpan deadline = TimeSpan.MaxValue;
+        if (_watches.Count == 0 || !context.IsWorking) return deadline;
+        foreach (Watch watch in _watches.Values)
+        {
+            if (watch.RetryAt is { } at && at < deadline) deadline = at;
+        }
+        return deadline;
+    }
+
+    // ---- the member
+
+    public void OnWatch(NodeId from, ref WireReader reader)
+    {
+        GroupId id = reader.Group();
+        long number = reader.Varint();
+        GroupMember? group = groups.Find(id);
+        if (group is not null) (group.Watchers ??= []).Add(from);
+        Tell(from, id, group, isDeleted: false, number);
+    }
+
+    /// <summary>A new view of a group: it is remembered, and told at once (in a configuration change they ask afterwards).</summary>
+    /// <param name="areFailed">Those that are missing were left out by a configuration.</param>
+    public void OnView(GroupMember group, bool areFailed, bool isFrozen)
+    {
+        View view = group.View;
+        List<ViewChange> changes = group.Changes ??= [];
+        changes.Add(new ViewChange(view.Number, view.Joined, areFailed ? [] : view.Left, areFailed ? view.Left : []));
+        if (changes.Count > Remembered) changes.RemoveAt(0);
+        if (isFrozen || group.Watchers is null) return;
+        foreach (NodeId watcher in group.Watchers) Tell(watcher, group.Id, group, isDeleted: false, view.Number - 1);
+    }
+
+    /// <summary>This node's membership has ended: who watched it asks another member, if there is one.</summary>
+    public void OnEnded(GroupMember group)
+    {
+        foreach (NodeId watcher in group.Watchers ?? []) Tell(watcher, group.Id, null, group.WasDeleted, 0);
+    }
+
+    /// <param name="since">The view that the watcher knows.</param>
+    private void Tell(NodeId watcher, GroupId id, GroupMember? group, bool isDeleted, long since) => services.Send(watcher, ServiceRecord.WatchTold, writer =>
+    {
+        writer.Group(id);
+        writer.Flag(group is not null);
+        writer.Flag(isDeleted);
+        writer.Varint(group?.View.Number ?? 0);
+        Services.WriteNodes(writer, group?.View.Members ?? []);
+        ViewChange[] changes = since == 0 || group?.Changes is null ? [] : [.. group.Changes.Where(c => c.Number > since)];
+        writer.Varint(changes.Length);
+        foreach (ViewChange change in changes) change.Write(writer);
+    });
+}
