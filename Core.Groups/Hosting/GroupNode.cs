@@ -130,6 +130,23 @@ public sealed class GroupNode : IAsyncDisposable
     public ValueTask WaitForPrimaryAsync(CancellationToken ct = default) => Host.Status.WaitForPrimaryAsync(ct);
 
     /// <summary>
+    /// An operator's act after a loss that no rule can heal: the nodes that this one reaches begin a new lineage of primaries,
+    /// on the newest state that any of them has. Completes when this node works; until then it is tried again.
+    /// </summary>
+    /// <remarks>
+    /// Use it only when those that are missing are lost. If they live on elsewhere, there are two primaries until the two
+    /// meet; then the forced one goes on, and the others learn that theirs has ended (<see cref="ExcludedException.LineageEnded"/>).
+    /// It is logged as a warning. The changes that follow are bound by the rules again; where the forced primary has less than
+    /// the minimum weight, it goes on with as much as it has.
+    /// </remarks>
+    /// <param name="ct">Gives it up; it may happen all the same.</param>
+    /// <exception cref="InvalidOperationException">The node is in a primary configuration: there is nothing to force.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended before; the next one may be blocked no longer.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask ForcePrimaryAsync(CancellationToken ct = default) => await Host.CallAsync(
+        call => new NodeInput { Kind = InputKind.ForcePrimary, Call = call.Number, Generation = call.Generation }, Name, ct).ConfigureAwait(false);
+
+    /// <summary>
     /// Waits until the node is blocked: it has lost the others, and they may go on without it. Who holds a role or a lock gives it
     /// up here, rather than when the exclusion is known.
     /// </summary>
@@ -260,6 +277,39 @@ public sealed class GroupNode : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfGreaterThan(reason.Length, 1000, nameof(reason));
         await CallByNameAsync(group, Order.Total, Envelope.PackKill(reason), Replies.None, null, ct).ConfigureAwait(false);
     }
+
+    /// <summary>
+    /// One multicast in the union of several groups and single processes: each destination gets it once, at the same place in
+    /// each group's order (RFC 992, section 6). A node that is in several of the groups handles it in one of them. This node
+    /// must be a member of all the groups. Completes when the message is numbered and handed to the links; waits for credit in
+    /// every group, for joins and GBCASTs under way in them, and while the node is blocked.
+    /// </summary>
+    /// <param name="groups">Groups of this node; may be empty if <paramref name="to"/> is not.</param>
+    /// <param name="order">Any primitive but <see cref="Order.Group"/>.</param>
+    /// <param name="body">The message; copied.</param>
+    /// <param name="label">
+    /// For the total orders: messages with the same label stand in one order at all nodes, whatever their groups, and in no
+    /// order with others. Null: in one order with the messages of each group, and with all others to several destinations.
+    /// </param>
+    /// <param name="to">Nodes that get it as single processes (<see cref="GroupNodeOptions.OnMessage"/>), unless they are in one of the groups. Those that are not in the configuration are passed over.</param>
+    /// <param name="ct">Withdraws the call if it still waits; the message may have been sent all the same.</param>
+    /// <returns>The id under which the members and the trace see the message.</returns>
+    /// <exception cref="ArgumentException">A group of another node, no destination, or a label with an order that is not total.</exception>
+    /// <exception cref="NotSupportedException">A GBCAST to several groups.</exception>
+    /// <exception cref="NotMemberException">One of the memberships is over.</exception>
+    /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
+    /// <exception cref="OverdraftException">A handler of one of the groups sent more than twice its credit window.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    public ValueTask<MessageId> MulticastAsync(
+        IReadOnlyCollection<ProcessGroup> groups, Order order, ReadOnlyMemory<byte> body, string? label = null, IReadOnlyCollection<NodeId>? to = null, CancellationToken ct = default) =>
+        SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(body.Span), label, to, ct);
+
+    /// <summary>As the multicast in bytes, with an object.</summary>
+    /// <inheritdoc cref="MulticastAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, string?, IReadOnlyCollection{NodeId}?, CancellationToken)"/>
+    public ValueTask<MessageId> MulticastAsync<T>(
+        IReadOnlyCollection<ProcessGroup> groups, T message, Order order, string? label = null, IReadOnlyCollection<NodeId>? to = null, CancellationToken ct = default) =>
+        SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(message, Host.Options.Serializer), label, to, ct);
 
     /// <summary>
     /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no

@@ -66,6 +66,9 @@ internal static partial class HostLog
     [LoggerMessage(19, LogLevel.Critical, "The stable store of node {Node} failed; what it cannot remember it must not promise, so it ends like a crash")]
     public static partial void StoreFailed(ILogger logger, Exception error, NodeId node);
 
+    [LoggerMessage(20, LogLevel.Error, "The lineage that {Node} was in has ended: a primary that began apart from it, or that an operator forced, goes on. What only this side had is given up")]
+    public static partial void LineageEnded(ILogger logger, NodeId node);
+
     public static void Protocol(ILogger logger, ProtocolLogLevel level, string message)
     {
         switch (level)

@@ -21,7 +21,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     private bool _traceWaits;
 
     /// <summary>Why this incarnation is over; null while it lives.</summary>
-    public string? Exclusion { get; private set; }
+    public (string Reason, bool IsLineageOver)? Exclusion { get; private set; }
 
     /// <summary>The address of the live node that has this node's name.</summary>
     public string? NameTakenBy { get; private set; }
@@ -119,7 +119,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void Unblocked() { }
 
-    public void Excluded(string reason) => Exclusion ??= reason;
+    public void Excluded(string reason, bool isLineageOver) => Exclusion ??= (reason, isLineageOver);
 
     public void NameTaken(string byAddress) => NameTakenBy ??= byAddress;
 
@@ -221,7 +221,14 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     private void Stage(GroupId group, in Mail mail)
     {
-        if (_members.TryGet(group, out GroupMembership? member) && member.Mailbox.Stage(mail))
+        if (group == GroupId.None)
+        {
+            if (host.Mailbox.Stage(mail))
+            {
+                _touched.Add(host.Mailbox);
+            }
+        }
+        else if (_members.TryGet(group, out GroupMembership? member) && member.Mailbox.Stage(mail))
         {
             _touched.Add(member.Mailbox);
         }

@@ -3,6 +3,7 @@
 // leave, then the application sees (trace contract). Follows: protocol, section 6 (who was excluded comes back as new).
 using System.Security.Cryptography;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Requests;
 using Core.Groups.Tracing;
 using Core.Groups.Transport;
 using Core.Groups.Wire;
@@ -78,7 +79,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
     }
 
     /// <summary>Completes when the handlers have taken everything that they can.</summary>
-    public Task WhenHandled() => Task.WhenAll(_groups.Concat(_left).Select(g => g.Mailbox.WhenIdle()));
+    public Task WhenHandled() => Task.WhenAll(_groups.Concat(_left).Select(g => g.Mailbox.WhenIdle()).Append(host.Mailbox.WhenIdle()));
 
     /// <summary>The node is over.</summary>
     public void End(Exception? cause, bool writeFail)
@@ -111,7 +112,9 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         Span<byte> random = stackalloc byte[16];
         RandomNumberGenerator.Fill(random);
         _trace = openTrace(self);
+        host.Mailbox.Open(host.Generation);
         _effects = new NodeEffects(host, this, transport, _trace);
+        if (Machine is { } before) _settings = _settings with { Contacts = before.PeerAddresses };
         NodeSettings settings = host.Memory is { } memory ? _settings with { Memory = memory.Store.Id, Remembered = memory.Remembered } : _settings;
         Machine = new NodeMachine(self, settings, BitConverter.ToUInt64(random), BitConverter.ToUInt64(random[8..]), _effects);
         Machine.Start(host.Loop.Now);
@@ -141,32 +144,38 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
     // Called after every input: the way out must be short.
     private void GoOnAfterExclusion()
     {
-        if (_effects!.Exclusion is { } reason)
+        if (_effects!.Exclusion is { } exclusion)
         {
-            BeginAgain(reason);
+            BeginAgain(exclusion.Reason, exclusion.IsLineageOver);
         }
     }
 
-    private void BeginAgain(string reason)
+    private void BeginAgain(string reason, bool isLineageOver)
     {
         EndTurn(); // what it still had to say; its deliveries of this turn are dropped with it
         NodeId old = host.Self;
         var next = new NodeId(old.Name, Math.Max(NodeHost.UnixMilliseconds(), old.Incarnation + 1));
         HostLog.Excluded(host.Logger, old, reason, next);
+        if (isLineageOver)
+        {
+            HostLog.LineageEnded(host.Logger, old);
+        }
+
         host.Counters.Excluded();
+        host.Mailbox.Drop();
         _effects!.PublishTrace();
         _effects.PublishCalls();
         _trace?.Dispose();
 
         host.BecomeIncarnation(next);
         transport.ChangeIdentity(next);
-        Exception Error() => new ExcludedException(reason, outcomeUnknown: true);
+        Exception Error() => new ExcludedException(reason, outcomeUnknown: true) { LineageEnded = isLineageOver };
         host.Calls.EndGeneration(host.Generation - 1, Error);
         GroupMembership[] groups = [.. _groups];
         _groups.RemoveWhere(g => _stopping || !g.WantsRejoin);
         foreach (GroupMembership group in groups)
         {
-            group.CutOff(() => new ExcludedException(reason, outcomeUnknown: false), forGood: !_groups.Contains(group));
+            group.CutOff(() => new ExcludedException(reason, outcomeUnknown: false) { LineageEnded = isLineageOver }, forGood: !_groups.Contains(group));
         }
 
         StartMachine(next);
@@ -193,6 +202,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.PeerDisconnected: machine.PeerDisconnected(now, i.Number); break;
             case InputKind.DialFailed: machine.DialFailed(now, (string)i.Subject!, i.Flag); break;
             case InputKind.FrameReceived: machine.FrameReceived(now, i.Number, i.Body); break;
+            case InputKind.ForcePrimary: machine.ForcePrimary(now, i.Call); break;
             case InputKind.Stored: machine.Stored(now, i.Token); break;
             case InputKind.NameTaken: OnNameTaken((string)i.Subject!); break;
             case InputKind.Join: Join((GroupMembership)i.Subject!, i.Call); break;
@@ -204,6 +214,8 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.NoReply: machine.NoReply(now, i.Token); break;
             case InputKind.Cancel: machine.Cancel(now, i.Call); break;
             case InputKind.Flush: machine.Flush(now, i.Call); break;
+            case InputKind.Spread: machine.Multicast(now, i.Call, (SpreadTarget)i.Subject!, i.Order, i.Body); break;
+            case InputKind.Nothing: break;
             case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;
             case InputKind.Rank: machine.Rank(now, i.Call, i.Group, (NodeId[])i.Subject!); break;
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;

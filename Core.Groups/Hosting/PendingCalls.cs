@@ -74,6 +74,7 @@ internal sealed class PendingCall(long number, int generation, string group)
         Outcome.Excluded => new ExcludedException("the others went on without it", outcomeUnknown: true),
         Outcome.Stopped => new NodeStoppedException(outcomeUnknown: true),
         Outcome.StateTransferFailed => new StateTransferException(Group, "a callback failed at the member that saves it or here; see the logs of both."),
+        Outcome.NotBlocked => new InvalidOperationException("The node is in a primary configuration: there is nothing to force."),
         _ => new InvalidOperationException($"The call to '{Group}' ended as {outcome}."),
     };
 }

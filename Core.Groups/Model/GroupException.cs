@@ -28,6 +28,12 @@ public sealed class ExcludedException(string reason, bool outcomeUnknown)
 {
     /// <summary>Whether the operation may have had its effect all the same.</summary>
     public bool OutcomeUnknown { get; } = outcomeUnknown;
+
+    /// <summary>
+    /// Whether the whole lineage of primaries that this node was in has ended: two clusters that began apart have met, or an
+    /// operator forced a primary. What was done on this side, acknowledged or not, is not part of what goes on.
+    /// </summary>
+    public bool LineageEnded { get; init; }
 }
 
 /// <summary>The node has stopped, or stopped before the operation ended.</summary>

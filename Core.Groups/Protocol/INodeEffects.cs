@@ -29,6 +29,8 @@ internal enum Outcome : byte
     StateTransferFailed,
     /// <summary>The caller withdrew the operation.</summary>
     Cancelled,
+    /// <summary>The node is in a primary configuration: there is none to force.</summary>
+    NotBlocked,
     /// <summary>The group was deleted.</summary>
     Deleted,
     /// <summary>The group resides at another site than this node.</summary>
@@ -95,7 +97,9 @@ internal interface INodeEffects
     void Unblocked();
 
     /// <summary>This incarnation is over. The host starts a new machine with a higher incarnation.</summary>
-    void Excluded(string reason);
+    /// <param name="reason">Why, in words.</param>
+    /// <param name="isLineageOver">It was in a lineage of primaries that another one has ended: the state there is not that of the others.</param>
+    void Excluded(string reason, bool isLineageOver);
 
     /// <summary>The live peer of this name refuses this node: its name is taken. The host gives up.</summary>
     void NameTaken(string byAddress);

@@ -389,7 +389,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnLeft() => HasLeft = true;
 
-    public void OnExcluded(string reason)
+    public void OnExcluded(string reason, bool isLineageOver)
     {
         if (Membership.IsLeaving)
         {
@@ -397,7 +397,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             return;
         }
         EndAll(Outcome.Excluded);
-        Context.Effects.Excluded(reason);
+        Context.Effects.Excluded(reason, isLineageOver);
     }
 
     // ---- ends
@@ -405,6 +405,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void EndAll(Outcome outcome)
     {
         foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
+        foreach (long call in Membership.EndForcing()) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
         foreach (long call in _configuring.Values) Context.Effects.Completed(call, outcome);

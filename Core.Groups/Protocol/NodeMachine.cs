@@ -1,6 +1,7 @@
 // The composer: one node's protocol as a deterministic, single-threaded machine. Event and time in, effects out.
 using System.Collections.Immutable;
 using Core.Groups.Protocol.Groups;
+using Core.Groups.Protocol.Membership;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Primary;
 using Core.Groups.Protocol.Requests;
@@ -39,6 +40,8 @@ internal sealed class NodeMachine
     public bool IsBlocked => _core.Change.IsBlocked;
     /// <summary>The peers that can be reached now, this node included.</summary>
     public ImmutableArray<NodeId> Reachable => [.. _core.Membership.Reachability.Reach().Keys];
+    /// <summary>The addresses of the peers: where an incarnation that follows this one finds them.</summary>
+    public ImmutableArray<string> PeerAddresses => [.. _core.Channels.All.Select(c => c.Identity.Address).Distinct()];
     /// <summary>When <see cref="Tick"/> wants to be called next.</summary>
     public TimeSpan NextDeadline => IsOver ? TimeSpan.MaxValue : _stopBy is { } stop && stop < _core.Deadline() ? stop : _core.Deadline();
 
@@ -90,6 +93,12 @@ internal sealed class NodeMachine
     public void FrameReceived(TimeSpan now, int connection, ReadOnlyMemory<byte> frame)
     {
         if (Enter(now)) _core.Channels.OnFrame(connection, frame);
+    }
+
+    /// <summary>An operator's act, when a majority is lost for good: see <see cref="MembershipService.ForcePrimary"/>.</summary>
+    public void ForcePrimary(TimeSpan now, long call)
+    {
+        if (Enter(now, call)) _core.Membership.ForcePrimary(call);
     }
 
     /// <summary>The record of this sequence number is on stable storage, and so are those before it.</summary>
@@ -172,23 +181,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now, call)) return;
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
-        else _core.Calls.Submit(Spread(call, target, order, body, 0, 0));
-    }
-
-    private static Cast Spread(long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, MessageFlags flags, long request) =>
-        new(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, flags, request, null, target);
-
-    /// <summary>A multicast as above that is answered; ends with <see cref="INodeEffects.RequestCompleted"/>.</summary>
-    public void Request(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
-    {
-        if (!Enter(now))
-        {
-            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
-            return;
-        }
-        _core.Requests.Begin(call, mode, count, timeout);
-        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
-        else _core.Calls.Submit(Spread(call, target, order, body, MessageFlags.Request, call));
+        else _core.Calls.Submit(new Cast(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, Spread: target));
     }
 
     /// <summary>Sets an entry of the group's configuration data by GBCAST. Ends when it is delivered here.</summary>
@@ -256,7 +249,8 @@ internal sealed class NodeMachine
     {
         if (!Enter(now)) return;
         if (_core.Requests.End(call, Outcome.Cancelled)) return;
-        if (_core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call) || _core.Groups.Watches.Cancel(call))
+        if (_core.Membership.Withdraw(call)
+            || _core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call) || _core.Groups.Watches.Cancel(call))
             _context.Effects.Completed(call, Outcome.Cancelled);
     }
 

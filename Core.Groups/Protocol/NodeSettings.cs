@@ -10,6 +10,11 @@ internal sealed record NodeSettings
     public required string Address { get; init; }
     /// <summary>Addresses to dial until they answer. The nodes that listen there are the electorate (protocol, section 6).</summary>
     public ImmutableArray<string> Seeds { get; init; } = [];
+    /// <summary>
+    /// Addresses of nodes that went on without this node's last incarnation. They are dialled too, and a node without seeds
+    /// waits for them before it starts a cluster alone (else it would be excluded again, and again, as they meet).
+    /// </summary>
+    public ImmutableArray<string> Contacts { get; init; } = [];
     /// <summary>The site attribute, or empty.</summary>
     public string Site { get; init; } = "";
     /// <summary>This node's weight in majorities.</summary>

@@ -52,6 +52,12 @@ internal sealed class NodeOperations(GroupNode node, EventFeed feed)
         });
     }
 
+    public async Task<AnswerFields?> ForcePrimaryAsync(CancellationToken ct)
+    {
+        await node.ForcePrimaryAsync(ct);
+        return null;
+    }
+
     public Task<AnswerFields?> QuietAsync(CommandFields command)
     {
         feed.SetQuiet(command.Flag("on"));

@@ -30,6 +30,7 @@ internal sealed class Shell
         _operations = new()
         {
             ["config"] = (_, _) => self.ConfigAsync(),
+            ["force-primary"] = (_, ct) => self.ForcePrimaryAsync(ct),
             ["stats"] = (_, _) => self.StatsAsync(),
             ["quiet"] = (command, _) => self.QuietAsync(command),
             ["join"] = _groups.JoinAsync,

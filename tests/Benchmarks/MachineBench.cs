@@ -151,7 +151,7 @@ internal sealed class MachineBench
         public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers) { }
         public void Blocked() { }
         public void Unblocked() { }
-        public void Excluded(string reason) => throw new InvalidOperationException(reason);
+        public void Excluded(string reason, bool isLineageOver) => throw new InvalidOperationException(reason);
         public void NameTaken(string byAddress) { }
         public void Configured(GroupId group, string key, string? value) { }
         public void GroupLeft(GroupId group, GroupEnd end) { }

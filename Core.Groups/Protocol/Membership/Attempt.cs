@@ -35,8 +35,12 @@ internal sealed class Attempt(Proposal proposal)
     public bool HasAllStatuses => Statuses.Count == proposal.Members.Length;
     public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !Statuses.ContainsKey(m));
 
-    public PrimaryDecision Decide(WeakRules weak) =>
-        PrimaryRule.Decide(Voters, proposal.HasElectorate, proposal.MinimumWeight, proposal.NewLineage, weak);
+    public PrimaryDecision Decide(WeakRules weak) => proposal.IsForced
+        ? PrimaryRule.Force(Voters, NewestInstalled, proposal.NewLineage)
+        : PrimaryRule.Decide(Voters, proposal.HasElectorate, proposal.MinimumWeight, proposal.NewLineage, weak);
+
+    /// <summary>The newest configuration that any of the participants is in.</summary>
+    private ConfigurationId? NewestInstalled => Statuses.Values.Select(s => s.Installed).Where(i => i is not null).Max();
 
     /// <summary>
     /// Whether an attempt that this node recorded may have been completed by others. If what is decided here goes on from
@@ -49,5 +53,5 @@ internal sealed class Attempt(Proposal proposal)
 
     /// <summary>The session that this attempt would be.</summary>
     public Session SessionOf(LineageId lineage) => new(lineage, Id,
-        [.. proposal.Members.Where(m => !proposal.Leavers.Contains(m.Id)).Select(m => new SessionMember(m.Id, m.Weight, Statuses[m.Id].Memory))]);
+        [.. proposal.Members.Where(m => !proposal.Leavers.Contains(m.Id)).Select(m => new SessionMember(m.Id, m.Weight, Statuses[m.Id].Memory, m.IsElector))]);
 }

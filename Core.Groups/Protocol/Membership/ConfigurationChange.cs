@@ -50,9 +50,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     // ---- 2. propose, Status
 
-    public void Propose(ImmutableArray<PeerIdentity> members, ImmutableArray<NodeId> leavers, long epoch, bool hasElectorate, int minimumWeight, LineageId newLineage)
+    public void Propose(ImmutableArray<PeerIdentity> members, ImmutableArray<NodeId> leavers, long epoch, bool hasElectorate, int minimumWeight, LineageId newLineage, bool isForced = false)
     {
-        var proposal = new Proposal(new ConfigurationId(epoch, context.Self), members, leavers, hasElectorate, minimumWeight, newLineage);
+        var proposal = new Proposal(new ConfigurationId(epoch, context.Self), members, leavers, hasElectorate, minimumWeight, newLineage, isForced);
         OnProposal(proposal);
     }
 
@@ -136,10 +136,11 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             Block(attempt, decision);
             return;
         }
-        if (Votes.IsOfAnother(decision.Lineage, attempt.Voters))
+        bool isOfAnother = !attempt.Proposal.IsForced && Last is { } last && last.Lineage != decision.Lineage;
+        if (!attempt.Proposal.IsForced && Votes.IsOfAnother(decision.Lineage, attempt.Voters))
         {
             Votes.GiveUp();
-            Exclude($"its lineage has ended: the nodes here go on from {decision.Base}");
+            Exclude($"its lineage has ended: the nodes here go on from {decision.Base}", isLineageOver: true);
             return;
         }
         GoOnFromAttempt(attempt, decision);
@@ -147,7 +148,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         MemberStatus self = attempt.Statuses[context.Self];
         if (self.Installed != decision.Base?.Number && (self.Installed is not null || Attempts.Any(a => a.Contains(context.Self) && attempt.IsPending(a))))
         {
-            Exclude($"the primary goes on from {decision.Base}, without this incarnation");
+            Exclude($"the primary goes on from {decision.Base}, without this incarnation", isOfAnother);
             return;
         }
         if (attempt.Chain is null && !Weak.Lacks(WeakRules.KeptPlanIsNeverVoid)) Void();
@@ -369,7 +370,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         if (decision.Ended is { } ended && Last?.Lineage == ended)
         {
             Votes.GiveUp();
-            Exclude("everybody that knew the last state of this lineage is gone");
+            Exclude("everybody that knew the last state of this lineage is gone", isLineageOver: true);
             return;
         }
         Learn(attempt);
@@ -393,14 +394,15 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private void Void() => _kept = null;
 
-    public void Exclude(string reason)
+    /// <param name="isLineageOver">What it knew of was another lineage than the one that goes on.</param>
+    public void Exclude(string reason, bool isLineageOver = false)
     {
         if (IsOver) return;
         IsOver = true;
         Current = null;
         Stable.Keep();
         context.Trace(TraceKind.Exclude);
-        user.OnExcluded(reason);
+        user.OnExcluded(reason, isLineageOver);
     }
 
     /// <summary>Gives the present attempt up; the node stays frozen until another one ends well.</summary>

@@ -27,5 +27,5 @@ internal interface IMembershipUser
     /// <summary>This node voted itself out: it has stopped.</summary>
     void OnLeft();
     /// <summary>This incarnation is over.</summary>
-    void OnExcluded(string reason);
+    void OnExcluded(string reason, bool isLineageOver);
 }

@@ -14,12 +14,15 @@ internal sealed class MembershipService
     private const int LargeCluster = 16;
     private static readonly TimeSpan GapPerNode = TimeSpan.FromMicroseconds(250);
     private static readonly TimeSpan Redial = TimeSpan.FromMilliseconds(100), LongestRedial = TimeSpan.FromSeconds(1);
+    private const int WaitForContacts = 4;
     private readonly NodeContext _context;
     private readonly ChannelTable _channels;
     private readonly PeerIdentity _own;
     private readonly Gathering _gathering;
     private readonly SortedDictionary<string, (TimeSpan At, TimeSpan Wait)> _dials = new(StringComparer.Ordinal);
     private readonly LineageId _newLineage;
+    private readonly List<long> _forcing = [];
+    private TimeSpan? _aloneFrom;
     private Presence? _told;
     private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
     private TimeSpan _judgeAt;
@@ -149,7 +152,7 @@ internal sealed class MembershipService
         }
         if (presence.Last is { } session && _context.Configuration is not null && IsOverBecauseOf(session, presence))
         {
-            Change.Exclude($"{from.Id} knows session {session}");
+            Change.Exclude($"{from.Id} knows session {session}", Change.Last?.Lineage != session.Lineage);
             return;
         }
         if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self && attempt.Proposal.Includes(from.Id)
@@ -168,8 +171,8 @@ internal sealed class MembershipService
             return session.Number > mine.Number && !Change.Attempts.Any(a => a.Number >= session.Number);
         }
         if (presence.IsBlocked) return false;
-        // Two lineages: of two that work the heavier one goes on, then the lower id; one that is blocked gives way.
-        return Change.IsBlocked || session.Weight > mine.Weight || (session.Weight == mine.Weight && session.Lineage.CompareTo(mine.Lineage) < 0);
+        // Two lineages: of two that work the one that was forced goes on, then the heavier, then the lower id; one that is blocked gives way.
+        return Change.IsBlocked || session.GoesBefore(mine);
     }
 
     // ---- the turn
@@ -178,6 +181,7 @@ internal sealed class MembershipService
     {
         if (Change.IsOver || (!_looksAgain && _context.Now < _lookAt)) return;
         _looksAgain = false;
+        _aloneFrom ??= HasElectorate || _context.Settings.Contacts.IsEmpty ? _context.Now : _context.Now + (_context.Settings.Suspect * WaitForContacts);
         if (_context.Now >= _judgeAt)
         {
             _judgeAt = _context.Now + (_context.Settings.Heartbeat / 2);
@@ -213,6 +217,11 @@ internal sealed class MembershipService
             Change.Abandon();
             return true;
         }
+        if (_forcing.Count > 0 && Change.IsBlocked)
+        {
+            Propose(choice with { Leavers = [] }, isForced: true);
+            return true;
+        }
         if (choice.Representative == _context.Self)
         {
             _gathering.WaitsNoMore();
@@ -232,6 +241,7 @@ internal sealed class MembershipService
     private bool IsWanted(Gathering.Choice choice)
     {
         if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
+        if (choice.Members.Length == 1 && _context.Now < _aloneFrom) return false;
         if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
         if (Change.IsInterrupted || _context.Configuration is null) return true;
         return !choice.Leavers.IsEmpty || choice.Members.Any(_gathering.IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
@@ -268,8 +278,9 @@ internal sealed class MembershipService
         return true;
     }
 
-    private void Propose(Gathering.Choice choice)
+    private void Propose(Gathering.Choice choice, bool isForced = false)
     {
+        if (isForced) _context.Effects.Log(ProtocolLogLevel.Warning, $"{_context.Self}: an operator forces a primary of [{string.Join(' ', choice.Members)}]; what only others know is given up");
         long epoch = Change.Promised.Epoch;
         var members = ImmutableArray.CreateBuilder<PeerIdentity>();
         foreach (NodeId node in choice.Members)
@@ -282,11 +293,34 @@ internal sealed class MembershipService
             epoch = Math.Max(epoch, Reachability.Of(node)!.Promised);
             members.Add(_channels.Find(node)!.Identity);
         }
-        Change.Propose(members.ToImmutable(), choice.Leavers, epoch + 1, HasElectorate, MinimumWeight, _newLineage);
+        Change.Propose(members.ToImmutable(), choice.Leavers, epoch + 1, HasElectorate, MinimumWeight, _newLineage, isForced);
+    }
+
+    /// <summary>An operator's act: a new lineage begins with whoever can be reached, on what is here. Ends when this node works.</summary>
+    public void ForcePrimary(long call)
+    {
+        if (!Change.IsBlocked)
+        {
+            _context.Effects.Completed(call, Outcome.NotBlocked);
+            return;
+        }
+        _forcing.Add(call);
+        LookAgain();
+    }
+
+    public bool Withdraw(long call) => _forcing.Remove(call);
+
+    /// <summary>The calls that wait for a forced primary: they end now.</summary>
+    public IReadOnlyList<long> EndForcing()
+    {
+        long[] calls = [.. _forcing];
+        _forcing.Clear();
+        return calls;
     }
 
     public void OnInstalled()
     {
+        foreach (long call in EndForcing()) _context.Effects.Completed(call, Outcome.Done);
         _gathering.OnInstalled(_context.Configuration!.Members);
         foreach (Channel channel in _channels.All.ToArray())
         {
@@ -335,7 +369,7 @@ internal sealed class MembershipService
 
     private void Dial()
     {
-        foreach (string seed in _context.Settings.Seeds)
+        foreach (string seed in _context.Settings.Seeds.Concat(_context.Configuration is null ? _context.Settings.Contacts : []))
         {
             if (!_channels.All.Any(c => c.IsConnected && c.Identity.Address == seed)) DialSoon(seed, TimeSpan.Zero);
         }
@@ -354,7 +388,7 @@ internal sealed class MembershipService
 
     private bool IsOfInterest(string address)
     {
-        if (_context.Settings.Seeds.Contains(address)) return true;
+        if (_context.Settings.Seeds.Contains(address) || _context.Settings.Contacts.Contains(address)) return true;
         foreach (Channel channel in _channels.All)
         {
             if (channel.Identity.Address == address) return true;
@@ -367,6 +401,7 @@ internal sealed class MembershipService
     {
         TimeSpan deadline = Change.Current is { } attempt ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
         deadline = Min(Min(deadline, _tellAt), _gathering.Deadline());
+        if (_aloneFrom is { } from && _context.Now < from) deadline = Min(deadline, from);
         foreach ((TimeSpan at, _) in _dials.Values) deadline = Min(deadline, at);
         return deadline;
     }

@@ -20,8 +20,9 @@ internal enum ControlRecord : byte
 /// <param name="Members">The participants, ranked by age.</param>
 /// <param name="Leavers">Those that vote and record, and are left out.</param>
 /// <param name="HasElectorate">Whether seeds are configured; the members that are seeds say so in their identity.</param>
+/// <param name="IsForced">An operator's act: the members make a primary, whatever they know of others.</param>
 internal sealed record Proposal(
-    ConfigurationId Id, ImmutableArray<PeerIdentity> Members, ImmutableArray<NodeId> Leavers, bool HasElectorate, int MinimumWeight, LineageId NewLineage)
+    ConfigurationId Id, ImmutableArray<PeerIdentity> Members, ImmutableArray<NodeId> Leavers, bool HasElectorate, int MinimumWeight, LineageId NewLineage, bool IsForced = false)
 {
     public bool Includes(NodeId node) => Members.Any(m => m.Id == node);
 
@@ -43,6 +44,7 @@ internal sealed record Proposal(
         writer.Varint(MinimumWeight);
         writer.Fixed64(NewLineage.High);
         writer.Fixed64(NewLineage.Low);
+        writer.Flag(IsForced);
     }
 
     public static Proposal Read(ref WireReader reader)
@@ -56,7 +58,7 @@ internal sealed record Proposal(
         var leavers = ImmutableArray.CreateBuilder<NodeId>(reader.Count(2));
         for (int left = leavers.Capacity; left > 0; left--) leavers.Add(reader.Node());
         return new Proposal(id, members.MoveToImmutable(), leavers.MoveToImmutable(), reader.Flag(), (int)Math.Min(reader.Varint(), int.MaxValue),
-            new LineageId(reader.Fixed64(), reader.Fixed64()));
+            new LineageId(reader.Fixed64(), reader.Fixed64()), reader.Flag());
     }
 }
 

@@ -39,15 +39,14 @@ internal static class PrimaryRule
     public static PrimaryDecision Decide(IReadOnlyList<Voter> voters, bool hasElectorate, int minimumWeight, LineageId newLineage, WeakRules weak = WeakRules.None)
     {
         int electorate = voters.Where(v => (v.Stays || weak.Lacks(WeakRules.MinimumCountsLeavers)) && v.IsElector).Sum(v => v.Weight);
-        if (hasElectorate && electorate < minimumWeight && !weak.Lacks(WeakRules.NoMinimum))
-        {
-            return PrimaryDecision.No($"electorate weight {electorate} is below the minimum of {minimumWeight}");
-        }
         LineageId[] lineages = [.. voters.SelectMany(KnownSessions).Select(s => s.Lineage).Distinct().Order()];
+        bool isBelow = hasElectorate && electorate < minimumWeight && !weak.Lacks(WeakRules.NoMinimum);
+        var below = PrimaryDecision.No($"electorate weight {electorate} is below the minimum of {minimumWeight}");
+        if (isBelow && Array.TrueForAll(lineages, l => l.Forced == 0)) return below;
         if (lineages.Length == 0) return new PrimaryDecision(true, newLineage, null, false, "a new lineage of strangers");
 
         PrimaryDecision? best = null;
-        int bestWeight = -1;
+        int bestWeight = 0;
         string reason = "";
         LineageId? ended = null;
         bool begun = false;
@@ -63,11 +62,24 @@ internal static class PrimaryRule
                 continue;
             }
             int weight = voters.Where(v => decision.Base!.HasVoteOf(v)).Sum(v => v.Weight);
-            if (weight > bestWeight) (best, bestWeight) = (decision, weight);
+            if (best is null || (lineage.Forced, weight).CompareTo((best.Lineage.Forced, bestWeight)) > 0) (best, bestWeight) = (decision, weight);
         }
+        // Where an operator has forced a primary below the minimum, it may go on with as much as it then had.
+        if (isBelow && !(best?.Lineage.Forced > 0 && electorate >= best.Base!.ElectorWeight)) return below;
         if (best is not null) return best;
         // Nothing but attempts to begin that are known to have failed: all are strangers still.
         return begun ? PrimaryDecision.No(reason) with { Ended = ended } : new PrimaryDecision(true, newLineage, null, false, "");
+    }
+
+    /// <summary>
+    /// A new lineage of whoever is here, on the newest configuration that is here: an operator knows that what is missing is
+    /// lost. It goes before all lineages that are known here.
+    /// </summary>
+    public static PrimaryDecision Force(IReadOnlyList<Voter> voters, ConfigurationId? newest, LineageId newLineage)
+    {
+        LineageId lineage = newLineage with { Forced = 1 + voters.SelectMany(KnownSessions).Select(s => s.Lineage.Forced).DefaultIfEmpty().Max() };
+        Session? ground = newest is { } number ? new Session(lineage, number, [.. voters.Select(v => new SessionMember(v.Id, v.Weight, v.Memory))]) : null;
+        return new PrimaryDecision(true, lineage, ground, false, "forced");
     }
 
     private static IEnumerable<Session> KnownSessions(Voter voter) =>

@@ -5,14 +5,16 @@ using Core.Groups.Wire;
 namespace Core.Groups.Protocol.Primary;
 
 /// <summary>A lineage of primary configurations: a random id, made when a cluster starts.</summary>
-internal readonly record struct LineageId(ulong High, ulong Low) : IComparable<LineageId>
+/// <param name="Forced">How many times an operator has forced a new lineage on the way here: it goes before those with fewer.</param>
+internal readonly record struct LineageId(ulong High, ulong Low, int Forced = 0) : IComparable<LineageId>
 {
     public int CompareTo(LineageId other) => High != other.High ? High.CompareTo(other.High) : Low.CompareTo(other.Low);
 }
 
 /// <summary>A member as it was when its session was attempted.</summary>
 /// <param name="Memory">The stable store that remembers for it; 0: its incarnation alone remembers.</param>
-internal readonly record struct SessionMember(NodeId Id, int Weight, ulong Memory = 0);
+/// <param name="IsElector">Whether it was in the electorate.</param>
+internal readonly record struct SessionMember(NodeId Id, int Weight, ulong Memory = 0, bool IsElector = false);
 
 /// <summary>A primary configuration, formed or attempted. Two sessions of one number are the same.</summary>
 internal sealed class Session(LineageId lineage, ConfigurationId number, ImmutableArray<SessionMember> members) : IEquatable<Session>
@@ -24,10 +26,16 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
 
     public int Weight => members.Sum(static m => m.Weight);
 
+    public int ElectorWeight => members.Where(static m => m.IsElector).Sum(static m => m.Weight);
+
     public bool Contains(NodeId id) => members.Any(m => m.Id == id);
 
     /// <summary>Whether a voter remembers as a member of this session: its incarnation is the member's, or its store is.</summary>
     public bool HasVoteOf(Voter voter) => members.Any(m => voter.IsMemoryOf(m));
+
+    /// <summary>Of two lineages that both work and meet, which one goes on: the one forced more often, the heavier, the lower id.</summary>
+    public bool GoesBefore(Session other) =>
+        (lineage.Forced, Weight, other.Lineage).CompareTo((other.Lineage.Forced, other.Weight, lineage)) > 0;
 
     public bool Equals(Session? other) => other is not null && other.Number == Number;
     public override bool Equals(object? obj) => Equals(obj as Session);
@@ -40,6 +48,7 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
         if (session is null) return;
         writer.Fixed64(session.Lineage.High);
         writer.Fixed64(session.Lineage.Low);
+        writer.Varint(session.Lineage.Forced);
         writer.Configuration(session.Number);
         writer.Varint(session.Members.Length);
         foreach (SessionMember member in session.Members)
@@ -47,16 +56,17 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
             writer.Node(member.Id);
             writer.Varint(member.Weight);
             writer.Fixed64(member.Memory);
+            writer.Flag(member.IsElector);
         }
     }
 
     public static Session? Read(ref WireReader reader)
     {
         if (!reader.Flag()) return null;
-        var lineage = new LineageId(reader.Fixed64(), reader.Fixed64());
+        var lineage = new LineageId(reader.Fixed64(), reader.Fixed64(), (int)Math.Min(reader.Varint(), int.MaxValue / 2));
         ConfigurationId number = reader.Configuration();
-        var members = ImmutableArray.CreateBuilder<SessionMember>(reader.Count(11));
-        for (int left = members.Capacity; left > 0; left--) members.Add(new SessionMember(reader.Node(), (int)Math.Min(reader.Varint(), int.MaxValue / 4096), reader.Fixed64()));
+        var members = ImmutableArray.CreateBuilder<SessionMember>(reader.Count(12));
+        for (int left = members.Capacity; left > 0; left--) members.Add(new SessionMember(reader.Node(), (int)Math.Min(reader.Varint(), int.MaxValue / 4096), reader.Fixed64(), reader.Flag()));
         return new Session(lineage, number, members.MoveToImmutable());
     }
 }

@@ -35,7 +35,7 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
         {
             if (at.Next is not { InstalledIn: { } period } next)
                 continue;
-            ViewPeriod? other = options.IsPrimaryMode ? anyNext ??= next : nextIn.GetValueOrDefault(period.Key);
+            ViewPeriod? other = options.IsPrimaryMode && options.Continuity != PrimaryContinuity.None ? anyNext ??= next : nextIn.GetValueOrDefault(period.Key);
             if (other is not null && other.View != next.View && !ForgottenVotes.Explain(options, other, next))
                 yield return this.Found($"From {view}, {other.Trace} went to {other.View} but {next.Trace} to {next.View}.", other.Line, next.Line);
             if (!nextIn.TryAdd(period.Key, next) || period.Next is not { } then)

@@ -10,7 +10,7 @@ namespace Core.Groups.Testing.Simulation;
 /// <summary>
 /// Commands: <c>option nodes|seeds a b c</c>, <c>option stored</c> (the nodes have stable stores), <c>option state-time|handling-time|delay 10ms</c>, <c>start a b</c>, <c>crash a</c>,
 /// <c>restart a</c>, <c>freeze a</c>, <c>thaw a</c>, <c>stop a</c>, <c>join a /g</c>, <c>leave a /g</c>, <c>delete a /g</c>, <c>send a total /g x</c>,
-/// <c>request a total /g all x</c>, <c>flush a</c>, <c>cut a|b c</c> (a partition), <c>oneway a&gt;b</c>, <c>heal</c>, <c>break a b</c>,
+/// <c>request a total /g all x</c>, <c>flush a</c>, <c>force a</c> (an operator forces a primary), <c>cut a|b c</c> (a partition), <c>oneway a&gt;b</c>, <c>heal</c>, <c>break a b</c>,
 /// <c>run 2s</c>, <c>settle</c> (heals and thaws everything, and waits for rest). A <c>#</c> starts a comment.
 /// </summary>
 internal sealed class ScriptedScenario
@@ -53,7 +53,7 @@ internal sealed class ScriptedScenario
                 throw new FormatException($"Line {number}: '{string.Join(' ', words)}' is no command: {exception.Message}", exception);
             }
         }
-        SimulationRun.Judge(cluster, scenario.commands is [.., (_, ["settle"])], scenario.IsStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member);
+        SimulationRun.Judge(cluster, scenario.commands is [.., (_, ["settle"])], scenario.Continuity);
         return ScriptSummary.Of(cluster, scenario.labels);
     }
 
@@ -70,6 +70,9 @@ internal sealed class ScriptedScenario
 
     private static IEnumerable<string> NamesIn(List<(int Number, string[] Words)> commands) =>
         commands.Where(command => command.Words[0] == "start").SelectMany(command => command.Words.Skip(1)).Distinct();
+
+    private PrimaryContinuity Continuity => commands.Exists(command => command.Words[0] == "force") ? PrimaryContinuity.None
+        : IsStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member;
 
     private bool IsStored => options.ContainsKey("stored");
 
@@ -102,6 +105,7 @@ internal sealed class ScriptedScenario
             case ["freeze", var name]: Cluster.Freeze(name); break;
             case ["thaw", var name]: Cluster.Thaw(name); break;
             case ["stop", var name]: Cluster.Stop(name); break;
+            case ["force", var name]: Cluster.ForcePrimary(name); break;
             case ["flush", var name]: Cluster.Flush(name); break;
             case ["join", var name, var group]: Cluster.Join(name, group); break;
             case ["leave", var name, var group]: Cluster.Leave(name, group); break;

@@ -199,6 +199,12 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         process.Machine.Flush(now, call);
     });
 
+    public void ForcePrimary()
+    {
+        long call = Calls.Begin("force a primary");
+        process.Call(now => process.Machine.ForcePrimary(now, call));
+    }
+
     public void Stop()
     {
         if (IsStopping) return;

@@ -217,6 +217,13 @@ internal sealed class SimulatedCluster
         nodes[name].Process?.Scripted.Rank(group);
     }
 
+    /// <summary>An operator forces a primary at this node.</summary>
+    public void ForcePrimary(string name)
+    {
+        Act($"force {name}");
+        nodes[name].Process?.Scripted.ForcePrimary();
+    }
+
     public void Flush(string name)
     {
         Act($"flush {name}");

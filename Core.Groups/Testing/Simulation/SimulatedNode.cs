@@ -1,4 +1,5 @@
 // A named node through all its incarnations: started, crashed, restarted (with a memory if it has a disk), excluded and back again.
+using System.Collections.Immutable;
 using Core.Groups.Protocol;
 
 namespace Core.Groups.Testing.Simulation;
@@ -7,6 +8,7 @@ namespace Core.Groups.Testing.Simulation;
 internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeSettings settings, SimulationRandom random)
 {
     private int incarnation;
+    private ImmutableArray<string> contacts = [];
 
     /// <summary>Its stable store; null: it has none.</summary>
     public SimulatedDisk? Disk { get; } = cluster.Options.Disk is { } profile ? new SimulatedDisk(cluster.Time, random.Fork(), profile) : null;
@@ -28,7 +30,7 @@ internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeS
     {
         if (Process is not null) return;
         IsComingBack = false;
-        NodeSettings remembering = Disk is null ? settings : settings with { Memory = Disk.Id, Remembered = Disk.Latest };
+        NodeSettings remembering = settings with { Memory = Disk?.Id ?? 0, Remembered = Disk?.Latest ?? default, Contacts = contacts };
         Process = new SimulatedProcess(cluster, this, new NodeId(name, ++incarnation), remembering, random.Fork());
         cluster.Network.Attach(name, Process);
         Process.Call(Process.Machine.Start);
@@ -38,6 +40,7 @@ internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeS
     public void Crash()
     {
         IsComingBack = false;
+        contacts = [];
         if (Process is not { } process) return;
         cluster.RecordCrash(process.Id);
         process.Kill();
@@ -49,6 +52,7 @@ internal sealed class SimulatedNode(SimulatedCluster cluster, string name, NodeS
     /// <summary>The incarnation ended by the protocol's word.</summary>
     public void ProcessEnded(ProcessEnd how)
     {
+        contacts = how == ProcessEnd.Excluded ? Process!.Machine.PeerAddresses : [];
         Process = null;
         cluster.Network.Detach(name, abrupt: false);
         if (how == ProcessEnd.Excluded)

@@ -195,9 +195,9 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.Unblocked() => IsBlocked = false;
 
-    void INodeEffects.Excluded(string reason)
+    void INodeEffects.Excluded(string reason, bool isLineageOver)
     {
-        cluster.Log(Id, $"excluded: {reason}");
+        cluster.Log(Id, $"excluded{(isLineageOver ? " with its lineage" : "")}: {reason}");
         end ??= ProcessEnd.Excluded;
     }
 

@@ -20,6 +20,7 @@ internal static class Phrase
         ("delete", ["group"], "all members leave; the name is free again"),
         ("watch", ["group"], "tell who joins, leaves or fails; or a node: node=NAME"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
+        ("force-primary", [], "begin a new lineage with whoever is reached, after a loss that no rule can heal"),
         ("flush", ["group"], "wait until all that was sent and delivered is stable"),
         ("task.serve", ["name"], "execute requests from now on: they put a text in upper case"),
         ("task.run", ["name", "text"], "have a request executed; more: work=2s execution=redundant timeout=5s"),

@@ -149,7 +149,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     void INodeEffects.ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers) { }
     void INodeEffects.Blocked() { }
     void INodeEffects.Unblocked() { }
-    void INodeEffects.Excluded(string reason) => _isOver = true;
+    void INodeEffects.Excluded(string reason, bool isLineageOver) => _isOver = true;
     void INodeEffects.Stopped() => _isOver = true;
     void INodeEffects.NameTaken(string byAddress) => cluster.Violate($"The name of {Id} is taken.");
     void INodeEffects.CreditReleased(GroupId group, long bytes) { }

@@ -14,12 +14,18 @@ internal sealed class Shell : IAsyncDisposable
     private readonly List<JsonObject> _read = [];
     private int _lastId;
 
-    public Shell(string name, string listen, string[] seeds, params string[] more)
+    public Shell(string name, string listen, string[] seeds, params string[] more) : this([], name, listen, seeds, more) { }
+
+    /// <param name="wrapper">The command that executes the shell, in place of itself; empty: none.</param>
+    public Shell(string[] wrapper, string name, string listen, string[] seeds, params string[] more)
     {
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "GroupShell"))
+        string program = Path.Combine(AppContext.BaseDirectory, "GroupShell");
+        var start = new ProcessStartInfo(wrapper.Length > 0 ? wrapper[0] : program)
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
         };
+        foreach (string argument in wrapper.Length > 0 ? [.. wrapper[1..], program] : Array.Empty<string>())
+            start.ArgumentList.Add(argument);
         foreach (string argument in (string[])["--json", "--name", name, "--listen", listen, "--seeds", string.Join(',', seeds), .. more])
             start.ArgumentList.Add(argument);
         _process = new Process { StartInfo = start };
@@ -89,7 +95,18 @@ internal sealed class Shell : IAsyncDisposable
         return _read.FirstOrDefault(isIt);
     }
 
+    /// <summary>The lines that were read so far.</summary>
+    public IReadOnlyList<JsonObject> Seen => _read;
+
     public void Kill() => _process.Kill();
+
+    /// <summary>Sends the process a signal by its name (STOP, CONT).</summary>
+    public async Task SignalAsync(string signal)
+    {
+        using Process kill = Process.Start("kill", [$"-{signal}", $"{_process.Id}"]);
+        await kill.WaitForExitAsync().WaitAsync(Patience);
+        Assert.Equal(0, kill.ExitCode);
+    }
 
     public void CloseInput() => _process.StandardInput.Close();
 
