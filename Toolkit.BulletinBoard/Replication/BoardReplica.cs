@@ -35,6 +35,8 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
 
     public int Held => _held.Count;
 
+    public bool IsHeld(OperationId hold) => _held.ContainsKey(hold);
+
     private bool IsTotal => Consistency == BoardConsistency.Total;
 
     private Order PostOrder => IsTotal ? Order.CausalTotal : Order.Causal;
@@ -56,7 +58,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
         BoardFormat.Begin(_body, BoardMessage.Post, call).Varint((long)Math.Ceiling(lifetime.TotalMilliseconds));
         BoardFormat.WriteFields(_body, fields);
         BoardFormat.WriteGuard(_body, guard);
-        Send(call, PostOrder);
+        Send(call, guard is null ? PostOrder : Order.Safe); // accepted means that it needs this node no more: so all must have it
     }
 
     /// <summary>Takes the first item that matches.</summary>
@@ -113,7 +115,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
             BoardFormat.WriteGuard(_body, guard);
         }
 
-        Send(call, Order.CausalTotal);
+        Send(call, guard is null ? Order.CausalTotal : Order.Safe);
     }
 
     /// <summary>What was held is done: it does not come back, and these items are posted in its place, in one step.</summary>

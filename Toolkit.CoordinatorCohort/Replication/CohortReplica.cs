@@ -27,6 +27,8 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
     private bool _isForgetting;
     private bool _isTellingLoad;
 
+    public ICohortEffects Effects => effects;
+
     /// <summary>How many executions this member has finished in this process's life.</summary>
     public long Executed { get; private set; }
 
@@ -289,6 +291,7 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
     private void Complete(ExecutionRecord record)
     {
         record.IsComplete = true;
+        record.IsCancelled = false; // a cancellation beside the last answer comes before it at some members, after it at others
         record.Request = default;
         _open.Remove(record.Number);
         for (int part = 0; part < record.Parts.Length; part++)
