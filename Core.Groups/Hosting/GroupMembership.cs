@@ -130,6 +130,14 @@ internal sealed class GroupMembership
             call => new NodeInput { Kind = kind, Group = present.Id, Generation = call.Generation, Call = call.Number, Subject = subject }, Name, ct).ConfigureAwait(false);
     }
 
+    /// <summary>The group's id and the generation of this membership.</summary>
+    /// <exception cref="NotMemberException">The membership is over, or another error that says why.</exception>
+    public (GroupId Id, int Generation) RequirePresent() => _present is { } present ? (present.Id, present.Generation) : throw EndError();
+
+    /// <summary>Posts the input of a message that goes to other groups too, when this group has credit for it.</summary>
+    public ValueTask TakeCreditAsync(in NodeInput input, int bytes, CancellationToken ct) =>
+        _credit.PassAsync(input, bytes, HandlerScope.Group == _group, ct, schedule: false);
+
     /// <summary>Inside a handler of this group, a request that needs this member's own reply would wait for itself.</summary>
     /// <exception cref="InvalidOperationException">It would.</exception>
     public void RefuseWaitForSelf(Replies replies)

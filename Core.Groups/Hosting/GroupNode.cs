@@ -279,6 +279,39 @@ public sealed class GroupNode : IAsyncDisposable
     }
 
     /// <summary>
+    /// One multicast in the union of several groups and single processes: each destination gets it once, at the same place in
+    /// each group's order (RFC 992, section 6). A node that is in several of the groups handles it in one of them. This node
+    /// must be a member of all the groups. Completes when the message is numbered and handed to the links; waits for credit in
+    /// every group, for joins and GBCASTs under way in them, and while the node is blocked.
+    /// </summary>
+    /// <param name="groups">Groups of this node; may be empty if <paramref name="to"/> is not.</param>
+    /// <param name="order">Any primitive but <see cref="Order.Group"/>.</param>
+    /// <param name="body">The message; copied.</param>
+    /// <param name="label">
+    /// For the total orders: messages with the same label stand in one order at all nodes, whatever their groups, and in no
+    /// order with others. Null: in one order with the messages of each group, and with all others to several destinations.
+    /// </param>
+    /// <param name="to">Nodes that get it as single processes (<see cref="GroupNodeOptions.OnMessage"/>), unless they are in one of the groups. Those that are not in the configuration are passed over.</param>
+    /// <param name="ct">Withdraws the call if it still waits; the message may have been sent all the same.</param>
+    /// <returns>The id under which the members and the trace see the message.</returns>
+    /// <exception cref="ArgumentException">A group of another node, no destination, or a label with an order that is not total.</exception>
+    /// <exception cref="NotSupportedException">A GBCAST to several groups.</exception>
+    /// <exception cref="NotMemberException">One of the memberships is over.</exception>
+    /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
+    /// <exception cref="OverdraftException">A handler of one of the groups sent more than twice its credit window.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    public ValueTask<MessageId> MulticastAsync(
+        IReadOnlyCollection<ProcessGroup> groups, Order order, ReadOnlyMemory<byte> body, string? label = null, IReadOnlyCollection<NodeId>? to = null, CancellationToken ct = default) =>
+        SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(body.Span), label, to, ct);
+
+    /// <summary>As the multicast in bytes, with an object.</summary>
+    /// <inheritdoc cref="MulticastAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, string?, IReadOnlyCollection{NodeId}?, CancellationToken)"/>
+    public ValueTask<MessageId> MulticastAsync<T>(
+        IReadOnlyCollection<ProcessGroup> groups, T message, Order order, string? label = null, IReadOnlyCollection<NodeId>? to = null, CancellationToken ct = default) =>
+        SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(message, Host.Options.Serializer), label, to, ct);
+
+    /// <summary>
     /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no
     /// failure short of all of them loses it any more.
     /// </summary>

@@ -63,6 +63,12 @@ public sealed class GroupNodeOptions
     /// <summary>The silence after which a peer is suspected. At least twice <see cref="Heartbeat"/>, at most 10 minutes.</summary>
     public TimeSpan SuspectAfter { get; set; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>
+    /// Called with every message to this node as a single process (<see cref="GroupNode.MulticastAsync"/> with <c>to</c>), in
+    /// delivery order, one at a time, on the thread pool. What it throws is logged. Null: they are passed over.
+    /// </summary>
+    public Func<NodeMessage, ValueTask>? OnMessage { get; set; }
+
     /// <summary>The folder for trace files (one per incarnation). Null: no trace.</summary>
     public string? TracePath { get; set; }
 

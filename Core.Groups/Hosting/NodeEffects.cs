@@ -221,7 +221,14 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     private void Stage(GroupId group, in Mail mail)
     {
-        if (_members.TryGet(group, out GroupMembership? member) && member.Mailbox.Stage(mail))
+        if (group == GroupId.None)
+        {
+            if (host.Mailbox.Stage(mail))
+            {
+                _touched.Add(host.Mailbox);
+            }
+        }
+        else if (_members.TryGet(group, out GroupMembership? member) && member.Mailbox.Stage(mail))
         {
             _touched.Add(member.Mailbox);
         }

@@ -27,6 +27,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
         Loop = new EventLoop<NodeInput>(this, $"clock of node {options.Name}");
         TraceObserver = options.Traced;
         _present = new Incarnation(self, 0);
+        Mailbox = new Mailbox(new NodeMailHandler(this), null);
         _transport = transport;
         _incarnations = new NodeIncarnations(this, transport, openTrace);
     }
@@ -34,6 +35,8 @@ internal sealed class NodeHost : ITurn<NodeInput>
     public GroupNodeOptions Options { get; }
     public ILogger Logger { get; }
     public HostCounters Counters { get; }
+    /// <summary>Messages to this node as a single process.</summary>
+    public Mailbox Mailbox { get; }
     public EventLoop<NodeInput> Loop { get; }
     public PendingCalls Calls { get; } = new();
     public NodeStatus Status { get; } = new();

@@ -3,6 +3,7 @@
 // leave, then the application sees (trace contract). Follows: protocol, section 6 (who was excluded comes back as new).
 using System.Security.Cryptography;
 using Core.Groups.Protocol;
+using Core.Groups.Protocol.Requests;
 using Core.Groups.Tracing;
 using Core.Groups.Transport;
 using Core.Groups.Wire;
@@ -78,7 +79,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
     }
 
     /// <summary>Completes when the handlers have taken everything that they can.</summary>
-    public Task WhenHandled() => Task.WhenAll(_groups.Concat(_left).Select(g => g.Mailbox.WhenIdle()));
+    public Task WhenHandled() => Task.WhenAll(_groups.Concat(_left).Select(g => g.Mailbox.WhenIdle()).Append(host.Mailbox.WhenIdle()));
 
     /// <summary>The node is over.</summary>
     public void End(Exception? cause, bool writeFail)
@@ -111,6 +112,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         Span<byte> random = stackalloc byte[16];
         RandomNumberGenerator.Fill(random);
         _trace = openTrace(self);
+        host.Mailbox.Open(host.Generation);
         _effects = new NodeEffects(host, this, transport, _trace);
         if (Machine is { } before) _settings = _settings with { Contacts = before.PeerAddresses };
         NodeSettings settings = host.Memory is { } memory ? _settings with { Memory = memory.Store.Id, Remembered = memory.Remembered } : _settings;
@@ -160,6 +162,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         }
 
         host.Counters.Excluded();
+        host.Mailbox.Drop();
         _effects!.PublishTrace();
         _effects.PublishCalls();
         _trace?.Dispose();
@@ -211,6 +214,8 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.NoReply: machine.NoReply(now, i.Token); break;
             case InputKind.Cancel: machine.Cancel(now, i.Call); break;
             case InputKind.Flush: machine.Flush(now, i.Call); break;
+            case InputKind.Spread: machine.Multicast(now, i.Call, (SpreadTarget)i.Subject!, i.Order, i.Body); break;
+            case InputKind.Nothing: break;
             case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;
             case InputKind.Rank: machine.Rank(now, i.Call, i.Group, (NodeId[])i.Subject!); break;
             case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;

@@ -8,7 +8,9 @@ internal enum InputKind : byte
 {
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored, ForcePrimary,
     NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
-    FindGroup, ListGroups, DeleteGroup, WatchGroup, JoinInspected,
+    FindGroup, ListGroups, DeleteGroup, WatchGroup, JoinInspected, Spread,
+    /// <summary>No call: only credit was taken.</summary>
+    Nothing,
 }
 
 /// <summary>An input. Which members are set depends on the kind.</summary>

@@ -123,6 +123,16 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <summary>ABCAST of a typed message: in one order at all members. Errors as for <see cref="SendAsync"/>.</summary>
     public ValueTask TotalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.Total, message, ct);
 
+    /// <summary>
+    /// ABCAST with a label: messages with the same label stand in one order at all nodes, whatever their groups, and in no
+    /// order with others. Completes when it is numbered. Errors as for <see cref="GroupNode.MulticastAsync"/>.
+    /// </summary>
+    public async ValueTask TotalAsync<T>(T message, string label, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(label);
+        await Node.MulticastAsync([this], message, Order.Total, label, to: null, ct).ConfigureAwait(false);
+    }
+
     /// <summary>CABCAST of a typed message: in one order at all members, and after its causal past. Errors as for <see cref="SendAsync"/>.</summary>
     public ValueTask CausalTotalAsync<T>(T message, CancellationToken ct = default) => SendAsync(Order.CausalTotal, message, ct);
 

@@ -181,23 +181,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now, call)) return;
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
-        else _core.Calls.Submit(Spread(call, target, order, body, 0, 0));
-    }
-
-    private static Cast Spread(long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, MessageFlags flags, long request) =>
-        new(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, flags, request, null, target);
-
-    /// <summary>A multicast as above that is answered; ends with <see cref="INodeEffects.RequestCompleted"/>.</summary>
-    public void Request(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
-    {
-        if (!Enter(now))
-        {
-            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
-            return;
-        }
-        _core.Requests.Begin(call, mode, count, timeout);
-        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
-        else _core.Calls.Submit(Spread(call, target, order, body, MessageFlags.Request, call));
+        else _core.Calls.Submit(new Cast(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, Spread: target));
     }
 
     /// <summary>Sets an entry of the group's configuration data by GBCAST. Ends when it is delivered here.</summary>

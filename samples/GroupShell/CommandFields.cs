@@ -26,6 +26,17 @@ internal sealed class CommandFields(JsonElement command)
         return name.Length is > 0 and <= LongestName ? name : throw ShellException.BadField(field, $"must have 1 to {LongestName} characters");
     }
 
+    /// <summary>A list of names, each once; empty if it is not there.</summary>
+    public string[] Names(string field)
+    {
+        if (!Has(field))
+            return [];
+        JsonElement value = Required(field);
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(e => e.ValueKind != JsonValueKind.String || e.GetRawText().Length is < 3 or > LongestName))
+            throw ShellException.BadField(field, "must be a list of names");
+        return [.. value.EnumerateArray().Select(e => Decoded(field, e)).Distinct()];
+    }
+
     /// <summary>Any JSON value as it is written; null if it is not there, or is null.</summary>
     public string? Json(string field) => Has(field) ? command.GetProperty(field).GetRawText() : null;
 

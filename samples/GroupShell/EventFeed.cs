@@ -17,6 +17,7 @@ internal sealed class EventFeed(ILineOutput output)
     private readonly Lock _gate = new();
     private readonly Queue<Entry> _lines = [];
     private readonly Dictionary<string, Queue<Entry>> _withoutBody = [];
+    private readonly Dictionary<string, Entry> _spread = [];
     private readonly Dictionary<string, long[]> _delivered = [];
     private readonly ArrayBufferWriter<byte> _line = new(1024);
     private bool _isOpen;
@@ -47,17 +48,22 @@ internal sealed class EventFeed(ILineOutput output)
             return;
         lock (_gate)
         {
-            bool isGroupDelivery = traced is { Kind: TraceKind.Deliver, Group: not null };
+            bool isSpread = traced is { Kind: TraceKind.Deliver, Groups.IsEmpty: false } && !traced.To.Contains(traced.Node.Name);
+            bool isGroupDelivery = traced is { Kind: TraceKind.Deliver, Group: not null } && !traced.To.Contains(traced.Node.Name);
+            if (isSpread)
+                Count(string.Join('+', traced.Groups), traced.Order);
             if (isGroupDelivery)
                 Count(traced.Group!, traced.Order);
             if (traced.Kind == TraceKind.Exclude)
                 ReleaseAll();
             if (traced.Kind == TraceKind.Deliver && _isQuiet)
                 return;
-            var entry = new Entry(traced, _ticks) { IsReady = !isGroupDelivery };
+            var entry = new Entry(traced, _ticks) { IsReady = !isGroupDelivery && !isSpread };
             _lines.Enqueue(entry);
             if (isGroupDelivery)
                 WaitForBody(traced.Group!, entry);
+            if (isSpread)
+                _spread[traced.Message!] = entry;
             Drain();
         }
     }
@@ -67,7 +73,14 @@ internal sealed class EventFeed(ILineOutput output)
     {
         lock (_gate)
         {
-            if (_withoutBody.TryGetValue(group, out Queue<Entry>? waiting) && Contains(waiting, message.ToString(), out string id))
+            if (_spread.Remove(message.ToString(), out Entry? spread))
+            {
+                // To several groups: handled in one of them, whichever that is.
+                spread.Payload = payload;
+                spread.IsReady = true;
+                Drain();
+            }
+            else if (_withoutBody.TryGetValue(group, out Queue<Entry>? waiting) && Contains(waiting, message.ToString(), out string id))
             {
                 // Handlers run in delivery order: what stands before this one will not be handled any more.
                 Entry entry;
@@ -198,6 +211,7 @@ internal sealed class EventFeed(ILineOutput output)
         foreach (Entry entry in _lines)
             entry.IsReady = true;
         _withoutBody.Clear();
+        _spread.Clear();
     }
 
     private void Drain()

@@ -69,7 +69,8 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
 
     public async Task<AnswerFields?> SendAsync(CommandFields command, CancellationToken ct)
     {
-        RefuseWhatIsNotBuilt(command);
+        if (command.Has("groups") || command.Has("label") || command.Has("to"))
+            return await SendSpreadAsync(command, ct).ConfigureAwait(false);
         (GroupLane lane, Order order, Payload payload, int count) = (lanes.Of(command.Name("group")), command.Order(), command.Payload(), command.Count());
         List<Task<string>> calls = new(Math.Min(count, 1024));
         Exception? error = null;
@@ -110,6 +111,32 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
             _ when ids.Count == 0 => throw error,
             _ => throw new ShellException(Errors.CodeOf(error), $"{Errors.MessageOf(error)} {ids.Count} of {count} messages were sent.", fields),
         };
+    }
+
+    /// <summary>To several groups, nodes, or with a label: one after the other, for each goes to all lanes at once.</summary>
+    private async Task<AnswerFields?> SendSpreadAsync(CommandFields command, CancellationToken ct)
+    {
+        (Order order, Payload payload, int count) = (command.Order(), command.Payload(), command.Count());
+        string[] names = command.Has("groups") ? command.Names("groups") : command.Has("group") ? [command.Name("group")] : [];
+        string? label = command.Has("label") ? command.Name("label") : null;
+        string[] to = command.Names("to");
+        GroupLane[] all = [.. names.Select(lanes.Of)];
+        Task<GroupLane.Turn>[] turns = [.. all.Select(lane => lane.TakeTurnAsync(ct).AsTask())];
+        try
+        {
+            await Task.WhenAll(turns).ConfigureAwait(false);
+            ProcessGroup[] groups = [.. all.Select(lane => lane.Group ?? throw new NotMemberException(lane.Name))];
+            NodeId[] nodes = [.. node.Members.Select(m => m.Id).Where(id => to.Contains(id.Name))];
+            List<string> ids = [];
+            for (int i = 0; i < count; i++)
+                ids.Add((await node.MulticastAsync(groups, order, payload.ToBody(), label, nodes, ct).ConfigureAwait(false)).ToString());
+            return json => json.WriteStrings("ids", ids);
+        }
+        finally
+        {
+            foreach (Task<GroupLane.Turn> turn in turns.Where(t => t.IsCompletedSuccessfully))
+                turn.Result.Dispose();
+        }
     }
 
     public async Task<AnswerFields?> RequestAsync(CommandFields command, CancellationToken ct)
@@ -165,9 +192,9 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     private static void RefuseWhatIsNotBuilt(CommandFields command)
     {
         if (command.Has("groups"))
-            throw ShellException.NotSupported("A multicast to several groups");
+            throw ShellException.NotSupported("A request to several groups");
         if (command.Has("label"))
-            throw ShellException.NotSupported("A label");
+            throw ShellException.NotSupported("A request with a label");
     }
 
     private static AnswerFields Membership(View view) => json =>

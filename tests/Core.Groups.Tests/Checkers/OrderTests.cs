@@ -236,6 +236,45 @@ public sealed class OrderTests : CheckerTests
             Passes(text);
     }
 
+    [Theory]
+    [InlineData("/g,/h", "/g", "(EVS 6, /g)")]
+    [InlineData("/g,/h", "/h,/g", "(EVS 6, /g)")]
+    [InlineData("/g,/h", "/k,/l", "several destinations")]
+    [InlineData("/g to=c", "/k to=c", "several destinations")]
+    [InlineData("/g,/h", "/k", null)]
+    [InlineData("/g,/h label=L", "/g", null)]
+    public void A_message_to_several_groups_stands_in_the_order_of_each(string first, string second, string? domain)
+    {
+        string text = Three + $"""
+            a,b,c view /h 1 w1 [a b c] +a +b +c
+            a,b,c view /k 1 x1 [a b c] +a +b +c
+            a,b,c view /l 1 y1 [a b c] +a +b +c
+            b,c state /h 1
+            b,c state /k 1
+            b,c state /l 1
+            a send m1 total {first}
+            b send m2 total {second}
+            a,c deliver m1
+            a,b,c deliver m2
+            b deliver m1
+            """;
+        if (domain is null)
+            Passes(text);
+        else
+            Finds("total order", domain, text);
+    }
+
+    [Fact]
+    public void A_group_broadcast_stands_at_one_place_among_messages_to_several_groups() => Finds("group broadcast", "b.1 after it", Three + """
+        a,b,c view /h 1 w1 [a b c] +a +b +c
+        b,c state /h 1
+        a send m1 reliable /h,/g
+        b send m2 group /g
+        a,c deliver m1
+        a,b,c deliver m2
+        b deliver m1
+        """);
+
     [Fact]
     public void A_hole_in_the_total_order() => Finds("total order without holes", "c.1 delivered m2, but not m1", Three + """
         a send m1 total /g

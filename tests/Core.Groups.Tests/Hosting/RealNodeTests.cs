@@ -118,6 +118,38 @@ public sealed class RealNodeTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task One_multicast_reaches_several_groups_and_single_processes_once()
+    {
+        var alone = new TaskCompletionSource<NodeMessage>();
+        await using RealCluster cluster = await RealCluster.StartAsync(3, options => options.OnMessage = message =>
+        {
+            alone.TrySetResult(message);
+            return default;
+        });
+        Member ga = await Member.JoinAsync(cluster.Nodes[0], "/test/g"), gb = await Member.JoinAsync(cluster.Nodes[1], "/test/g");
+        Member ha = await Member.JoinAsync(cluster.Nodes[0], "/test/h"), hb = await Member.JoinAsync(cluster.Nodes[1], "/test/h");
+        await Task.WhenAll(ga.ViewOfAsync("a", "b"), gb.ViewOfAsync("a", "b"), ha.ViewOfAsync("a", "b"), hb.ViewOfAsync("a", "b"));
+        GroupNode node = cluster.Nodes[0];
+        foreach (Order order in Enum.GetValues<Order>().Except([Order.Group]))
+        {
+            MessageId id = await node.MulticastAsync([ga.Group, ha.Group], order, Encoding.UTF8.GetBytes($"{order}"));
+            string[] first = await Task.WhenAll(Once(ga, ha), Once(gb, hb));
+            Assert.Equal([$"{order}", $"{order}"], first);
+            Assert.Single(ga.Ids.Concat(ha.Ids), id);
+        }
+
+        await node.MulticastAsync([ga.Group], Order.Safe, "label"u8.ToArray(), label: "L", to: [cluster.Nodes[2].Id]);
+        Assert.Equal("label", Encoding.UTF8.GetString((await alone.Task.WaitAsync(RealCluster.Patience)).Body.Span));
+        await Assert.ThrowsAsync<NotSupportedException>(() => node.MulticastAsync([ga.Group, ha.Group], Order.Group, "x"u8.ToArray()).AsTask());
+        await Assert.ThrowsAsync<ArgumentException>(() => node.MulticastAsync([ga.Group], Order.Fifo, "x"u8.ToArray(), label: "L").AsTask());
+        await Assert.ThrowsAsync<ArgumentException>(() => node.MulticastAsync([], Order.Fifo, "x"u8.ToArray()).AsTask());
+        await Assert.ThrowsAsync<ArgumentException>(() => node.MulticastAsync([gb.Group], Order.Fifo, "x"u8.ToArray()).AsTask());
+
+        // Handled in one of the groups: the other one has nothing.
+        static async Task<string> Once(Member one, Member other) => (await await Task.WhenAny(one.ReadAsync(1), other.ReadAsync(1)))[0];
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_late_joiner_has_the_state_and_every_message_behind_it_once()
     {
         const int Count = 300;

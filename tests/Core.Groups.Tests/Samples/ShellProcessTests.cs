@@ -41,6 +41,17 @@ public sealed class ShellProcessTests
         foreach (Shell shell in (Shell[])[a, b, c])
             Assert.Equal("b", (string?)(await shell.ReadAsync(line => (string?)line["ev"] == "configured" && (string?)line["key"] == "feed"))["value"]!["by"]);
 
+        // One message in several groups is one event, with its body, at a member of both.
+        foreach (Shell shell in (Shell[])[a, b])
+            Assert.True((bool)(await shell.AskAsync("join", "\"group\":\"/h\""))["ok"]!);
+        JsonObject both = await a.AskAsync("send", "\"groups\":[\"/g\",\"/h\"],\"order\":\"total\",\"text\":\"both\",\"label\":\"L\"");
+        string bothId = (string)both["ids"]!.AsArray()[0]!;
+        foreach (Shell shell in (Shell[])[a, b, c])
+        {
+            JsonObject delivery = await shell.ReadAsync(line => (string?)line["msg"] == bothId);
+            Assert.Equal(("both", "L", 2), ((string?)delivery["text"], (string?)delivery["label"], delivery["groups"]!.AsArray().Count));
+        }
+
         a.Kill();
         foreach (Shell shell in (Shell[])[b, c])
             await shell.ReadAsync(line => (string?)line["ev"] == "view" && string.Concat(line["members"]!.AsArray()) == "bc");
