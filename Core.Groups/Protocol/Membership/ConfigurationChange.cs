@@ -137,12 +137,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             return;
         }
         bool isOfAnother = !attempt.Proposal.IsForced && Last is { } last && last.Lineage != decision.Lineage;
-        if (!attempt.Proposal.IsForced && Votes.IsOfAnother(decision.Lineage, attempt.Voters))
-        {
-            Votes.GiveUp();
-            Exclude($"its lineage has ended: the nodes here go on from {decision.Base}", isLineageOver: true);
-            return;
-        }
+        if (!attempt.Proposal.IsForced && GivesUpALineage(attempt, decision)) return;
         GoOnFromAttempt(attempt, decision);
         if (IsOver) return;
         MemberStatus self = attempt.Statuses[context.Self];
@@ -156,6 +151,20 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
         foreach (NodeId member in attempt.Together) _records.SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
+    }
+
+    /// <summary>True: somebody here comes back as a stranger, so this attempt is over at all members, before any has recorded it.</summary>
+    private bool GivesUpALineage(Attempt attempt, PrimaryDecision decision)
+    {
+        Voter[] leaving = [.. attempt.Voters.Where(v => PrimaryRule.IsOfAnother(v, decision.Lineage, attempt.Voters))];
+        if (leaving.Length == 0) return false;
+        if (Array.Exists(leaving, v => v.Id == context.Self))
+        {
+            Votes.GiveUp();
+            Exclude($"its lineage has ended: the nodes here go on from {decision.Base}", isLineageOver: true);
+        }
+        else Abandon();
+        return true;
     }
 
     /// <summary>(i) Somebody has installed what others have only recorded: so it was decided, and those install it now.</summary>

@@ -82,6 +82,13 @@ internal static class PrimaryRule
         return new PrimaryDecision(true, lineage, ground, false, "forced");
     }
 
+    /// <summary>
+    /// Whether a voter's store remembers another lineage, in which its vote may still count: it gives that up and comes back as
+    /// a stranger. So the attempt cannot end, and nobody may record it: its vote in it would be neither given nor refused, ever.
+    /// </summary>
+    public static bool IsOfAnother(Voter voter, LineageId lineage, IReadOnlyList<Voter> voters) =>
+        voter.Memory != 0 && (voter.Last is { } last ? last.Lineage != lineage : voter.Attempts.Any(a => a.Lineage != lineage && IsPending(a, voters)));
+
     private static IEnumerable<Session> KnownSessions(Voter voter) =>
         voter.Last is null ? voter.Attempts : voter.Attempts.Append(voter.Last);
 

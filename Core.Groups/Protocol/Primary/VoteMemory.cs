@@ -58,10 +58,6 @@ internal sealed class VoteMemory(WeakRules weak, ulong memory = 0)
         Attempts = [];
     }
 
-    /// <summary>Whether a store remembers another lineage, in which its vote may still count.</summary>
-    public bool IsOfAnother(LineageId lineage, IReadOnlyList<Voter> voters) =>
-        Memory != 0 && (Last is { } last ? last.Lineage != lineage : Attempts.Any(a => a.Lineage != lineage && PrimaryRule.IsPending(a, voters)));
-
     /// <summary>
     /// Gives up a lineage for good: this node is a stranger now, also where its store voted before (the id changes: a store
     /// that came back to a lineage would not know what it had recorded there). What was promised stays promised.

@@ -201,7 +201,7 @@ internal sealed class VotingWorld
         bool any = false;
         foreach (Node member in members)
         {
-            bool isOfAnother = member.Votes.IsOfAnother(decision.Lineage, voters);
+            bool isOfAnother = PrimaryRule.IsOfAnother(voters.Find(v => v.Id == member.Id)!, decision.Lineage, voters);
             bool isInBase = decision.Base is { } session && session.Contains(member.Id) && (member.Installed == session.Number || member.Attempts.Contains(session));
             if (!isOfAnother && (isInBase || (member.Installed is null && !member.Attempts.Any(a => a.Contains(member.Id) && PrimaryRule.IsPending(a, voters))))) continue;
             if (isOfAnother) member.GiveUp();
