@@ -82,7 +82,11 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
         IsFrozen = false;
         Action[] late = [.. deferred];
         deferred.Clear();
-        foreach (Action act in late) act();
+        foreach (Action act in late)
+        {
+            if (end is not null) return;
+            act();
+        }
         if (inputs.Count > 0) ArmTurn();
         ArmTick();
     }
