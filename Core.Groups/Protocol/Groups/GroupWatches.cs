@@ -132,7 +132,9 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
     {
         _watches.Remove(watch.Call);
         bool wasThere = watch.Number > 0;
-        if (wasThere) context.Effects.WatchedChange(watch.Call, GroupId.None, new ViewChange(watch.Number + 1, [], isDeleted ? watch.Members : [], isDeleted ? [] : watch.Members));
+        // Of a group that is gone its last members may not have been heard: those that are still there have left it.
+        ILookup<bool, NodeId> left = watch.Members.ToLookup(m => isDeleted || context.RankOf(m) >= 0);
+        if (wasThere) context.Effects.WatchedChange(watch.Call, GroupId.None, new ViewChange(watch.Number + 1, [], [.. left[true]], [.. left[false]]));
         context.Effects.Completed(watch.Call, wasThere ? Outcome.Done : Outcome.NoSuchGroup);
     }
 

@@ -19,7 +19,7 @@ internal sealed class AtomicityChecker : IChecker
                 together.Add((period.Key, next.Key), company = []);
             company.Add(period);
         }
-        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || (message.IsTotal && message.Groups.Length > 1));
+        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || (message.IsTotal && message.Groups.Length > 0 && message.Groups.Length + message.Line.To.Length > 1));
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {
