@@ -155,7 +155,7 @@ internal sealed class MembershipService
             Change.Exclude($"{from.Id} knows session {session}", Change.Last?.Lineage != session.Lineage);
             return;
         }
-        if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self && attempt.Proposal.Includes(from.Id)
+        if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self
             && presence.Promised > attempt.Id.Epoch && !attempt.Statuses.ContainsKey(from.Id))
         {
             Change.Abandon();      // it has promised more: the next proposal goes above that
