@@ -40,7 +40,7 @@ internal sealed class RealCluster : IAsyncDisposable
         var options = new GroupNodeOptions
         {
             Name = ((char)('a' + index)).ToString(), Listen = _seeds[index], Seeds = _seeds,
-            Heartbeat = TimeSpan.FromMilliseconds(50), SuspectAfter = TimeSpan.FromSeconds(1),
+            Heartbeat = TimeSpan.FromMilliseconds(50), SuspectAfter = TimeSpan.FromSeconds(20), // longer than a busy machine stands still
         };
         configure?.Invoke(options);
         return options;

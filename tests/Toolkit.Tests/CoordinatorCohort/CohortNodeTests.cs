@@ -103,7 +103,7 @@ public sealed class CohortNodeTests
     [Fact(Timeout = Limit)]
     public async Task A_node_that_was_excluded_gets_the_result_of_what_it_asked_before()
     {
-        await using RealNodes nodes = await RealNodes.StartAsync(3);
+        await using RealNodes nodes = await RealNodes.StartAsync(3, RealNodes.SuspectsSoon);
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         int executed = 0;

@@ -84,7 +84,7 @@ public sealed class ReplicaHostTests
     [Fact(Timeout = Limit)]
     public async Task An_excluded_member_is_told_and_comes_back_with_the_state_of_the_others()
     {
-        await using RealNodes nodes = await RealNodes.StartAsync(3);
+        await using RealNodes nodes = await RealNodes.StartAsync(3, RealNodes.SuspectsSoon);
         LogFace[] logs = [await LogFace.OpenAsync(nodes[0]), await LogFace.OpenAsync(nodes[1]), await LogFace.OpenAsync(nodes[2])];
         await logs[2].AppendAsync(1);
         NodeId before = logs[2].Host.Run(0, static (log, _) => log.Self);
@@ -139,7 +139,7 @@ public sealed class ReplicaHostTests
     [Fact(Timeout = Limit)]
     public async Task A_replica_that_throws_at_the_end_of_a_membership_gets_no_other_one()
     {
-        await using RealNodes nodes = await RealNodes.StartAsync(3);
+        await using RealNodes nodes = await RealNodes.StartAsync(3, RealNodes.SuspectsSoon);
         LogFace first = await LogFace.OpenAsync(nodes[0]);
         await using ReplicaHost<LogReplica> bad = await ReplicaHost<LogReplica>.OpenAsync(nodes[2], "/test#log", () => new ThrowsAtTheEnd(new LogFace()));
         await using (await nodes.FreezeAsync(2))
