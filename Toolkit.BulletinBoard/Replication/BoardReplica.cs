@@ -4,6 +4,7 @@
 // A guarded operation runs once: where all see the same, all run it at the same place; else its owner says when.
 // Follows: "Exploiting virtual synchrony", section 4.3.
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Core.Groups;
 using Core.Groups.Replication;
 
@@ -11,6 +12,7 @@ namespace Toolkit.BulletinBoard.Replication;
 
 /// <summary>One member's copy.</summary>
 /// <param name="asked">The consistency, if this member makes the board.</param>
+[SuppressMessage("Performance", "CA1852", Justification = "Tests of the checkers derive broken boards.")]
 internal class BoardReplica(BoardConsistency asked, IBoardEffects effects) : Replica
 {
     public static readonly TimeSpan LongestLifetime = TimeSpan.FromDays(3650);
