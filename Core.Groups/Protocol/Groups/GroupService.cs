@@ -223,8 +223,13 @@ internal sealed class GroupService
             OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
             return;
         }
-        GroupMember[] mine = message.Destination.Spread is { } spread ? GroupsOf(spread) : [];
-        _deliveries.Message(group, message, body, mine);
+        if (message.Destination.Spread is not { } spread)
+        {
+            _deliveries.Message(group, message, body, null);
+            return;
+        }
+        GroupMember[] mine = GroupsOf(spread);
+        _deliveries.Message(group, message, body, new Spread([.. mine.Select(g => g.Id)], spread.Label));
         foreach (GroupMember other in mine)
         {
             // It is handed over, and its credit used, in one of the groups.
