@@ -71,7 +71,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             case MailKind.Message:
                 return _dispatcher.DispatchAsync(mail.Delivery, _group, View, generation);
             case MailKind.View when _journal is not null:
-                return OnLoggedViewAsync(mail.View!, generation);
+                return OnLoggedViewAsync((View)mail.Subject!, generation);
             case MailKind.View:
                 var view = (View)mail.Subject!;
                 Views.Publish(view);
