@@ -10,7 +10,7 @@ namespace Toolkit.Recovery;
 
 /// <summary>What a member was told to do.</summary>
 /// <param name="IsRestore">Bring the group back, or begin it; else: join by state transfer.</param>
-/// <param name="Origin">What the group is called for ever.</param>
+/// <param name="Origin">What the group is called for ever, if it begins now.</param>
 /// <param name="Forced">See <see cref="LogPoint"/>.</param>
 /// <param name="Term">The term that begins; 0: the group begins empty.</param>
 internal sealed record Ticket(bool IsRestore, ulong Origin, long Forced, long Term);

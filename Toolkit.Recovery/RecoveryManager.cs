@@ -276,7 +276,7 @@ public sealed class RecoveryManager : IManagerEffects
     }
 
     private Ticket? TryReadTicket(string group, long attempt) => ReadTable(table => table.TicketOf(Node.Id, group, attempt) is { } told
-        ? new Ticket(told.Phase == MemberPhase.Restoring, table.Groups[group].Catalogue!.Origin, table.Groups[group].Catalogue!.Forced, told.Term) : null);
+        ? new Ticket(told.Phase == MemberPhase.Restoring, NewOrigin(), table.Groups[group].Catalogue!.Forced, told.Term) : null);
 
     // While the manager joins its group again it knows nothing.
     private T? ReadTable<T>(Func<RecoveryTable, T> read)
@@ -295,7 +295,7 @@ public sealed class RecoveryManager : IManagerEffects
     {
         LogReport? report = phase is MemberPhase.Idle or MemberPhase.Waiting && log.Place is { } place
             ? new LogReport(place.Point, [.. place.View.Members.Select(m => m.Name)]) : null;
-        return new Declaration(log.Group, phase, attempt, log.Place?.Origin ?? NewOrigin(), report);
+        return new Declaration(log.Group, phase, attempt, report);
     }
 
     private static ulong NewOrigin() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));

@@ -11,12 +11,9 @@ namespace Toolkit.Recovery.Decision;
 internal readonly record struct Holder(ulong Store, long Stamp);
 
 /// <summary>One group.</summary>
-internal sealed class CatalogueEntry(string name, ulong origin)
+internal sealed class CatalogueEntry(string name)
 {
     public string Name => name;
-
-    /// <summary>Names the group for ever.</summary>
-    public ulong Origin { get; set; } = origin;
 
     /// <summary>How often an operator had decided on it.</summary>
     public long Forced { get; set; }
@@ -26,17 +23,12 @@ internal sealed class CatalogueEntry(string name, ulong origin)
 
     public SortedDictionary<string, Holder> Holders { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Takes in what another node knows. True: something was new.</summary>
+    /// <summary>
+    /// Takes in what another node knows. Somebody who was let in, and could not act on it because too few had written it down, is in the
+    /// union all the same: it is waited for only while no log is known. True: something was new.
+    /// </summary>
     public bool Merge(CatalogueEntry other)
     {
-        if (other.Origin != Origin)
-        {
-            // Two groups of one name: only a cluster that lost its majority, or has no seeds, can have begun twice.
-            if ((other.Forced, other.Origin).CompareTo((Forced, Origin)) <= 0) return false;
-            Origin = other.Origin;
-            Holders.Clear();
-        }
-
         bool isNew = other.Forced > Forced;
         if (isNew) (Forced, Chosen) = (other.Forced, other.Chosen);
         foreach ((string node, Holder holder) in other.Holders)
@@ -52,7 +44,6 @@ internal sealed class CatalogueEntry(string name, ulong origin)
     public void Write(BodyWriter writer)
     {
         writer.Text(Name);
-        writer.Int64((long)Origin);
         writer.Varint(Forced);
         TableFormat.Write(writer, Chosen);
         writer.Varint(Holders.Count);
@@ -66,7 +57,7 @@ internal sealed class CatalogueEntry(string name, ulong origin)
 
     public static CatalogueEntry Read(ref BodyReader reader)
     {
-        var entry = new CatalogueEntry(reader.Text(), (ulong)reader.Int64()) { Forced = reader.Varint() };
+        var entry = new CatalogueEntry(reader.Text()) { Forced = reader.Varint() };
         entry.Chosen = TableFormat.ReadNames(ref reader);
         for (int holders = reader.Count(); holders > 0; holders--)
         {

@@ -5,7 +5,6 @@
 using System.Collections.Immutable;
 using Core.Groups;
 using Core.Groups.Replication;
-using Toolkit.Recovery.Logs;
 
 namespace Toolkit.Recovery.Decision;
 
@@ -33,9 +32,6 @@ internal sealed class GroupEntry(CatalogueEntry? catalogue)
 
     public SortedDictionary<NodeId, MemberEntry> Members { get; } = [];
 
-    /// <summary>What the group is to be called if it begins now.</summary>
-    public ulong Proposed { get; set; }
-
     public bool IsRunning => Members.Values.Any(m => m.Phase == MemberPhase.Active);
 
     /// <summary>Whether somebody may be in the group, with its state.</summary>
@@ -46,9 +42,8 @@ internal sealed class GroupEntry(CatalogueEntry? catalogue)
 /// <param name="Group">The group's name.</param>
 /// <param name="Phase">One that a node can say: not what it is told.</param>
 /// <param name="Attempt">The node's count of its attempts to join.</param>
-/// <param name="Origin">That of its log; without one, what it would call a group that it begins.</param>
 /// <param name="Report">Its log; null: none, or it is in use.</param>
-internal sealed record Declaration(string Group, MemberPhase Phase, long Attempt, ulong Origin, LogReport? Report);
+internal sealed record Declaration(string Group, MemberPhase Phase, long Attempt, LogReport? Report);
 
 /// <summary>A node with a recovery manager.</summary>
 /// <param name="Store">The id of its store.</param>
@@ -148,7 +143,6 @@ internal sealed class RecoveryTable
         foreach ((string name, GroupEntry group) in _groups)
         {
             writer.Text(name);
-            writer.Int64((long)group.Proposed);
             writer.Flag(group.Catalogue is not null);
             group.Catalogue?.Write(writer);
             writer.Varint(group.Members.Count);
@@ -172,7 +166,6 @@ internal sealed class RecoveryTable
         for (int groups = reader.Count(); groups > 0; groups--)
         {
             GroupEntry group = table.Open(reader.Text());
-            group.Proposed = (ulong)reader.Int64();
             if (reader.Flag()) group.Catalogue = CatalogueEntry.Read(ref reader);
             for (int members = reader.Count(); members > 0; members--)
             {
@@ -195,8 +188,8 @@ internal sealed class RecoveryTable
     public RestartDecision? WaitOf(string name)
     {
         if (!_groups.TryGetValue(name, out GroupEntry? group) || group.IsHeld) return null;
-        if (group.Catalogue is not null) return Judge(group) is { Source: null } wait ? wait : null;
-        return HasQuorum() ? null : new RestartDecision(null, null, [], "nobody here knows the group, and too few of the seeds run a recovery manager to know that nobody has a log of it.");
+        if (group.Catalogue is not null && Judge(group) is { Source: null } wait) return wait;
+        return HasQuorum() ? null : new RestartDecision(null, null, [], "less than a majority of the seeds run a recovery manager here: the others may know more of the group. Start them.");
     }
 
     private GroupEntry Note(NodeId node, Declaration declared)
@@ -207,19 +200,10 @@ internal sealed class RecoveryTable
         if (group.Catalogue is null && declared.Report is { } report)
         {
             // A log that no catalogue knows: its members must be waited for all the same.
-            group.Catalogue = new CatalogueEntry(declared.Group, declared.Origin) { Forced = report.Point.Forced, Chosen = [node.Name] };
+            group.Catalogue = new CatalogueEntry(declared.Group) { Forced = report.Point.Forced, Chosen = [node.Name] };
             Version++;
             foreach (string holder in report.Members.Where(h => h != node.Name)) group.Catalogue.Holders[holder] = new Holder(0, Version);
             Admit(group.Catalogue, node);
-        }
-
-        if (group.Catalogue is null)
-        {
-            group.Proposed = declared.Origin;
-        }
-        else if (group.Catalogue.Origin != declared.Origin)
-        {
-            member.Report = null; // a log of another group, that had the name before
         }
 
         return group;
@@ -233,14 +217,17 @@ internal sealed class RecoveryTable
         {
             foreach ((NodeId node, MemberEntry member) in waiting) Tell(group, node, member, MemberPhase.Joining);
         }
+        else if (group.IsHeld || !HasQuorum())
+        {
+            return; // fewer might not know what was written down
+        }
         else if (group.Catalogue is null)
         {
-            if (!HasQuorum() || group.IsHeld) return;
             Version++;
-            group.Catalogue = new CatalogueEntry(name, group.Proposed);
+            group.Catalogue = new CatalogueEntry(name);
             Tell(group, waiting[0].Key, waiting[0].Value, MemberPhase.Restoring);
         }
-        else if (!group.IsHeld && Judge(group) is { Source: { } source } decision)
+        else if (Judge(group) is { Source: { } source } decision)
         {
             (NodeId node, MemberEntry member) = waiting.First(w => w.Key.Name == source);
             member.Term = decision.Point is { } point ? point.Term + 1 : 0;

@@ -45,12 +45,11 @@ internal static class TableFormat
         writer.Text(declaration.Group);
         writer.Byte((byte)declaration.Phase);
         writer.Varint(declaration.Attempt);
-        writer.Int64((long)declaration.Origin);
         Write(writer, declaration.Report);
     }
 
     public static Declaration ReadDeclaration(ref BodyReader reader) =>
-        new(reader.Text(), ReadPhase(ref reader, MemberPhase.Active), reader.Varint(), (ulong)reader.Int64(), ReadReport(ref reader));
+        new(reader.Text(), ReadPhase(ref reader, MemberPhase.Active), reader.Varint(), ReadReport(ref reader));
 
     /// <summary>The catalogue as it stands on a disk.</summary>
     public static byte[] EncodeCatalogue(long version, IEnumerable<CatalogueEntry> entries)
