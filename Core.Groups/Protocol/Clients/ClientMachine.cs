@@ -2,7 +2,6 @@
 // Keeps: every call ends once. What is open is sent again, in order, to the next node that serves the client; what no node
 // remembers any more ends with an unknown outcome, and the client goes on as another.
 // Follows: protocol.md section 7. It keeps its own calls; the nodes keep that each is delivered once.
-using System.Collections.Immutable;
 using Core.Groups.Protocol.Groups;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Wire;
@@ -69,7 +68,8 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
     public NodeId Self { get; private set; } = self;
     /// <summary>Whether a node serves it now.</summary>
     public bool IsServed => _welcome is not null;
-    public int Count => _open.Count;
+    /// <summary>The largest message that the last node takes, in bytes.</summary>
+    public int MaximumMessage { get; private set; } = int.MaxValue;
 
     // ---- calls
 
@@ -280,6 +280,7 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
         _server = welcome.Server;
         _epoch = Math.Max(_epoch, welcome.Epoch);
         _session = welcome.Session;
+        MaximumMessage = welcome.MaximumMessage;
         _lostAt = null;
         Ping();      // the node learns that this client knows who serves it
         effects.ServedBy(welcome.Server);

@@ -154,7 +154,8 @@ internal sealed class ClientSessions(NodeContext context, Services services, Gro
         session.Finds = null;
         session.Addresses.UnionWith(attach.Used);
         Become(session, ClientStage.Quieting);
-        if (attach.Server is { } server && !isMine && context.RankOf(server) >= 0) Ask(session, server);
+        bool mayBeServed = attach.Server is { } last && !isMine && context.RankOf(last) >= 0;      // its calls may be under way there
+        if (mayBeServed && !context.Settings.Weak.Lacks(WeakRules.ClientsAreTakenAtOnce)) Ask(session, attach.Server!.Value);
     }
 
     private bool IsTooOld(long epoch) => context.Configuration!.Id.Epoch - epoch > CallerMemory.EpochsRemembered;

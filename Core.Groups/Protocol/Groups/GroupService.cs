@@ -235,6 +235,7 @@ internal sealed class GroupService
     private bool TryRemember(GroupMember group, CallerStamp caller)
     {
         if (caller.Source.IsClient) _deliveries.Answers.Confirm(group.Id, caller);
+        if (caller.Source.IsClient && _context.Settings.Weak.Lacks(WeakRules.ClientsAreNotRemembered)) return true;
         return group.Callers.TryRemember(caller, _context.Configuration!.Id.Epoch);
     }
 
