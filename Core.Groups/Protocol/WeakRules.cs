@@ -91,7 +91,7 @@ internal enum WeakRules : long
     /// <summary>Who records an attempt without having been in the session before does not learn of that session.</summary>
     StrangersDoNotAdopt = 1L << 32,
     /// <summary>A promise, an attempt and a session are told before they are on disk.</summary>
-    ToldBeforeStored = 1L << 40,
+    ToldBeforeStored = 1L << 42,
     /// <summary>A member that has a stable store is taken for dead when its name comes without that store.</summary>
     StoresAreProvenDead = 1L << 41,
 

@@ -49,8 +49,8 @@ internal sealed class Deliveries(NodeContext context)
     public MessageId IdOf(Message message) => new(context.NodeAt(message.Sender), context.Configuration!.Id.Epoch, message.Sequence);
 
     /// <summary>Delivers a whole message of a group.</summary>
-    /// <param name="groups">For a message to more than one group: those of its groups that this node is in.</param>
-    public void Message(GroupMember group, Message message, ReadOnlyMemory<byte> body, GroupMember[] groups)
+    /// <param name="spread">For a message to more than one group: those of its groups that this node is in.</param>
+    public void Message(GroupMember group, Message message, ReadOnlyMemory<byte> body, Spread? spread)
     {
         if (context.Settings.Tracing) TraceDelivery(group, message);
         group.Credit.OnDelivered(context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
@@ -60,7 +60,7 @@ internal sealed class Deliveries(NodeContext context)
         context.Effects.Deliver(new Delivery
         {
             Group = group.Id, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message), ReplyToken = token,
-            Groups = groups.Length == 0 ? [] : [.. groups.Select(g => g.Id)], Label = message.Destination.Spread?.Label,
+            Spread = spread,
         });
     }
 
@@ -118,8 +118,9 @@ internal sealed class Deliveries(NodeContext context)
         DeliveredBytes += body.Length;
         context.Effects.Deliver(new Delivery
         {
-            Group = GroupId.None, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message), Groups = [],
-            ReplyToken = (message.Flags & MessageFlags.Request) == 0 ? 0 : TokenFor(message, GroupId.None), Label = message.Destination.Spread?.Label,
+            Group = GroupId.None, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message),
+            ReplyToken = (message.Flags & MessageFlags.Request) == 0 ? 0 : TokenFor(message, GroupId.None),
+            Spread = message.Destination.Spread is { } spread ? new Spread([], spread.Label) : null,
         });
     }
 

@@ -223,8 +223,13 @@ internal sealed class GroupService
             OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
             return;
         }
-        GroupMember[] mine = message.Destination.Spread is { } spread ? GroupsOf(spread) : [];
-        _deliveries.Message(group, message, body, mine);
+        if (message.Destination.Spread is not { } spread)
+        {
+            _deliveries.Message(group, message, body, null);
+            return;
+        }
+        GroupMember[] mine = GroupsOf(spread);
+        _deliveries.Message(group, message, body, new Spread([.. mine.Select(g => g.Id)], spread.Label));
         foreach (GroupMember other in mine)
         {
             // It is handed over, and its credit used, in one of the groups.
@@ -359,7 +364,8 @@ internal sealed class GroupService
         {
             group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
         }
-        group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded;
+        // Who was told that it has no state may not hear of it before the next change: then this member must speak for itself.
+        group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded || group.IsToldUnloaded;
         group.IsAnnounced = group.IsRankingAnnounced = false;
         group.OwnFinish = null;
         SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
