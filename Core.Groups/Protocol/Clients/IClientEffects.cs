@@ -1,3 +1,4 @@
+// Everything that a client's machine does to the outside. A host (sockets or simulator) carries the effects out in their order.
 namespace Core.Groups.Protocol.Clients;
 
 /// <summary>What a client's machine does to the outside. No call may throw, or call back into the machine.</summary>
