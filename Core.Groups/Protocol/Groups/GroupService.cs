@@ -356,7 +356,8 @@ internal sealed class GroupService
         {
             group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
         }
-        group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded;
+        // Who was told that it has no state may not hear of it before the next change: then this member must speak for itself.
+        group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded || group.IsToldUnloaded;
         group.IsAnnounced = group.IsRankingAnnounced = false;
         group.OwnFinish = null;
         SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];

@@ -1,5 +1,6 @@
 // The scripted application of one incarnation: joins, sends, answers, and handles what is delivered in its own time.
 // Keeps: what a host keeps. One handler of a group at a time, in delivery order; sends only within the credit.
+using System.Collections.Immutable;
 using Core.Groups.Protocol.Groups;
 using Core.Groups.Protocol;
 using Core.Groups.Protocol.Requests;
@@ -280,10 +281,13 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         }
         if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
         if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
-        GroupReplica[] all = [.. Replicas.Where(r => sent.GoesTo(r.Name))];
-        if (sent.Spread is null ? !sent.GoesTo(replica.Name) : !all.Select(r => r.Id).ToHashSet().SetEquals(delivery.Spread?.Groups ?? [delivery.Group]))
+        ImmutableArray<GroupId> told = delivery.Spread?.Groups ?? [delivery.Group];
+        bool IsElsewhere(GroupReplica one) => told.Contains(one.Id)
+            ? !sent.GoesTo(one.Name)
+            : sent.GoesTo(one.Name) && one.IsLoaded && !one.Knows(marker);      // a group that was joined since has it in its state
+        if (Replicas.Any(IsElsewhere) || (sent.Spread is null && told is not [_]))
             cluster.Violate($"{process.Id} got {sent} in other groups than it was sent to.");
-        foreach (GroupReplica other in all.Where(r => r != replica)) HandOver(other, () => Apply(other, delivery, marker));
+        foreach (GroupReplica other in Replicas.Where(r => r != replica && told.Contains(r.Id)).ToArray()) HandOver(other, () => Apply(other, delivery, marker));
         HandOver(replica, () => Hold(replica, profile.HandlingTime, () => Handle(replica, delivery, marker, hops, mayIgnore)));
     }
 
