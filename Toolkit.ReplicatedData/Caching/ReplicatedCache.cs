@@ -25,6 +25,7 @@ public sealed class ReplicatedCache : IBufferDistributedCache, IAsyncDisposable
     private const int MostTouches = 256;
     private const int MostRemovals = 64;
     private const long TouchesInAPeriod = 10;
+    private static readonly TimeSpan LeavePatience = TimeSpan.FromSeconds(5);
 
     private readonly ReplicatedCacheOptions _options;
     private readonly TimeProvider _time;
@@ -138,13 +139,17 @@ public sealed class ReplicatedCache : IBufferDistributedCache, IAsyncDisposable
         return UpdateAsync(key, static async (copy, key, ct) => await copy.Entries.RemoveAsync(key, ct: ct).ConfigureAwait(false), token);
     }
 
-    /// <summary>Gives the cache up at this node. The last node that does so takes the entries with it.</summary>
+    /// <summary>
+    /// Gives the cache up at this node. The last node that does so takes the entries with it. A node that is cut off leaves when it is not any
+    /// more; that is not waited for longer than a few seconds.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         await _closed.CancelAsync().ConfigureAwait(false);
         await _sweeper.DisposeAsync().ConfigureAwait(false);
         await ((Task)_opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (_opening.IsCompletedSuccessfully) await _opening.Result.Space.DisposeAsync().ConfigureAwait(false);
+        if (_opening.IsCompletedSuccessfully)
+            await Task.WhenAny(_opening.Result.Space.DisposeAsync().AsTask(), Task.Delay(LeavePatience)).ConfigureAwait(false);
     }
 
     /// <summary>Removes what has expired, if this node is the oldest one; else that one does.</summary>

@@ -45,11 +45,15 @@ public static class ReplicatedCacheServices
         }
     }
 
-    // Makes the cache when the host starts, so that its copy comes before the first request needs it.
-    private sealed class CacheService(ReplicatedCache cache) : IHostedService
+    // Makes the cache when the host starts, so that its copy comes before the first request needs it. The node's stop leaves the group.
+    private sealed class CacheService(IServiceProvider services) : IHostedService
     {
-        public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task StartAsync(CancellationToken cancellationToken)
+        {
+            services.GetRequiredService<ReplicatedCache>();
+            return Task.CompletedTask;
+        }
 
-        public Task StopAsync(CancellationToken cancellationToken) => cache.DisposeAsync().AsTask();
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }
