@@ -7,6 +7,7 @@ namespace Toolkit.Tests.Recovery.Simulation;
 internal sealed class SimulatedBarrier(ImmutableArray<int> covers)
 {
     private readonly HashSet<NodeId> _answers = [];
+    private readonly int _thread = Environment.CurrentManagedThreadId;
 
     public ImmutableArray<int> Covers => covers;
 
@@ -15,7 +16,11 @@ internal sealed class SimulatedBarrier(ImmutableArray<int> covers)
 
     public bool IsAnswered => Members.Length > 0 && Members.All(_answers.Contains);
 
-    public void Answer(NodeId node) => _answers.Add(node);
+    public void Answer(NodeId node)
+    {
+        if (Environment.CurrentManagedThreadId != _thread) throw new InvalidOperationException("A step of the simulation ran on another thread.");
+        _answers.Add(node);
+    }
 }
 
 /// <summary>One event of a group: exactly one of the three.</summary>
