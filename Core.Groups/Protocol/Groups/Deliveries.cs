@@ -31,6 +31,7 @@ internal sealed class Deliveries(NodeContext context)
             Left = view.Left,
             IsPrimary = view.IsPrimary,
         });
+        group.ShownView = view.Number;
         if (group.IsWanted) context.Effects.ViewInstalled(view);
     }
 
@@ -122,6 +123,12 @@ internal sealed class Deliveries(NodeContext context)
         bool found = _tokens.Remove(token, out Token entry);
         (caller, request) = (entry.Caller, entry.Request);
         return found;
+    }
+
+    /// <summary>A group has another id from now on.</summary>
+    public void Rename(GroupId before, GroupId after)
+    {
+        foreach ((long token, Token open) in _tokens.Where(t => t.Value.Group == before).ToArray()) _tokens[token] = open with { Group = after };
     }
 
     // ---- requests that get no answer

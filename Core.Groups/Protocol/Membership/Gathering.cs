@@ -12,6 +12,8 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500), LongestBackoff = TimeSpan.FromSeconds(15);
     private readonly SortedDictionary<NodeId, Backoff> _passed = [];
     private (NodeId Node, TimeSpan Since)? _waiting;
+    /// <summary>The nodes of other working components that this one sees, since when nothing has changed in them.</summary>
+    private (ImmutableArray<NodeId> Members, TimeSpan Until)? _meeting;
 
     private readonly record struct Backoff(TimeSpan Until, TimeSpan Length);
 
@@ -70,6 +72,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     public void OnInstalled(IEnumerable<NodeId> members)
     {
         _waiting = null;
+        _meeting = null;
         foreach (NodeId member in members) _passed.Remove(member);
     }
 
@@ -79,6 +82,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     public TimeSpan Deadline()
     {
         TimeSpan deadline = _waiting is { } waiting ? waiting.Since + Patience : TimeSpan.MaxValue;
+        if (_meeting is { } meeting && meeting.Until > context.Now) deadline = Min(deadline, meeting.Until);
         foreach (Backoff backoff in _passed.Values)
         {
             if (backoff.Until > context.Now) deadline = Min(deadline, backoff.Until);
@@ -103,11 +107,37 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     private (bool, long, NodeId, int, NodeId) KeyOf(NodeId node, Presence own)
     {
         // Members of a working configuration are in it, even where their last presence does not say so yet.
+        if (context.Settings.IsExtended) return KeyByConfiguration(node, own);
         int rank = own.IsBlocked ? -1 : context.RankOf(node);
         if (rank >= 0 && !IsLeftBehind(node)) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
         Presence presence = PresenceOf(node, own);
         ConfigurationId? session = presence.Last?.Number;
         return (presence.IsBlocked, -(session?.Epoch ?? 0), session?.Representative ?? default, presence.Configuration is null ? int.MaxValue : presence.Rank, node);
+    }
+
+    /// <summary>In extended mode: the newest configuration first, by rank there; newcomers last.</summary>
+    private (bool, long, NodeId, int, NodeId) KeyByConfiguration(NodeId node, Presence own)
+    {
+        int rank = own.Configuration is null || IsLeftBehind(node) ? -1 : context.RankOf(node);
+        Presence presence = PresenceOf(node, own);
+        ConfigurationId? stands = rank >= 0 ? own.Configuration : presence.Configuration;
+        return (stands is null, -(stands?.Epoch ?? 0), stands?.Representative ?? default, rank >= 0 ? rank : presence.Rank, node);
+    }
+
+    /// <summary>
+    /// Components that meet see each other's nodes one after the other: who merges waits until it sees no more of them come, so
+    /// that none of them is torn apart. Null: nothing is to be waited for.
+    /// </summary>
+    public bool IsStillMeeting(ImmutableArray<NodeId> members)
+    {
+        bool isWhole = context.Configuration?.Members.All(members.Contains) == true;      // who has to go on without a member does not wait
+        if (!isWhole || members.All(n => context.RankOf(n) >= 0 || reachability.Of(n)?.Configuration is null))
+        {
+            _meeting = null;
+            return false;
+        }
+        if (_meeting is not { } meeting || !meeting.Members.SequenceEqual(members)) _meeting = meeting = (members, context.Now + context.Settings.Heartbeat);
+        return context.Now < meeting.Until;
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

@@ -39,6 +39,17 @@ internal sealed class CallerMemory
         return true;
     }
 
+    /// <summary>Takes in what another side of the group has delivered.</summary>
+    public void Unite(CallerMemory other)
+    {
+        foreach ((NodeId caller, Delivered theirs) in other._callers)
+        {
+            if (!_callers.TryGetValue(caller, out Delivered? ours)) _callers.Add(caller, ours = new Delivered());
+            ours.Above.UnionWith(theirs.Above);
+            ours.Raise(theirs.Floor);
+        }
+    }
+
     /// <summary>A configuration is installed: a caller that is not in it comes back as another incarnation, if ever.</summary>
     public void Forget(Predicate<NodeId> isGone)
     {

@@ -116,7 +116,8 @@ internal sealed class Membership(NodeTrace trace, string group)
     /// <summary>Whether this node is the group's first member, which needs no state.</summary>
     internal bool IsCreator { get; set; }
 
-    internal List<TraceEvent> StateLines { get; } = [];
+    /// <summary>The <c>state</c> lines, and where they stand in the trace.</summary>
+    internal List<(TraceEvent Line, int Index)> StateLines { get; } = [];
 
     /// <summary>Where the first of <see cref="StateLines"/> stands in the trace; -1 if there is none.</summary>
     internal int StateIndex { get; set; } = -1;
