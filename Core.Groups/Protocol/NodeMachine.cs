@@ -38,6 +38,8 @@ internal sealed class NodeMachine
     /// <summary>The configuration that this node is in; null until the first.</summary>
     public Configuration? Configuration => _context.Configuration;
     public bool IsBlocked => _core.Change.IsBlocked;
+    /// <summary>Extended mode: groups of this node have met others of their name, and the sides' states are not reconciled yet.</summary>
+    public bool IsMerging => _context.IsMerging;
     /// <summary>The peers that can be reached now, this node included.</summary>
     public ImmutableArray<NodeId> Reachable => [.. _core.Membership.Reachability.Reach().Keys];
     /// <summary>The addresses of the peers: where an incarnation that follows this one finds them.</summary>

@@ -17,8 +17,10 @@ internal sealed record GroupState(CallerMemory Callers, GroupConfiguration Confi
 /// <param name="sides">The members that share a state, by rank; the sides in the order of their oldest members.</param>
 /// <param name="own">The side of this node; -1: it has no state yet.</param>
 /// <param name="wasLoaded">Whether the application had the state of its side.</param>
-internal sealed class GroupMerge(ImmutableArray<ImmutableArray<NodeId>> sides, int own, bool wasLoaded)
+/// <param name="view">The number of the view in which the sides met.</param>
+internal sealed class GroupMerge(ImmutableArray<ImmutableArray<NodeId>> sides, int own, bool wasLoaded, long view)
 {
+    public long View => view;
 
     private readonly GroupState?[] _states = new GroupState?[sides.Length];
     private readonly bool[] _failed = new bool[sides.Length];

@@ -99,7 +99,7 @@ internal sealed class GroupMerger(NodeContext context, GroupService groups, Grou
         ShowView(group, new View(id, told.Name, order.Number, order.ViewId, view, joined, [], groups.IsPrimary) { Sides = areSeveral ? sides : [] });
         if (areSeveral)
         {
-            group.Merge = new GroupMerge(sides, IndexOf(sides, context.Self), group.IsLoaded);
+            group.Merge = new GroupMerge(sides, IndexOf(sides, context.Self), group.IsLoaded, order.Number);
             group.IsLoaded = false;
             group.JoinedHere = true;
         }

@@ -222,18 +222,19 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         }
         if (group.HasState || !group.IsWanted || !_incoming.TryGetValue((group.Id, NoSide), out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
         _incoming.Remove((group.Id, NoSide));
-        TakeState(group, incoming.State!);
+        TakeState(group, incoming.State!, group.ShownView);
         HandOver(group);
     }
 
-    private void TakeState(GroupMember group, GroupState state)
+    /// <param name="view">The number of the view in which it was cut, as far as this node was shown it.</param>
+    private void TakeState(GroupMember group, GroupState state, long view)
     {
         group.HasState = true;
         group.Callers = state.Callers;
         group.Configuration = state.Configuration;
         group.Formerly = [.. group.Formerly.Union(state.Formerly)];
         groups.Merger.KnowFormer(group);
-        context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = group.ShownView });
+        context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
         foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
         group.LoadsExpected++;
         context.Effects.LoadState(group.Id, state.Application);
@@ -281,8 +282,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     private void Reconcile(GroupMember group, GroupMerge merge)
     {
-        if (!group.HasState) TakeState(group, merge.First!);
-        else context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = group.ShownView });
+        if (!group.HasState) TakeState(group, merge.First!, merge.View);
+        else context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = merge.View });
         var (callers, configuration, formerly) = merge.Unite();
         foreach ((string key, string value) in configuration.Entries)
         {

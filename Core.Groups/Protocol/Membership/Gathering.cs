@@ -7,7 +7,8 @@ using System.Collections.Immutable;
 
 namespace Core.Groups.Protocol.Membership;
 
-internal sealed class Gathering(NodeContext context, Reachability reachability)
+/// <param name="promised">The proposal that this node answered last: who has installed it knows this node as a member.</param>
+internal sealed class Gathering(NodeContext context, Reachability reachability, Func<ConfigurationId> promised)
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500), LongestBackoff = TimeSpan.FromSeconds(15);
     private readonly SortedDictionary<NodeId, Backoff> _passed = [];
@@ -24,6 +25,10 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     public Choice Choose(Presence own, ImmutableSortedDictionary<NodeId, string> reach)
     {
         NodeId[] candidates = [.. reach.Keys.Where(n => n == context.Self || IsCandidate(n, own, reach)).OrderBy(n => KeyOf(n, own))];
+        if (context.Settings.IsExtended && context.Configuration?.Members.Any(IsGoneOn) == true)
+        {
+            candidates = [.. candidates.Where(n => n == context.Self || (context.RankOf(n) >= 0 && !IsGoneOn(n)))];
+        }
         var clique = new List<NodeId>();
         // The different sets of what the clique's nodes reach: each holds the whole clique. Mostly there is one.
         var reaches = new List<ImmutableSortedDictionary<NodeId, string>>();
@@ -118,11 +123,18 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     /// <summary>In extended mode: the newest configuration first, by rank there; newcomers last.</summary>
     private (bool, long, NodeId, int, NodeId) KeyByConfiguration(NodeId node, Presence own)
     {
-        int rank = own.Configuration is null || IsLeftBehind(node) ? -1 : context.RankOf(node);
+        int rank = own.Configuration is null || IsLeftBehind(node) || IsGoneOn(node) ? -1 : context.RankOf(node);
         Presence presence = PresenceOf(node, own);
         ConfigurationId? stands = rank >= 0 ? own.Configuration : presence.Configuration;
         return (stands is null, -(stands?.Epoch ?? 0), stands?.Representative ?? default, rank >= 0 ? rank : presence.Rank, node);
     }
+
+    /// <summary>
+    /// In extended mode: a member that is in a later configuration without this node. What is left of the present one first goes
+    /// on by itself (with it end the suspicions that tore it apart); then it meets the others like any component.
+    /// </summary>
+    private bool IsGoneOn(NodeId member) => member != context.Self && context.RankOf(member) >= 0
+        && reachability.Of(member)?.Configuration is { } its && its.Epoch > context.Configuration!.Id.Epoch && its != promised();
 
     /// <summary>
     /// Components that meet see each other's nodes one after the other: who merges waits until it sees no more of them come, so

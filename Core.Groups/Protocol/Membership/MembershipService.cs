@@ -36,7 +36,7 @@ internal sealed class MembershipService
         _own = own;
         _newLineage = newLineage;
         Reachability = new Reachability(context, channels);
-        _gathering = new Gathering(context, Reachability);
+        _gathering = new Gathering(context, Reachability, () => Change!.Promised);
         Change = new ConfigurationChange(context, channels, Reachability, user);
         Reachability.IsInAttempt = node => Change.Current?.Proposal.Includes(node) == true;
     }
