@@ -24,6 +24,9 @@ internal sealed class HeldEffects(INodeEffects effects) : INodeEffects
         while (_held.TryDequeue(out Action? show)) show();
     }
 
+    /// <summary>Does an act, in its place among what is held.</summary>
+    public void Later(Action act) => _held.Enqueue(act);
+
     /// <summary>Shows something that the rest waits for: it is not held.</summary>
     public void Suspend(Action show)
     {

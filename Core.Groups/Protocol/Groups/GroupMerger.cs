@@ -83,7 +83,7 @@ internal sealed class GroupMerger(NodeContext context, GroupService groups, Grou
         if (group is null)
         {
             group = groups.EnterByPlan(order);
-            ShowView(group, new View(id, told.Name, told.Number, told.ViewId, told.View, told.Joined, told.Left, groups.IsPrimary), isFirst: true);
+            ShowView(group, new View(id, told.Name, told.Number, told.ViewId, told.View, told.Joined, told.Left, told.IsPrimary), isFirst: true);
         }
         else if (group.Id != id) Rename(group, id);
         group.Formerly = [.. parts.SelectMany(p => p.Told.Formerly.Append(p.Told.Id)).Concat(group.Formerly).Where(i => i != id).Distinct().Order().Take(RememberedIds)];
@@ -163,6 +163,8 @@ internal sealed class GroupMerger(NodeContext context, GroupService groups, Grou
     /// <summary>A merge is over, or given up: with the last of them the application goes on.</summary>
     public void OnEnded()
     {
-        if (context.IsMerging && !table.Any(static g => g.Merge is not null)) context.Held!.Release();
+        if (!context.IsMerging || table.Any(static g => g.Merge is not null)) return;
+        context.Held!.Release();
+        foreach (GroupMember group in table) groups.Announcer.OnChanged(group);      // joins had to wait
     }
 }

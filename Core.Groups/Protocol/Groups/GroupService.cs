@@ -214,6 +214,11 @@ internal sealed class GroupService
             else group.Held.Add(new HeldEvent(message, null));
             return;
         }
+        if (_context.IsMerging)
+        {
+            HoldBack(group, message);
+            return;
+        }
         if ((message.Flags & MessageFlags.Configure) != 0)
         {
             if (group.Configuration.TryChange(message.Body, out string entry, out string? value)) _context.Effects.Configured(group.Id, entry, value);
@@ -239,6 +244,9 @@ internal sealed class GroupService
             if (other != group) OnDropped(other, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
         }
     }
+
+    /// <summary>What the sides remember of callers, and their configuration data, must be united before a message is looked at.</summary>
+    private void HoldBack(GroupMember group, Message message) => _context.Held!.Later(() => Deliver(group, message));
 
     /// <summary>A message to more than one group: it is handed over once, in the first of its groups that this node is in. False: in none.</summary>
     public bool TryDeliver(SpreadDestination spread, Message message)
@@ -358,7 +366,7 @@ internal sealed class GroupService
         {
             // It joined by the others' plan, and learns of it only now.
             GroupTold first = told![id][0].Told;
-            group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, first.Joined, first.Left, IsPrimary: true);
+            group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, first.Joined, first.Left, first.IsPrimary);
             Show(group, group.View.Joined, group.View.Left, isFirst: true);
         }
         if (!left.IsEmpty)

@@ -50,6 +50,7 @@ internal sealed class GroupTeller(NodeContext context, GroupService groups)
             }
             told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, left, hasState, [.. awaiting])
             {
+                IsPrimary = last is not null || group is null ? context.Configuration!.IsPrimary : group.View.IsPrimary,
                 Along = along, Side = group?.Merge is { } merge ? merge.Own + 1 : 0, Formerly = group?.Formerly ?? [],
             });
         }
