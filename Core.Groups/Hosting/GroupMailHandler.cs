@@ -66,17 +66,18 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             case MailKind.Message:
                 return _dispatcher.DispatchAsync(mail.Delivery, _group, View, generation);
             case MailKind.View:
-                Views.Publish(mail.View!);
-                _options.Sink?.OnView(mail.View!, generation);
-                return OnViewAsync(mail.View!);
+                var view = (View)mail.Subject!;
+                Views.Publish(view);
+                _options.Sink?.OnView(view, generation);
+                return OnViewAsync(view);
             case MailKind.Configured:
-                return OnConfiguredAsync(mail.Configured);
+                return OnConfiguredAsync((ConfigurationEntry)mail.Subject!);
             case MailKind.SaveState:
                 return SaveAsync(mail.Token, generation);
             case MailKind.LoadState:
-                return LoadAsync(mail.State, generation);
+                return LoadAsync((ReadOnlyMemory<byte>?)mail.Subject, generation);
             case MailKind.InspectJoin:
-                return InspectAsync(mail.Token, mail.Joiner, mail.State ?? default, generation);
+                return InspectAsync(mail.Token, (JoinRequest)mail.Subject!, generation);
             default:
                 _membership.Finish();
                 return default;
@@ -151,8 +152,9 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
     }
 
-    private async ValueTask InspectAsync(long token, NodeId joiner, ReadOnlyMemory<byte> credentials, int generation)
+    private async ValueTask InspectAsync(long token, JoinRequest request, int generation)
     {
+        (NodeId joiner, ReadOnlyMemory<byte> credentials) = request;
         string? refusal = "the member that looked at the credentials could not judge them; see its log.";
         await GuardAsync("InspectJoin", async () => refusal = await _options.InspectJoin!(joiner, credentials).ConfigureAwait(false)).ConfigureAwait(false);
         if (refusal is not null)

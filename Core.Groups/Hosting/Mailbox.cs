@@ -6,21 +6,25 @@ namespace Core.Groups.Hosting;
 /// <summary>What a mailbox holds.</summary>
 internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured, InspectJoin }
 
-/// <summary>One thing for the application, at its place in the group's delivery order.</summary>
+/// <summary>
+/// One thing for the application, at its place in the group's delivery order. A message is copied three times on its way: what
+/// only the rare kinds need is behind one reference.
+/// </summary>
 internal readonly struct Mail
 {
     public required MailKind Kind { get; init; }
     public Protocol.Delivery Delivery { get; init; }
-    public View? View { get; init; }
-    public ConfigurationEntry Configured { get; init; }
     public long Token { get; init; }
-    /// <summary>Who wants to join; <see cref="State"/> holds its credentials.</summary>
-    public NodeId Joiner { get; init; }
-    public ReadOnlyMemory<byte>? State { get; init; }
+
+    /// <summary>A <see cref="View"/>, a <see cref="ConfigurationEntry"/>, a <see cref="JoinRequest"/>, a state (null: none), or nothing.</summary>
+    public object? Subject { get; init; }
 
     /// <summary>Whether handling it gives the event loop an input that someone waits for.</summary>
     public bool IsAnswered => Kind is not (MailKind.View or MailKind.Configured) && (Kind != MailKind.Message || Delivery.ReplyToken != 0);
 }
+
+/// <summary>Who wants to join, and what it brings for the members to look at.</summary>
+internal sealed record JoinRequest(NodeId Joiner, ReadOnlyMemory<byte> Credentials);
 
 /// <summary>Who takes the mail, and what the mailbox tells the event loop.</summary>
 internal interface IMailHandler

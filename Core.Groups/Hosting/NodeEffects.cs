@@ -123,16 +123,16 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void NameTaken(string byAddress) => NameTakenBy ??= byAddress;
 
-    public void ViewInstalled(View view) => Stage(view.Group, new Mail { Kind = MailKind.View, View = view });
+    public void ViewInstalled(View view) => Stage(view.Group, new Mail { Kind = MailKind.View, Subject = view });
 
     public void Deliver(in Delivery delivery) => Stage(delivery.Group, new Mail { Kind = MailKind.Message, Delivery = delivery });
 
     public void SaveState(GroupId group, long token) => Stage(group, new Mail { Kind = MailKind.SaveState, Token = token });
 
-    public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Stage(group, new Mail { Kind = MailKind.LoadState, State = state });
+    public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Stage(group, new Mail { Kind = MailKind.LoadState, Subject = state });
 
     public void Configured(GroupId group, string key, string? value) =>
-        Stage(group, new Mail { Kind = MailKind.Configured, Configured = new ConfigurationEntry(key, value) });
+        Stage(group, new Mail { Kind = MailKind.Configured, Subject = new ConfigurationEntry(key, value) });
 
     public void GroupLeft(GroupId group, GroupEnd end)
     {
@@ -186,7 +186,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     }
 
     public void InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) =>
-        Stage(group, new Mail { Kind = MailKind.InspectJoin, Token = token, Joiner = joiner, State = credentials });
+        Stage(group, new Mail { Kind = MailKind.InspectJoin, Token = token, Subject = new JoinRequest(joiner, credentials) });
 
     public void JoinRefused(long call, string reason)
     {

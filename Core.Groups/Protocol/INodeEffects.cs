@@ -48,10 +48,8 @@ internal readonly record struct Delivery
 {
     /// <summary>The group; <see cref="GroupId.None"/> for a message to a single process.</summary>
     public required GroupId Group { get; init; }
-    /// <summary>For a message to several groups or with a label: those of its groups that this node is in, <see cref="Group"/> among them.</summary>
-    public ImmutableArray<GroupId> Groups { get; init; }
-    /// <summary>The label that names its order; null: none.</summary>
-    public string? Label { get; init; }
+    /// <summary>Null unless it goes to several groups, to a group and single processes besides, or has a label.</summary>
+    public Spread? Spread { get; init; }
     /// <summary>Who sent (for a caller that is not a member: the caller).</summary>
     public required NodeId From { get; init; }
     /// <summary>The primitive.</summary>
@@ -63,6 +61,11 @@ internal readonly record struct Delivery
     /// <summary>Not 0: an answer is expected; give this to <see cref="NodeMachine.Reply"/>.</summary>
     public long ReplyToken { get; init; }
 }
+
+/// <summary>What a message to more than one group bears.</summary>
+/// <param name="Groups">Those of its groups that this node is in, <see cref="Delivery.Group"/> among them.</param>
+/// <param name="Label">The label that names its order; null: none.</param>
+internal sealed record Spread(ImmutableArray<GroupId> Groups, string? Label);
 
 /// <summary>The outside of a <see cref="NodeMachine"/>.</summary>
 internal interface INodeEffects

@@ -91,7 +91,7 @@ internal enum WeakRules : long
     /// <summary>Who records an attempt without having been in the session before does not learn of that session.</summary>
     StrangersDoNotAdopt = 1L << 32,
     /// <summary>A promise, an attempt and a session are told before they are on disk.</summary>
-    ToldBeforeStored = 1L << 40,
+    ToldBeforeStored = 1L << 42,
     /// <summary>A member that has a stable store is taken for dead when its name comes without that store.</summary>
     StoresAreProvenDead = 1L << 41,
 
@@ -101,6 +101,10 @@ internal enum WeakRules : long
     SnapshotLeavesAtOnce = 1L << 30,
     /// <summary>A member that leaves drops the messages of later epochs too, in which it may be a member again.</summary>
     LeaverDropsAll = 1L << 31,
+    /// <summary>A node serves a client at once, though its last server may have something of it under way.</summary>
+    ClientsAreTakenAtOnce = 1L << 50,
+    /// <summary>Members do not remember which calls of clients they have delivered.</summary>
+    ClientsAreNotRemembered = 1L << 51,
 }
 
 internal static class WeakRuleExtensions

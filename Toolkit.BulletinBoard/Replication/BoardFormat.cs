@@ -1,6 +1,6 @@
 // The bodies of messages and states of boards. A message begins with its kind and the sequence of its operation at its sender.
-//   1 post      lifetime in ms, fields, guard           total board: causal-total; causal board: causal
-//   2 take      waits, holds, template, guard           causal-total, as all that follow but fire
+//   1 post      lifetime in ms, fields, guard           total board: safe; causal board: causal, with a guard safe
+//   2 take      waits, holds, template, guard           safe, as all that follow but fire
 //   3 take item holds, item                             (chosen by its taker: causal boards, and by predicates)
 //   4 update    item, fields
 //   5 clear     template, guard                         total boards, and with a guard
@@ -8,7 +8,7 @@
 //   7 complete  hold's sequence, posts
 //   8 release   hold's sequence
 //   9 withdraw  the call that asks for it (the sequence is that of the operation)
-//  10 fire      the guarded operation, items to remove   causal boards: causal
+//  10 fire      the guarded operation, items to remove   causal boards: causal, of a clear safe
 //  11 expire    items
 //  12 put back  item with its fields
 using System.Collections.Immutable;

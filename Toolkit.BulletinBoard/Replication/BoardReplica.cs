@@ -4,6 +4,7 @@
 // A guarded operation runs once: where all see the same, all run it at the same place; else its owner says when.
 // Follows: "Exploiting virtual synchrony", section 4.3.
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Core.Groups;
 using Core.Groups.Replication;
 
@@ -11,9 +12,14 @@ namespace Toolkit.BulletinBoard.Replication;
 
 /// <summary>One member's copy.</summary>
 /// <param name="asked">The consistency, if this member makes the board.</param>
-internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects) : Replica
+[SuppressMessage("Performance", "CA1852", Justification = "Tests of the checkers derive broken boards.")]
+internal class BoardReplica(BoardConsistency asked, IBoardEffects effects) : Replica
 {
     public static readonly TimeSpan LongestLifetime = TimeSpan.FromDays(3650);
+
+    // Delivered when all have it: who is told of a take, and is cut off or fails in that moment, is the taker for all others, too.
+    private const Order Agreed = Order.Safe;
+
     private static readonly TimeSpan ExpireAgain = TimeSpan.FromSeconds(5);
 
     private readonly ItemStore _items = new();
@@ -39,7 +45,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
 
     private bool IsTotal => Consistency == BoardConsistency.Total;
 
-    private Order PostOrder => IsTotal ? Order.CausalTotal : Order.Causal;
+    private Order PostOrder => IsTotal ? Agreed : Order.Causal;
 
     // ---- reads of the local copy
 
@@ -58,7 +64,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
         BoardFormat.Begin(_body, BoardMessage.Post, call).Varint((long)Math.Ceiling(lifetime.TotalMilliseconds));
         BoardFormat.WriteFields(_body, fields);
         BoardFormat.WriteGuard(_body, guard);
-        Send(call, guard is null ? PostOrder : Order.Safe); // accepted means that it needs this node no more: so all must have it
+        Send(call, guard is null ? PostOrder : Agreed); // accepted means that it needs this node no more: so all must have it
     }
 
     /// <summary>Takes the first item that matches.</summary>
@@ -76,7 +82,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
         _body.Flag(holds);
         BoardFormat.WriteTemplate(_body, template);
         BoardFormat.WriteGuard(_body, guard);
-        Send(call, Order.CausalTotal);
+        Send(call);
     }
 
     /// <summary>Takes this item, unless another one has it by then.</summary>
@@ -84,7 +90,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
     {
         BoardFormat.Begin(_body, BoardMessage.TakeItem, call).Flag(holds);
         BoardFormat.WriteId(_body, item);
-        Send(call, Order.CausalTotal);
+        Send(call);
     }
 
     /// <summary>Waits for an item that matches; it stays.</summary>
@@ -99,7 +105,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
     {
         BoardFormat.WriteId(BoardFormat.Begin(_body, BoardMessage.Update, call), item);
         BoardFormat.WriteFields(_body, fields);
-        Send(call, Order.CausalTotal);
+        Send(call);
     }
 
     /// <summary>Removes all that match.</summary>
@@ -115,7 +121,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
             BoardFormat.WriteGuard(_body, guard);
         }
 
-        Send(call, guard is null ? Order.CausalTotal : Order.Safe);
+        Send(call);
     }
 
     /// <summary>What was held is done: it does not come back, and these items are posted in its place, in one step.</summary>
@@ -125,21 +131,21 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
         _body.Varint(posts.Count);
         foreach (ImmutableArray<Field> post in posts)
             BoardFormat.WriteFields(_body, post.AsSpan());
-        Send(call, Order.CausalTotal);
+        Send(call);
     }
 
     /// <summary>What was held is on the board again.</summary>
     public void Release(long call, long hold)
     {
         BoardFormat.Begin(_body, BoardMessage.Release, call).Varint(hold);
-        Send(call, Order.CausalTotal);
+        Send(call);
     }
 
     /// <summary>An accepted operation of this node is not to run any more, if it has not.</summary>
     public void Cancel(long call, long operation)
     {
         BoardFormat.Begin(_body, BoardMessage.Withdraw, operation).Varint(call);
-        Send(call, Order.CausalTotal);
+        Send(call);
     }
 
     /// <summary>The caller waits no longer: what comes to it all the same goes back. False: the call has ended.</summary>
@@ -153,13 +159,13 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
         if (local is null)
         {
             BoardFormat.Begin(_body, BoardMessage.Withdraw, call).Varint(call);
-            Port.Multicast(Order.CausalTotal, _body.Written);
+            Port.Multicast(Agreed, _body.Written);
         }
 
         return true;
     }
 
-    private void Send(long call, Order order)
+    private void Send(long call, Order order = Agreed)
     {
         Port.Multicast(order, _body.Written);
         _calls.Add(call);
@@ -367,12 +373,12 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
     {
         if (holds)
         {
-            Port.Multicast(Order.CausalTotal, Release(taker.Sequence));
+            Port.Multicast(Agreed, Release(taker.Sequence));
             return;
         }
 
         BoardFormat.WriteItem(BoardFormat.Begin(_body, BoardMessage.PutBack, taker.Sequence), item);
-        Port.Multicast(Order.CausalTotal, _body.Written);
+        Port.Multicast(Agreed, _body.Written);
     }
 
     private ReadOnlySpan<byte> Release(long hold)
@@ -423,8 +429,9 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
 
             ready.IsFired = true;
             BoardFormat.WriteId(BoardFormat.Begin(_body, BoardMessage.Fire, ready.Id.Sequence), ready.Id);
-            BoardFormat.WriteIds(_body, ready.Kind == BoardMessage.Clear ? Matching(ready.Template!) : []);
-            Port.Multicast(Order.Causal, _body.Written);
+            bool clears = ready.Kind == BoardMessage.Clear;
+            BoardFormat.WriteIds(_body, clears ? Matching(ready.Template!) : []);
+            Port.Multicast(clears ? Agreed : Order.Causal, _body.Written); // what is removed may be taken at the same time
         }
 
         _local.ServeGuarded(TryLocal);
@@ -469,7 +476,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
             wait.IsUnderWay = true;
             BoardFormat.Begin(_body, BoardMessage.TakeItem, wait.Call).Flag(wait.Holds);
             BoardFormat.WriteId(_body, item.Id);
-            Port.Multicast(Order.CausalTotal, _body.Written);
+            Port.Multicast(Agreed, _body.Written);
         }
         else
         {
@@ -510,7 +517,7 @@ internal sealed class BoardReplica(BoardConsistency asked, IBoardEffects effects
         if (expired.Count > 0)
         {
             BoardFormat.WriteIds(BoardFormat.Begin(_body, BoardMessage.Expire, 0), expired);
-            Port.Multicast(Order.CausalTotal, _body.Written);
+            Port.Multicast(Agreed, _body.Written);
         }
 
         Port.WakeAt(_due.TryPeek(out _, out TimeSpan next) ? next : TimeSpan.MaxValue);

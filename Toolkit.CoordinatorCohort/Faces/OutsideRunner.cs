@@ -42,7 +42,7 @@ internal sealed class OutsideRunner(GroupNode node, string group) : ICohortRunne
         GroupReplies replies;
         try
         {
-            replies = await node.RequestAsync(group, Order.Total, body, Replies.First, timeout: null, ct).ConfigureAwait(false);
+            replies = await node.RequestAsync(group, CohortFormat.RequestOrder, body, Replies.First, timeout: null, ct).ConfigureAwait(false);
         }
         catch (ExcludedException)
         {

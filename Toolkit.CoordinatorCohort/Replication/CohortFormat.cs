@@ -1,12 +1,13 @@
 // The bodies of messages, answers and states. Numbers are varints; what ends a body has no length of its own.
-//   1 request    id, execution, collation, request     total; by members, and as a request of others
+//   1 request    id, execution, collation, request     safe; by members, and as a request of others
 //   2 answer     number, part, attempt, kind, body     causal; total in a redundant execution
 //   3 progress   number, part, attempt, body           causal
 //   4 cancel     id                                    total
 //   5 forget     how many, numbers as differences      causal-total
-//   6 load       how many                              total
+//   6 load       how many                              safe
 //   7 query      id                                    a request: how far it is
 using System.Collections.Immutable;
+using Core.Groups;
 using Core.Groups.Replication;
 
 namespace Toolkit.CoordinatorCohort.Replication;
@@ -15,6 +16,9 @@ internal enum CohortMessage : byte { Request = 1, Answer = 2, Progress = 3, Canc
 
 internal static class CohortFormat
 {
+    /// <summary>The primitive of requests, and of all that the choice of an executor rests on.</summary>
+    public const Order RequestOrder = Order.Safe;
+
     public static ReadOnlySpan<byte> Request(BodyWriter body, ExecutionId id, Execution execution, Collation collation, ReadOnlySpan<byte> request)
     {
         Begin(body, CohortMessage.Request, id);

@@ -2,7 +2,8 @@
 // Keeps: requests have one order at all members, and the executor of each is computed alike; a request is executed again only
 // when a view shows that its executor is gone, and then no answer of it can come any more (virtual synchrony); an answer counts
 // only from the executor and for the attempt that all know; what was asked again is answered from memory.
-// Follows: "Exploiting virtual synchrony", section 3.4. Deviates: the request is an ABCAST, so that rules may look at the load.
+// Follows: "Exploiting virtual synchrony", section 3.4. Deviates: the request is totally ordered, so that rules may look at the load,
+// and safe: an execution acts on the world, so a member that is cut off must not take for its own what the others see otherwise.
 using Core.Groups;
 using Core.Groups.Replication;
 
@@ -51,7 +52,7 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
         }
 
         if (known is null)
-            Port.Multicast(Order.Total, CohortFormat.Request(_body, id, execution, collation, request));
+            Port.Multicast(CohortFormat.RequestOrder, CohortFormat.Request(_body, id, execution, collation, request));
         _calls.Add(id);
     }
 
@@ -75,7 +76,7 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
         if (!_isTellingLoad && _loads.IsFarAbove(Port.Self, _running.Count))
         {
             _isTellingLoad = true;
-            Port.Multicast(Order.Total, CohortFormat.Load(_body, _running.Count));
+            Port.Multicast(CohortFormat.RequestOrder, CohortFormat.Load(_body, _running.Count));
         }
     }
 
@@ -95,7 +96,7 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
             var reader = new BodyReader(message.Body);
             switch ((CohortMessage)reader.Byte())
             {
-                case CohortMessage.Request when message.Order == Order.Total:
+                case CohortMessage.Request when message.Order == CohortFormat.RequestOrder:
                     OnRequested(ref reader);
                     break;
                 case CohortMessage.Answer:
@@ -110,7 +111,7 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
                 case CohortMessage.Forget when message.Order == Order.CausalTotal && Port.View.Contains(message.From):
                     OnForget(message.From, ref reader);
                     break;
-                case CohortMessage.Load when message.Order == Order.Total && Port.View.Contains(message.From):
+                case CohortMessage.Load when message.Order == CohortFormat.RequestOrder && Port.View.Contains(message.From):
                     _loads.Set(message.From, reader.Varint());
                     _isTellingLoad &= message.From != Port.Self;
                     break;
@@ -128,7 +129,7 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
         {
             var reader = new BodyReader(message.Body);
             var kind = (CohortMessage)reader.Byte();
-            if (kind == CohortMessage.Request && message.Order == Order.Total)
+            if (kind == CohortMessage.Request && message.Order == CohortFormat.RequestOrder)
             {
                 ExecutionRecord? record = OnRequested(ref reader);
                 if (record is null)
@@ -425,6 +426,21 @@ internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effe
                 _open.Add(record.Number, record);
             else
                 Remember(record);
+        }
+
+        StartOwn();
+    }
+
+    // A rule knows a joiner from its view on, and may have chosen it before it had the state.
+    private void StartOwn()
+    {
+        foreach (ExecutionRecord record in _open.Values.ToArray())
+        {
+            for (int part = 0; part < record.Parts.Length; part++)
+            {
+                if (record.Parts[part] is { IsOpen: true } open && open.Executor == Port.Self)
+                    Start(record, part);
+            }
         }
     }
 

@@ -21,6 +21,7 @@ internal sealed class BenchCluster : IAsyncDisposable
     private readonly Dictionary<int, TaskCompletionSource<JsonObject>> _asked = [];
     private readonly Lock _gate = new();
     private TaskCompletionSource _changed = NewSource();
+    private (string Event, TaskCompletionSource<int> Who)? _expected;
     private int _lastId;
 
     private BenchCluster(int members, TimeSpan suspect)
@@ -102,6 +103,15 @@ internal sealed class BenchCluster : IAsyncDisposable
     public Task<JsonObject[]> AskAllAsync(Func<int, JsonObject> what, TimeSpan patience) =>
         Task.WhenAll(Enumerable.Range(0, Members).Select(i => AskAsync(i, what(i), patience)));
 
+    /// <summary>The first member that tells of an event from now on. One call at a time.</summary>
+    public Task<int> WhoSaysAsync(string name)
+    {
+        var who = new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+            _expected = (name, who);
+        return who.Task;
+    }
+
     public async ValueTask DisposeAsync() =>
         await Task.WhenAll(_children.OfType<ChildProcess>().Select(c => c.DisposeAsync().AsTask()));
 
@@ -130,6 +140,11 @@ internal sealed class BenchCluster : IAsyncDisposable
             {
                 if (_asked.Remove((int)id, out TaskCompletionSource<JsonObject>? answered))
                     answered.TrySetResult(line);
+            }
+            else if (_expected is { } expected && (string?)line["ev"] == expected.Event)
+            {
+                expected.Who.TrySetResult(member);
+                _expected = null;
             }
             else if (child == _children[member] || _children[member] is null)
             {

@@ -44,6 +44,7 @@ internal sealed class BenchNode(GroupNode node, ParentLink parent)
             Enum.Parse<Order>((string)asked["order"]!), (bool)asked["send"]!, (int)asked["size"]!, (double)asked["warmup"]!, (double)asked["seconds"]!, ended),
         "roundtrip" => RoundtripAsync((int)asked["warmup"]!, (int)asked["count"]!, ended),
         "usage" => UsageAsync((double)asked["seconds"]!, ended),
+        { } name when Program.Toolkits.FirstOrDefault(t => t.Name == name) is { } toolkit => toolkit.DoAsync(node, parent, asked, ended),
         _ => throw new InvalidOperationException($"The parent asks for something unknown: {asked.ToJsonString()}"),
     };
 

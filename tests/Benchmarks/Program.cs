@@ -24,7 +24,11 @@ internal static class Program
     private static readonly Option<int> Rounds = Number("--rounds", 6, "Failures of each kind.", 1, 1000);
     private static readonly Option<int> Suspect = Number("--suspect", 2000, "The silence after which a node is suspected, in milliseconds.", 400, 60_000);
     private static readonly Option<int> PerTurn = Number("--per-turn", 100, "Messages that each machine sends in a turn.", 1, 10_000);
+    private static readonly Option<int> Items = Number("--items", 100_000, "Topics, or items on the board.", 1, 10_000_000);
     private static readonly Option<int> Groups = Number("--groups", 1000, "Groups.", 1, 100_000);
+
+    /// <summary>The toolkits that can be measured.</summary>
+    public static IReadOnlyList<ToolkitBench> Toolkits { get; } = [new DataBench(), new LocksBench(), new TasksBench(), new NewsBench(), new BoardBench()];
 
     public static Task<int> Main(string[] args)
     {
@@ -38,9 +42,11 @@ internal static class Program
             Measure("idle", "What a node takes that is in many groups.", IdleAsync, Members, Groups, Seconds),
             Measure("groups", "How fast groups are made and joined.", given => Measurements.GroupsAsync(given.GetValue(Members), given.GetValue(Groups)), Members, Groups),
             Measure("machine", "What a delivery costs the protocol alone, without sockets and threads.", MachineAsync, OrderName, Members, Size, PerTurn),
-            Measure("all", "All of these.", AllAsync, Members, Size, Seconds, Warmup, Count, Rounds, Suspect, Groups),
+            Measure("all", "All of these.", AllAsync, Members, Size, Seconds, Warmup, Count, Rounds, Suspect, Groups, Items),
             NodeCommand(),
         };
+        foreach (ToolkitBench toolkit in Toolkits)
+            root.Add(Measure(toolkit.Name, toolkit.Description, given => ToolkitAsync(given, toolkit), Members, Seconds, Warmup, Rounds, Items));
         return root.Parse(args).InvokeAsync();
     }
 
@@ -61,6 +67,12 @@ internal static class Program
     private static Task<JsonObject> MachineAsync(ParseResult given) => Task.FromResult(MachineBench.Measure(
         Enum.Parse<Order>(given.GetValue(OrderName)!, ignoreCase: true), given.GetValue(Members), given.GetValue(Size), given.GetValue(PerTurn)));
 
+    private static async Task<JsonObject> ToolkitAsync(ParseResult given, ToolkitBench toolkit)
+    {
+        await using BenchCluster cluster = await BenchCluster.StartAsync(given.GetValue(Members));
+        return await toolkit.MeasureAsync(cluster, new ToolkitRun(given.GetValue(Warmup), given.GetValue(Seconds), given.GetValue(Rounds), given.GetValue(Items)));
+    }
+
     private static async Task<JsonObject> AllAsync(ParseResult given)
     {
         var throughput = new JsonArray();
@@ -76,6 +88,12 @@ internal static class Program
         {
             Console.Error.WriteLine($"{name} …");
             result[name] = await measure(given);
+        }
+
+        foreach (ToolkitBench toolkit in Toolkits)
+        {
+            Console.Error.WriteLine($"{toolkit.Name} …");
+            result[toolkit.Name] = await ToolkitAsync(given, toolkit);
         }
 
         return result;

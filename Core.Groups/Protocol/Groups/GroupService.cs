@@ -230,14 +230,19 @@ internal sealed class GroupService
             if ((group.Pieces ??= new()).TryJoin(message, _context.Settings.MaximumMessageSize) is not { } whole) return;
             body = whole;
         }
-        if (message.Caller is { } caller && !group.Callers.TryRemember(caller))
+        if (message.Caller is { } caller && !TryRemember(group, caller))
         {
             _deliveries.Repeated(group, message);
             OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
             return;
         }
-        GroupMember[] mine = message.Destination.Spread is { } spread ? GroupsOf(spread) : [];
-        _deliveries.Message(group, message, body, mine);
+        if (message.Destination.Spread is not { } spread)
+        {
+            _deliveries.Message(group, message, body, null);
+            return;
+        }
+        GroupMember[] mine = GroupsOf(spread);
+        _deliveries.Message(group, message, body, new Spread([.. mine.Select(g => g.Id)], spread.Label));
         foreach (GroupMember other in mine)
         {
             // It is handed over, and its credit used, in one of the groups.
@@ -247,6 +252,13 @@ internal sealed class GroupService
 
     /// <summary>What the sides remember of callers, and their configuration data, must be united before a message is looked at.</summary>
     private void HoldBack(GroupMember group, Message message) => _context.Held!.Later(() => Deliver(group, message));
+
+    private bool TryRemember(GroupMember group, CallerStamp caller)
+    {
+        if (caller.Source.IsClient) _deliveries.Answers.Confirm(group.Id, caller);
+        if (caller.Source.IsClient && _context.Settings.Weak.Lacks(WeakRules.ClientsAreNotRemembered)) return true;
+        return group.Callers.TryRemember(caller, _context.Configuration!.Id.Epoch);
+    }
 
     /// <summary>A message to more than one group: it is handed over once, in the first of its groups that this node is in. False: in none.</summary>
     public bool TryDeliver(SpreadDestination spread, Message message)
@@ -270,7 +282,7 @@ internal sealed class GroupService
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
         _states.OnInstalled();
-        foreach (GroupMember group in _groups) group.Callers.Forget(IsGone);
+        foreach (GroupMember group in _groups) _deliveries.Answers.Forget(group.Id, group.Callers.Forget(IsGone, _context.Configuration!.Id.Epoch));
         if (told is null)
         {
             foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, null);
@@ -358,7 +370,8 @@ internal sealed class GroupService
         {
             group = EnterByPlan(order);
         }
-        group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded;
+        // Who was told that it has no state may not hear of it before the next change: then this member must speak for itself.
+        group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded || group.IsToldUnloaded;
         SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
         if (group.IsLoaded) unloaded.Remove(_context.Self);      // it was told before the application had it
         BeginAnew(group, view, unloaded);

@@ -50,8 +50,10 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public List<Message>? Future { get; set; }
     /// <summary>The sequence of this node's last finish: when it is settled, all members have delivered that GBCAST.</summary>
     public long LastFinish { get; set; }
+    private Destination? _destination;
+
     /// <summary>The destination of this node's own messages in this epoch.</summary>
-    public Destination? Own { get; set; }
+    public Destination DestinationIn(OrderingLayer ordering) => _destination ??= ordering.Destinations.Intern(Id, Epoch, ViewSet, ViewSet);
 
     public int[] ViewAfter()
     {
@@ -87,7 +89,7 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         Marked = Finished = MemberSet.Empty;
         FinishSent = false;
         OpenMessages = Casts = null;
-        Own = null;
+        _destination = null;
     }
 
     /// <summary>The group in a new configuration: those of its members that are in it, by ranks that the caller knows.</summary>

@@ -69,7 +69,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     public void Submit(in Cast cast)
     {
-        bool mayGo = (cast.To is not null || !IsBehind(cast, _waitingIn.ContainsKey)) && (_waiting.Count == 0 || !cast.Kind.IsCausal() || Weak.Lacks(WeakRules.CausalCallsOvertake))
+        bool mayGo = (cast.To is not null || (_waitingIn.Count == 0 || !IsBehind(cast, _waitingIn.ContainsKey))) && (_waiting.Count == 0 || !cast.Kind.IsCausal() || Weak.Lacks(WeakRules.CausalCallsOvertake))
             && cast.Body.Length <= context.Settings.PieceSize && cast.Kind != MessageKind.Group;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
@@ -151,7 +151,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         while (MaySend && FirstIn(order.Id) is { } first && first.Value.Cast.Kind == MessageKind.Group)
         {
             Remove(first);
-            Destination to = order.Own ??= context.Ordering!.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
+            Destination to = order.DestinationIn(context.Ordering!);
             for (ReadOnlyMemory<byte> rest = first.Value.Cast.Body; ;)
             {
                 // The group stands still until all is sent, so a large one does not wait for room on the links: credit bounds it.
@@ -263,7 +263,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             return false;
         }
         if (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker)) return false;      // a GBCAST is open: nothing is sent in the group
-        to = order.Own ??= ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
+        to = order.DestinationIn(ordering);
         return true;
     }
 
@@ -298,7 +298,9 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             if (context.RankOf(node) is >= 0 and var rank) all = all.With(rank);
         }
         if (!mayGo) return false;
-        to = ordering.Destinations.InternSpread(parts, all, spread.Label);
+        // Beside one group only its own members are named: a message of that group like any other, with its order and boundary.
+        bool isPlain = parts is [var only] && spread.Label is null && all.Equals(only.Via);
+        to = isPlain ? ordering.Engine.Find(parts[0].Group)!.DestinationIn(ordering) : ordering.Destinations.InternSpread(parts, all, spread.Label);
         return true;
     }
 
@@ -316,8 +318,9 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (cast.To is null)
         {
             (NodeId, long)? by = cast.Caller is { } stamp ? (stamp.Caller, cast.RequestId) : null;
-            foreach (GroupId group in cast.Spread is null ? [cast.Group] : cast.Spread.Groups)
-                groups.Find(group)!.Credit.OnSent(cast.Body.Length + CreditAccount.MessageOverhead, by);
+            int size = cast.Body.Length + CreditAccount.MessageOverhead;
+            if (cast.Spread is null) groups.Find(cast.Group)!.Credit.OnSent(size, by);
+            else foreach (GroupId group in cast.Spread.Groups) groups.Find(group)!.Credit.OnSent(size, by);
         }
         if (context.Settings.Tracing) TraceSend(cast, message, number);
         OnSent(cast, message);
@@ -325,9 +328,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     private void TraceSend(Cast cast, Message message, long number)
     {
-        bool isPlain = cast.To is null && cast.Spread is null;
-        ImmutableArray<string> to = isPlain || cast.Spread is not null ? [] : groups.Deliveries.NamesOf(message.Destination.Members);
-        string? name = isPlain ? groups.Find(cast.Group)!.Name : null;
+        ImmutableArray<string> to = cast.To is null ? [] : groups.Deliveries.NamesOf(message.Destination.Members);
+        string? name = groups.Find(message.Destination.Group)?.Name;
         context.Trace(TraceKind.Send, line => (line with
         {
             Message = groups.Deliveries.IdOf(message).ToString(),
@@ -335,7 +337,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             Group = name,
             To = to,
             Call = number,
-            For = cast.Caller?.Caller.Name,
+            For = cast.Caller?.Source.Id.Name,
         }).To(message.Destination, groups.Deliveries.NamesOf));
     }
 

@@ -23,7 +23,8 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
         for (int i = 1; i < primaries.Count; i++)
         {
             Period earlier = primaries[i - 1], later = primaries[i];
-            if (!graph.Precedes(earlier, later) && !graph.Precedes(later, earlier) && ProvesDead(earlier, later))
+            if (!graph.Precedes(earlier, later) && !graph.Precedes(later, earlier)
+                && (ProvesDead(earlier, later) || EndedOnTheWay(history, earlier, later) || EndedOnTheWay(history, later, earlier)))
                 continue;
             // In extended mode a member that took part in forming a primary and did not install it goes on without it.
             bool isInOrder = graph.Precedes(earlier, later) || (!options.IsPrimaryMode && !graph.Precedes(later, earlier) && earlier.Members.Overlaps(later.Members));
@@ -55,6 +56,18 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
     /// </summary>
     private bool ProvesDead(Period one, Period other) => !options.Electorate.IsEmpty
         && one.Members.Any(member => options.Electorate.Contains(member.Name) && other.Members.Any(m => m.Name == member.Name && m.Incarnation != member.Incarnation));
+
+    /// <summary>
+    /// All that could have gone from the one to the other, by agreeing to it, were stopped or died on the way: only those
+    /// completed the other who had not been in the one, in which nobody acts any more.
+    /// </summary>
+    private static bool EndedOnTheWay(History history, Period one, Period other)
+    {
+        NodeId[] common = [.. one.Members.Where(other.Members.Contains)];
+        return common.Length > 0 && common.All(member => history.Traces.FirstOrDefault(trace => trace.Node == member) is { } trace
+            && trace.FindRegular(one.RegularId) is { Next: null }
+            && trace.Events.LastOrDefault(line => line.Kind != TraceKind.Leave) is { Kind: TraceKind.Block or TraceKind.Fail });
+    }
 
     private int MinimumWeight =>
         options.MinimumPrimaryWeight > 0 ? options.MinimumPrimaryWeight : options.Electorate.Sum(options.WeightOf) / 2 + 1;

@@ -65,7 +65,7 @@ internal sealed class GroupReplica(GroupId group, string name)
     public bool Apply(in Delivery delivery, ulong marker)
     {
         // A label is an order of its own, over all its groups.
-        bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group && delivery.Label is null;
+        bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group && delivery.Spread?.Label is null;
         (isOrdered ? ordered : unordered).Add(delivery.Message);
         handled.Add(marker);
         return known.Add(marker);

@@ -169,6 +169,19 @@ public sealed class MessageAndConfigurationTests : CheckerTests
         a,b conf c4 [a b] primary
         """);
 
+    /// <summary>Found by the simulator (mix 908744): b and c agreed to c2, of which only the stranger d lived to hear.</summary>
+    [Theory]
+    [InlineData("b block", true)]
+    [InlineData("b fail", true)]
+    [InlineData("b send m2 fifo /g", false)]
+    [InlineData("b trans c3 [b]\nb conf c3 [b] primary\nb fail", false)]
+    public void A_primary_that_only_a_stranger_lived_to_complete(string end, bool passes)
+    {
+        string history = $"a,b,c conf c1 [a b c] primary\na fail\nc fail\n{end}\nd conf c2 [b c d] primary\nd view /g 1 v1 [d] +d\nd send m1 fifo /g\nd deliver m1";
+        if (passes) Passes(history);
+        else Finds("primary", "could be active at once", history);
+    }
+
     [Theory]
     [InlineData("c block", true)]
     [InlineData("c view /g 1 v1 [c] +c\nc block", true)]

@@ -61,7 +61,7 @@ public sealed class MailboxTests
 
     private static Mail View() => new()
     {
-        Kind = MailKind.View, View = new View(default, "/g", 1, "v", [], [], ImmutableArray<NodeId>.Empty, true),
+        Kind = MailKind.View, Subject = new View(default, "/g", 1, "v", [], [], ImmutableArray<NodeId>.Empty, true),
     };
 
     private Task Publish(params Mail[] mails)

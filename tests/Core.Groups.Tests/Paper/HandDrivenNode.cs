@@ -87,14 +87,16 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     }
 
     /// <summary>Multicasts to all the groups at once, or with a label; nothing happens if the node is not in all, with their states.</summary>
-    public void Send(string[] groups, Order order, string? label)
+    public void Send(string[] groups, Order order, string? label, params NodeId[] to)
     {
         GroupReplica?[] all = [.. groups.Select(Find)];
         if (Array.Exists(all, r => r is not { IsLoaded: true })) return;
         byte[] body = new byte[8];
         BitConverter.TryWriteBytes(body, ++cluster.LastMarker);
-        Do((m, now) => m.Multicast(now, 0, new SpreadTarget([.. all.Select(r => r!.Id).Order()], [], label), order, body));
+        Do((m, now) => m.Multicast(now, 0, new SpreadTarget([.. all.Select(r => r!.Id).Order()], to, label), order, body));
     }
+
+    public Delivery LastDelivery { get; private set; }
 
     /// <summary>Sets an entry of the group's configuration data.</summary>
     public void Configure(string group)
@@ -212,13 +214,14 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
 
     void INodeEffects.Deliver(in Delivery delivery)
     {
+        LastDelivery = delivery;
         if (!_replicas.TryGetValue(delivery.Group, out GroupReplica? replica))
         {
             if (delivery.Group != GroupId.None) cluster.Violate($"{Id} got {delivery.Message} of a group that it is not in.");
             return;
         }
         if (!replica.IsLoaded) cluster.Violate($"{Id} got {delivery.Message} before the state.");
-        foreach (GroupReplica each in delivery.Groups.IsDefaultOrEmpty ? [replica] : delivery.Groups.Select(g => _replicas[g]))
+        foreach (GroupReplica each in delivery.Spread is { } spread ? spread.Groups.Select(g => _replicas[g]) : [replica])
         {
             if (!each.Apply(delivery, BitConverter.ToUInt64(delivery.Body.Span))) cluster.Violate($"{Id} got {delivery.Message} twice.");
         }

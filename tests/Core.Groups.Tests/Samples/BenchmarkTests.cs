@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Benchmarks;
 
 namespace Core.Groups.Tests.Samples;
@@ -27,5 +28,15 @@ public sealed class BenchmarkTests
         Assert.Equal(0, histogram.Percentile(1));
         histogram.Record(long.MaxValue);
         Assert.Equal(long.MaxValue, histogram.Percentile(1));
+    }
+
+    [Fact]
+    public async Task Load_ends_when_there_is_nothing_left_to_do()
+    {
+        int left = 100;
+        JsonObject result = await Load.RunAsync(
+            loops: 3, warmup: 0, seconds: 3600, _ => ValueTask.FromResult(Interlocked.Decrement(ref left) >= 0), CancellationToken.None).WaitAsync(TimeSpan.FromMinutes(1));
+        Assert.Equal(100 - 103, left); // each loop was told once
+        Assert.True((double)result["per_second"]! >= 0);
     }
 }

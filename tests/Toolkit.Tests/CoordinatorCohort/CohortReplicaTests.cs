@@ -44,6 +44,31 @@ public sealed class CohortReplicaTests
         Assert.Equal("X", Assert.Single(_world.History.Answered).Result);
     }
 
+    // Found as requests that never end: a rule chose a joiner, whose state then said so.
+    [Theory]
+    [InlineData(Execution.Coordinator)]
+    [InlineData(Execution.Subdivided)]
+    public void A_joiner_executes_what_it_was_given_before_it_had_its_state(Execution execution)
+    {
+        var world = new CohortWorld(CoordinatorRule.LeastLoaded);
+        HandFedMember<CohortReplica> first = world.Join("a");
+        world.Ask(first, "x");
+        world.Group.Settle(); // now "a" has something to do, and the next is the joiner's
+        ExecutionId id = default;
+        HandFedMember<CohortReplica> joiner = world.Join("b", beforeState: () =>
+        {
+            id = world.Ask(null, "y", execution, Collation.All);
+            world.Group.Settle();
+        });
+        Assert.Equal(1, Assert.Single(world.BenchOf(joiner).Running).Attempt);
+        while (world.FinishAny(_ => 0)) { }
+        world.Group.Settle();
+        world.AskAgain(null, id, "y", execution, Collation.All); // nobody may have answered: the joiner has no token of it
+        world.Group.Settle();
+        Assert.Empty(world.Unanswered);
+        Assert.Equal(world.DigestOf(first), world.DigestOf(joiner));
+    }
+
     [Fact]
     public void A_request_that_is_asked_again_is_not_executed_again()
     {
@@ -231,7 +256,7 @@ public sealed class CohortReplicaTests
             random.NextBytes(body);
             if (body.Length > 0)
                 body[0] = (byte)(2 + random.Next(8)); // anything but a request, which anybody may make
-            members[0].Replica.OnMessage(new ReplicaMessage { From = CohortWorld.Outside, Order = Order.Total, Body = body });
+            members[0].Replica.OnMessage(new ReplicaMessage { From = CohortWorld.Outside, Order = CohortFormat.RequestOrder, Body = body });
         }
 
         Assert.Equal(state, members[0].Replica.Save().ToArray());

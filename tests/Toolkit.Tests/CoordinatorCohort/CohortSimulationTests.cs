@@ -60,7 +60,7 @@ internal sealed class CohortStory(int rule)
         if (random.Below(3) == 0)
         {
             var outside = new ExecutionId(new NodeId("outside-" + site.Node, 1), _lastId);
-            site.Request(Order.Total, CohortFormat.Request(new BodyWriter(), outside, execution, collation, request).ToArray(), Replies.First, null, replies =>
+            site.Request(CohortFormat.RequestOrder, CohortFormat.Request(new BodyWriter(), outside, execution, collation, request).ToArray(), Replies.First, null, replies =>
             {
                 if (replies is { Answers: [{ IsError: false } answer, ..] })
                     Ended(outside, text, CohortFormat.ReadReply(answer.Body));

@@ -102,10 +102,10 @@ internal sealed class CohortWorld
     public static string ResultOf(CohortReply reply) =>
         string.Join('+', reply.Answers.Select(a => System.Text.Encoding.UTF8.GetString(a.Body.Span)).Distinct().Order());
 
-    public HandFedMember<CohortReplica> Join(string name)
+    public HandFedMember<CohortReplica> Join(string name, Action? beforeState = null)
     {
         var bench = new CohortBench(this, name);
-        HandFedMember<CohortReplica> member = Group.Join(name, () => new CohortReplica(_settings, bench));
+        HandFedMember<CohortReplica> member = Group.Join(name, () => new CohortReplica(_settings, bench), beforeState);
         member.Replied = (token, body, isError) => OnReply(body, isError);
         bench.Replica = member.Replica;
         _benches.Add(member, bench);
@@ -129,7 +129,7 @@ internal sealed class CohortWorld
         if (caller is not null)
             caller.Replica.Submit(id, execution, collation, request);
         else
-            Group.Request(Outside, CohortFormat.Request(new BodyWriter(), id, execution, collation, request));
+            Group.Request(Outside, CohortFormat.Request(new BodyWriter(), id, execution, collation, request), CohortFormat.RequestOrder);
     }
 
     /// <summary>Lets an execution end.</summary>

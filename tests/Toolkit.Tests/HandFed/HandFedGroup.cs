@@ -9,7 +9,7 @@ namespace Toolkit.Tests.HandFed;
 internal sealed class HandFedGroup<TReplica> where TReplica : Replica
 {
     private readonly List<HandFedMember<TReplica>> _members = [];
-    private readonly Queue<(NodeId From, byte[] Body)> _requests = [];
+    private readonly Queue<(NodeId From, Order Order, byte[] Body)> _requests = [];
     private long _view;
     private long _lastToken;
     private long _lastIncarnation;
@@ -21,7 +21,8 @@ internal sealed class HandFedGroup<TReplica> where TReplica : Replica
     /// <summary>How many multicasts and requests are not delivered.</summary>
     public int Waiting => _members.Sum(m => m.Outbox.Count) + _requests.Count;
 
-    public HandFedMember<TReplica> Join(string name, Func<TReplica> create)
+    /// <param name="beforeState">What happens between the joiner's view and its state.</param>
+    public HandFedMember<TReplica> Join(string name, Func<TReplica> create, Action? beforeState = null)
     {
         var member = new HandFedMember<TReplica>(new NodeId(name, ++_lastIncarnation), create(), () => Now);
         member.Replica.Attach(member);
@@ -29,10 +30,12 @@ internal sealed class HandFedGroup<TReplica> where TReplica : Replica
         View view = Next([member.Id], []);
         foreach (HandFedMember<TReplica> other in _members.Where(m => m != member))
             other.OnView(view);
+        beforeState?.Invoke();
         if (_members.Count == 1)
             member.Replica.Initialize();
         else
             member.Replica.Load(_members[0].Replica.Save());
+        member.HasState = true;
         member.OnView(view);
         return member;
     }
@@ -49,7 +52,7 @@ internal sealed class HandFedGroup<TReplica> where TReplica : Replica
     }
 
     /// <summary>A request of a node outside; the members' replies come to <see cref="HandFedMember{T}.Replied"/>.</summary>
-    public void Request(NodeId from, ReadOnlySpan<byte> body) => _requests.Enqueue((from, body.ToArray()));
+    public void Request(NodeId from, ReadOnlySpan<byte> body, Order order = Order.Total) => _requests.Enqueue((from, order, body.ToArray()));
 
     /// <summary>Delivers one multicast or request to all. False: there is none.</summary>
     public bool DeliverOne(Func<int, int> choose)
@@ -61,15 +64,15 @@ internal sealed class HandFedGroup<TReplica> where TReplica : Replica
         choice = choose(choice);
         if (choice == senders.Length)
         {
-            (NodeId from, byte[] body) = _requests.Dequeue();
+            (NodeId from, Order primitive, byte[] body) = _requests.Dequeue();
             long token = ++_lastToken;
-            foreach (HandFedMember<TReplica> member in _members.ToArray())
-                member.Replica.OnRequest(new ReplicaMessage { From = from, Order = Order.Total, Body = body }, token);
+            foreach (HandFedMember<TReplica> member in _members.Where(m => m.HasState).ToArray())
+                member.Replica.OnRequest(new ReplicaMessage { From = from, Order = primitive, Body = body }, token);
             return true;
         }
 
         (Order order, byte[] sent) = senders[choice].Outbox.Dequeue();
-        foreach (HandFedMember<TReplica> member in _members.ToArray())
+        foreach (HandFedMember<TReplica> member in _members.Where(m => m.HasState).ToArray())
             member.Replica.OnMessage(new ReplicaMessage { From = senders[choice].Id, Order = order, Body = sent });
         return true;
     }
@@ -99,6 +102,9 @@ internal sealed class HandFedMember<TReplica>(NodeId id, TReplica replica, Func<
 
     public NodeId Id => id;
     public TReplica Replica => replica;
+
+    /// <summary>Before, all that is delivered is in the state that is to come.</summary>
+    public bool HasState { get; set; }
     public Queue<(Order Order, byte[] Body)> Outbox { get; } = [];
 
     /// <summary>Of each request: the member, the answer (null: none), and whether it is an error.</summary>

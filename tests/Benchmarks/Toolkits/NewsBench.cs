@@ -1,0 +1,113 @@
+// Toolkit.News: posts of one node to subscribers at all, and what many topics take.
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Core.Groups;
+using Samples.Shared;
+using Toolkit.News;
+
+namespace Benchmarks;
+
+/// <summary>News.</summary>
+internal sealed class NewsBench : ToolkitBench
+{
+    private const int Pipeline = 512;
+    private const int FirstWords = 1000;
+    private const int SmallPost = 100;
+    private const string FloodTopic = "bench.flood";
+
+    private readonly TaskCompletionSource _allTopics = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private NewsService? _news;
+    private NewsSubscription? _subscription;
+    private long _received; // these two are written by the handler alone
+    private int _topics;
+
+    public override string Name => "news";
+
+    public override string Description => "Posts to a subscriber at each member; many topics.";
+
+    public override async Task<JsonObject> MeasureAsync(BenchCluster cluster, ToolkitRun run)
+    {
+        await AskAllAsync(cluster, run, "open");
+        var result = new JsonObject { ["members"] = cluster.Members };
+        foreach (NewsOrder order in Enum.GetValues<NewsOrder>())
+        {
+            foreach (int size in (int[])[SmallPost, 1024])
+            {
+                JsonObject[] got = await AskAllAsync(cluster, run, "flood", new JsonObject { ["order"] = order.ToString(), ["size"] = size });
+                result[$"{order.ToString().ToLowerInvariant()}_{size}_bytes"] = new JsonObject
+                {
+                    ["received_per_second_min"] = got.Min(g => (double)g["per_second"]!),
+                    ["per_member"] = new JsonArray([.. got]),
+                };
+            }
+        }
+
+        result["topics"] = new JsonArray([.. await AskAllAsync(cluster, run, "topics")]);
+        return result;
+    }
+
+    public override async Task<JsonObject> DoAsync(GroupNode node, ParentLink parent, JsonObject asked, CancellationToken ended) => (string?)asked["step"] switch
+    {
+        "open" => await OpenAsync(node, (int)asked["items"]!, ended),
+        "flood" => await FloodAsync(asked, ended),
+        "topics" => await TopicsAsync(asked, ended),
+        var step => throw new InvalidOperationException($"There is no step '{step}'."),
+    };
+
+    private async Task<JsonObject> OpenAsync(GroupNode node, int topics, CancellationToken ended)
+    {
+        _news = node.OpenNews();
+        _subscription = await _news.SubscribeAsync(">", post =>
+        {
+            Volatile.Write(ref _received, _received + 1);
+            if (post.Topic != FloodTopic && ++_topics == topics)
+                _allTopics.SetResult();
+            return default;
+        }, new() { MaximumWaiting = 1_000_000 }, ended);
+        return [];
+    }
+
+    // All count what they receive; the first one posts, a little longer than it is counted.
+    private async Task<JsonObject> FloodAsync(JsonObject asked, CancellationToken ended)
+    {
+        const double After = 0.5;
+        byte[] body = new byte[(int)asked["size"]!];
+        NewsOrder order = Enum.Parse<NewsOrder>((string)asked["order"]!);
+        (double warmup, double seconds) = ((double)asked["warmup"]!, (double)asked["seconds"]!);
+        Task posting = (bool)asked["first"]!
+            ? Load.RunAsync(Pipeline, warmup, seconds + After, async _ => await _news!.PostAsync(FloodTopic, body, order, ended) > 0, ended)
+            : Task.CompletedTask;
+        JsonObject result = await Load.CountAsync(() => Volatile.Read(ref _received), warmup, seconds, ended);
+        await posting;
+        result["dropped"] = _subscription!.Dropped;
+        return result;
+    }
+
+    // A topic each, with one post.
+    private async Task<JsonObject> TopicsAsync(JsonObject asked, CancellationToken ended)
+    {
+        int topics = (int)asked["items"]!;
+        long before = Load.HeapBytes();
+        long start = Stopwatch.GetTimestamp();
+        if ((bool)asked["first"]!)
+        {
+            byte[] body = new byte[SmallPost];
+            int next = -1;
+            await Task.WhenAll(Enumerable.Range(0, Pipeline).Select(_ => Task.Run(async () =>
+            {
+                while (Interlocked.Increment(ref next) is int i && i < topics)
+                    await _news!.PostAsync(string.Create(CultureInfo.InvariantCulture, $"w{i % FirstWords}.topic{i}"), body, ct: ended);
+            }, ended)));
+        }
+
+        await _allTopics.Task.WaitAsync(ended);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return new JsonObject
+        {
+            ["topics"] = topics,
+            ["posts_per_second"] = Math.Round(topics / seconds),
+            ["bytes_per_topic"] = Math.Round((Load.HeapBytes() - before) / (double)topics),
+        };
+    }
+}
