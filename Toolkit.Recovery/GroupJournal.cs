@@ -3,6 +3,7 @@
 // disk before this member does anything with it; nobody begins the group who was not told to.
 // Follows: "Exploiting virtual synchrony", section 3.6.
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using Core.Groups;
 using Toolkit.Recovery.Logs;
 
@@ -48,8 +49,9 @@ internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions
         return default;
     }
 
-    public async ValueTask OnQuestionAsync(ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer)
+    public async ValueTask OnQuestionAsync(MessageId id, ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer)
     {
+        options.OnAsked?.Invoke(id);
         switch (question.IsEmpty ? (byte)0 : question.Span[0])
         {
             case Barrier:
@@ -140,16 +142,28 @@ internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions
     private async Task RestoreAsync(Ticket ticket, IJournaledMember member)
     {
         long count = 0;
+        View shown = _view!;
         await log.ReplayAsync(
-            state => member.LoadAsync(state),
-            (message, view) =>
+            async (state, view) =>
+            {
+                shown = Shown([], view.Number, view.Id, view.Members);
+                await member.ShowAsync(shown).ConfigureAwait(false);
+                await member.LoadAsync(state).ConfigureAwait(false);
+            },
+            (message, _) =>
             {
                 count++;
-                return member.ReplayAsync(message, new View(_view!.Group, _view.GroupName, view.Number, view.Id, view.Members, [], [], IsPrimary: true));
-            }).ConfigureAwait(false);
+                return member.ReplayAsync(message, shown);
+            },
+            (before, view) => member.ShowAsync(shown = Shown(before.Members, view.Number, view.Id, view.Members))).ConfigureAwait(false);
         await log.AppendViewAsync(new LoggedView(ticket.Forced, ticket.Term, _view!.Number, _view.Id, _view.Members)).ConfigureAwait(false);
+        await member.ShowAsync(Shown(shown.Members, _view.Number, _view.Id, _view.Members)).ConfigureAwait(false);
         onRestored(count);
     }
+
+    // A view as the log or the restart makes it follow on another one.
+    private View Shown(ImmutableArray<NodeId> before, long number, string id, ImmutableArray<NodeId> members) =>
+        new(_view!.Group, _view.GroupName, number, id, members, [.. members.Except(before)], [.. before.Except(members)], IsPrimary: true);
 
     private async Task JoinAsync(ReadOnlyMemory<byte> wrapped, IJournaledMember member)
     {
@@ -173,6 +187,7 @@ internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions
 
         ReadOnlyMemory<byte>? state = await log.ReadNumberedAsync(number).ConfigureAwait(false);
         await _member!.LoadAsync(state).ConfigureAwait(false);
+        await _member.ShowAsync(Shown([], _view!.Number, _view.Id, _view.Members)).ConfigureAwait(false);
         await log.BeginAsync(log.Place! with { Count = log.Place.Count + 1 }, state).ConfigureAwait(false);
         answer(default, null);
     }

@@ -1,4 +1,5 @@
 using Core.Groups;
+using Core.Groups.Replication;
 
 namespace Toolkit.Recovery;
 
@@ -35,6 +36,34 @@ public static class GroupNodeRecoveryExtensions
         logOptions ??= new LoggedGroupOptions();
         logOptions.Validate();
         RecoveryManager manager = await RecoveryManager.OpenAsync(node, ct).ConfigureAwait(false);
-        return await LoggedGroup.JoinAsync(manager, name, options, logOptions, ct).ConfigureAwait(false);
+        return await LoggedGroup.JoinAsync(manager, name, options, logOptions, isObject: false, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Where a logged group stands, as far as this node's recovery manager knows; null: it has not been opened.</summary>
+    /// <param name="node">The node.</param>
+    /// <param name="group">The group's name.</param>
+    public static LoggedGroupStatus? GetLoggedStatus(this GroupNode node, string group) => RecoveryManager.Find(node)?.GetStatus(group);
+
+    /// <summary>
+    /// Objects of toolkits (locks, variables, boards, ...) that this node opens from now on are logged if a function says so, and come back
+    /// after a total failure as groups do. The same at all nodes. What was done to them is stable after a <see cref="LoggedGroup.FlushAsync"/>
+    /// of <see cref="RecoveryManager.FindObject"/>.
+    /// </summary>
+    /// <param name="node">The node; without a stable store no such object can be opened.</param>
+    /// <param name="which">Asked with the name of the object's group, such as <c>/prices/SUN#var</c>. Called on any thread.</param>
+    /// <param name="options">How the logs are kept; null: the defaults.</param>
+    public static void LogObjects(this GroupNode node, Func<string, bool> which, LoggedGroupOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(node);
+        ArgumentNullException.ThrowIfNull(which);
+        options ??= new LoggedGroupOptions();
+        options.Validate();
+        ReplicaJoins.Use(node, name => name != RecoveryManager.GroupName && which(name) ? JoinAsync : null);
+
+        async ValueTask<ProcessGroup> JoinAsync(string name, GroupOptions replica, CancellationToken ct)
+        {
+            RecoveryManager manager = await RecoveryManager.OpenAsync(node, ct).ConfigureAwait(false);
+            return await manager.JoinObjectAsync(name, replica, options, ct).ConfigureAwait(false);
+        }
     }
 }

@@ -23,13 +23,13 @@ public sealed class LoggedGroup : IAsyncDisposable
     private readonly LoggedGroupOptions _logOptions;
     private readonly RecoveryManager _manager;
     private readonly GroupLog _log;
+    private readonly bool _isObject; // a toolkit's, which joins again by itself
     private volatile ProcessGroup? _group;
     private Task? _flushing;
     private Task? _nextFlush;
-    private long _attempt;
 
-    private LoggedGroup(RecoveryManager manager, GroupLog log, GroupOptions options, LoggedGroupOptions logOptions) =>
-        (_manager, _log, _options, _logOptions) = (manager, log, options, logOptions);
+    private LoggedGroup(RecoveryManager manager, GroupLog log, GroupOptions options, LoggedGroupOptions logOptions, bool isObject) =>
+        (_manager, _log, _options, _logOptions, _isObject) = (manager, log, options, logOptions, isObject);
 
     /// <summary>The group's name.</summary>
     public string Name => _log.Group;
@@ -44,13 +44,13 @@ public sealed class LoggedGroup : IAsyncDisposable
     public Task Completion { get; private set; } = Task.CompletedTask;
 
     internal static async ValueTask<LoggedGroup> JoinAsync(
-        RecoveryManager manager, string name, GroupOptions options, LoggedGroupOptions logOptions, CancellationToken ct)
+        RecoveryManager manager, string name, GroupOptions options, LoggedGroupOptions logOptions, bool isObject, CancellationToken ct)
     {
         GroupLog log = await manager.OpenLogAsync(name, ct).ConfigureAwait(false);
-        var logged = new LoggedGroup(manager, log, options, logOptions);
+        var logged = new LoggedGroup(manager, log, options, logOptions, isObject);
         try
         {
-            await logged.BecomeMemberAsync(ct).ConfigureAwait(false);
+            await (isObject ? logged.JoinOnceAsync(ct) : logged.BecomeMemberAsync(ct)).ConfigureAwait(false);
         }
         catch
         {
@@ -184,11 +184,9 @@ public sealed class LoggedGroup : IAsyncDisposable
     {
         while (true)
         {
-            Stand(MemberPhase.Waiting, ++_attempt);
-            Ticket ticket = await _manager.WaitForTicketAsync(Name, _attempt, OnWaiting, ct).ConfigureAwait(false);
             try
             {
-                await _manager.Node.JoinAsync(Name, Complete(ticket), ct).ConfigureAwait(false);
+                await JoinOnceAsync(ct).ConfigureAwait(false);
                 return;
             }
             catch (Exception e) when (e is StateTransferException or ExcludedException)
@@ -200,6 +198,15 @@ public sealed class LoggedGroup : IAsyncDisposable
         }
     }
 
+    private async Task JoinOnceAsync(CancellationToken ct)
+    {
+        long attempt = _manager.NextAttempt();
+        Stand(MemberPhase.Waiting, attempt);
+        Ticket ticket = await _manager.WaitForTicketAsync(Name, attempt, OnWaiting, ct).ConfigureAwait(false);
+        GroupOptions options = Complete(ticket);
+        _group = await _manager.Node.JoinAsync(Name, options, ct).ConfigureAwait(false);
+    }
+
     private async Task LiveAsync()
     {
         try
@@ -209,7 +216,7 @@ public sealed class LoggedGroup : IAsyncDisposable
                 await _group!.Completion.ConfigureAwait(false);
                 await _log.WhenSyncedAsync().ConfigureAwait(false);
                 Stand(MemberPhase.Idle);
-                if (_leaving.IsCancellationRequested || _manager.Node.Completion.IsCompleted) return;
+                if (_isObject || _leaving.IsCancellationRequested || _manager.Node.Completion.IsCompleted) return;
                 await BecomeMemberAsync(_leaving.Token).ConfigureAwait(false);
             }
         }
@@ -228,7 +235,17 @@ public sealed class LoggedGroup : IAsyncDisposable
         }
     }
 
-    private GroupOptions Complete(Ticket ticket) => new()
+    private GroupOptions Complete(Ticket ticket)
+    {
+        var journal = new GroupJournal(
+            _manager.Node.Name, _log, _logOptions, ticket,
+            count => RecoveryLog.Restored(_manager.Logger, Name, ticket.Term, count), () => Stand(MemberPhase.Active));
+        if (!_isObject) return Copy(journal);
+        _options.Journal = journal;
+        return _options;
+    }
+
+    private GroupOptions Copy(GroupJournal journal) => new()
     {
         State = _options.State, Credentials = _options.Credentials, InspectJoin = _options.InspectJoin, OnKill = _options.OnKill,
         OnConfigured = _options.OnConfigured, OnView = _options.OnView,
@@ -237,9 +254,7 @@ public sealed class LoggedGroup : IAsyncDisposable
             _group = group;
             _options.Configure?.Invoke(group);
         },
-        Journal = new GroupJournal(
-            _manager.Node.Name, _log, _logOptions, ticket,
-            count => RecoveryLog.Restored(_manager.Logger, Name, ticket.Term, count), () => Stand(MemberPhase.Active)),
+        Journal = journal,
     };
 
     private void Stand(MemberPhase phase, long attempt = 0) => _manager.Declare(_log, phase, attempt);

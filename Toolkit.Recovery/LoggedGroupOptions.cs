@@ -1,3 +1,5 @@
+using Core.Groups;
+
 namespace Toolkit.Recovery;
 
 /// <summary>How a logged group is kept. The same at all members.</summary>
@@ -13,6 +15,12 @@ public sealed class LoggedGroupOptions
     /// Called when it is known why the group cannot come back yet, and again when that changes; on the thread pool. Null: it is only logged.
     /// </summary>
     public Action<LoggedGroupStatus>? OnWaiting { get; set; }
+
+    /// <summary>
+    /// Called with the id of every message in which a member asks the logs of the others: they stand in the trace and bring nothing to a
+    /// handler. In delivery order, one at a time with the handlers; must not throw. Null: nobody wants to know.
+    /// </summary>
+    public Action<MessageId>? OnAsked { get; set; }
 
     internal void Validate()
     {

@@ -32,7 +32,9 @@ public sealed class RecoveryManager : IManagerEffects
     private readonly SemaphoreSlim _opening = new(1);
     private ReadOnlyMemory<byte> _catalogue = TableFormat.EncodeCatalogue(0, []);
     private ReplicaHost<ManagerReplica> _host = null!;
+    private readonly Dictionary<string, LoggedGroup> _objects = [];
     private volatile StableStoreException? _failure;
+    private long _attempts;
 
     private RecoveryManager(GroupNode node, IStableStore store) => (Node, _store) = (node, store);
 
@@ -51,6 +53,8 @@ public sealed class RecoveryManager : IManagerEffects
         IStableStore store = node.StableStore ?? throw new InvalidOperationException("Logged groups need a stable store: set GroupNodeOptions.DataDirectory.");
         return await Managers.GetValue(node, static _ => new Opening()).Get(() => OpenAsync(node, store)).WaitAsync(ct).ConfigureAwait(false);
     }
+
+    internal static RecoveryManager? Find(GroupNode node) => Managers.TryGetValue(node, out Opening? opening) ? opening.Opened : null;
 
     /// <summary>Where a logged group stands, as this node sees it.</summary>
     public LoggedGroupStatus GetStatus(string group)
@@ -90,18 +94,41 @@ public sealed class RecoveryManager : IManagerEffects
         ArgumentNullException.ThrowIfNull(group);
         ArgumentNullException.ThrowIfNull(members);
         ArgumentOutOfRangeException.ThrowIfZero(members.Count, nameof(members));
-        long before = ReadForced(group);
+        (bool isKnown, bool isHeld, long before) = ReadForced(group);
+        if (!isKnown) throw new InvalidOperationException($"Nobody here knows a logged group '{group}'.");
+        if (isHeld) throw new InvalidOperationException($"'{group}' runs, or is about to: there is nothing to decide.");
         RecoveryLog.Overridden(Logger, group, string.Join(", ", members));
         _host.Run((group, members), static (replica, o) => replica.Override(o.group, o.members));
-        for (Task next = _changed.Next; ReadForced(group) == before; next = _changed.Next)
+        for (Task next = _changed.Next; ReadForced(group) is var (_, held, forced) && forced == before && !held; next = _changed.Next)
         {
             await next.WaitAsync(ct).ConfigureAwait(false);
         }
     }
 
-    private long ReadForced(string group) => ReadTable(table =>
-        table.Groups.TryGetValue(group, out GroupEntry? entry) && entry is { Catalogue: not null, IsHeld: false } ? entry.Catalogue.Forced
-        : throw new InvalidOperationException(entry?.Catalogue is null ? $"Nobody here knows a logged group '{group}'." : $"'{group}' runs, or is about to: there is nothing to decide."));
+    /// <summary>The logged group of a toolkit's object that is open at this node; null: there is none, or it is not logged.</summary>
+    /// <param name="group">The name of the object's group.</param>
+    public LoggedGroup? FindObject(string group)
+    {
+        lock (_gate)
+        {
+            return _objects.TryGetValue(group, out LoggedGroup? logged) && !logged.Completion.IsCompleted ? logged : null;
+        }
+    }
+
+    internal async ValueTask<ProcessGroup> JoinObjectAsync(string group, GroupOptions options, LoggedGroupOptions logOptions, CancellationToken ct)
+    {
+        if (FindObject(group) is { } before) await before.Completion.WaitAsync(ct).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        LoggedGroup logged = await LoggedGroup.JoinAsync(this, group, options, logOptions, isObject: true, ct).ConfigureAwait(false);
+        lock (_gate)
+        {
+            _objects[group] = logged;
+        }
+
+        return logged.Group;
+    }
+
+    private (bool IsKnown, bool IsHeld, long Forced) ReadForced(string group) => ReadTable(table =>
+        table.Groups.TryGetValue(group, out GroupEntry? entry) && entry.Catalogue is not null ? (true, entry.IsHeld, entry.Catalogue.Forced) : default);
 
     // ---- for the logged groups of this node
 
@@ -143,6 +170,9 @@ public sealed class RecoveryManager : IManagerEffects
         _used.Remove(log.Group);
         _opening.Release();
     }
+
+    /// <summary>Names an attempt to join: none of this node has the same number.</summary>
+    internal long NextAttempt() => Interlocked.Increment(ref _attempts);
 
     /// <summary>Says what this node has to do with a group from now on.</summary>
     internal void Declare(GroupLog log, MemberPhase phase, long attempt)
@@ -337,6 +367,8 @@ public sealed class RecoveryManager : IManagerEffects
     {
         private readonly Lock _gate = new();
         private Task<RecoveryManager>? _manager;
+
+        public RecoveryManager? Opened => Volatile.Read(ref _manager) is { IsCompletedSuccessfully: true } opened ? opened.Result : null;
 
         public Task<RecoveryManager> Get(Func<Task<RecoveryManager>> open)
         {

@@ -34,7 +34,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         _options = options;
         _entries = entries;
         _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger, options.OnKill);
-        _journal = options.Journal is { } journal ? new JournalPost(journal, group, _dispatcher, this, PackAsync, LoadPackedAsync) : null;
+        _journal = options.Journal is { } journal ? new JournalPost(journal, group, _dispatcher, options.Sink, this, PackAsync, LoadPackedAsync) : null;
     }
 
     public Broadcast<View> Views { get; } = new();
@@ -65,11 +65,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         {
             case MailKind.Message when _journal is not null:
                 return OnLoggedMessageAsync(mail.Delivery, generation);
-            case MailKind.Message when _options.Sink is { } sink:
-                sink.OnMessage(mail.Delivery.From, mail.Delivery.Order, mail.Delivery.Body, mail.Delivery.ReplyToken, generation);
-                return default;
             case MailKind.Message:
-                return _dispatcher.DispatchAsync(mail.Delivery, _group, View, generation);
+                return HandOnAsync(mail.Delivery, generation);
             case MailKind.View when _journal is not null:
                 return OnLoggedViewAsync((View)mail.Subject!, generation);
             case MailKind.View:
@@ -156,6 +153,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         if (await KeepAsync(_journal!.KeepAsync(view), generation).ConfigureAwait(false))
         {
             Views.Publish(view);
+            _options.Sink?.OnView(view, generation);
             await OnViewAsync(view).ConfigureAwait(false);
         }
     }
@@ -168,14 +166,25 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
 
         ValueTask kept = _journal!.KeepAsync(delivery);
-        return kept.IsCompletedSuccessfully ? _dispatcher.DispatchAsync(delivery, _group, View, generation) : KeepAndDispatchAsync(kept, delivery, generation);
+        return kept.IsCompletedSuccessfully ? HandOnAsync(delivery, generation) : KeepAndHandOnAsync(kept, delivery, generation);
     }
 
-    private async ValueTask KeepAndDispatchAsync(ValueTask kept, Delivery delivery, int generation)
+    private ValueTask HandOnAsync(in Delivery delivery, int generation)
+    {
+        if (_options.Sink is not { } sink)
+        {
+            return _dispatcher.DispatchAsync(delivery, _group, View, generation);
+        }
+
+        sink.OnMessage(delivery.From, delivery.Order, delivery.Body, delivery.ReplyToken, generation);
+        return default;
+    }
+
+    private async ValueTask KeepAndHandOnAsync(ValueTask kept, Delivery delivery, int generation)
     {
         if (await KeepAsync(kept, generation).ConfigureAwait(false))
         {
-            await _dispatcher.DispatchAsync(delivery, _group, View, generation).ConfigureAwait(false);
+            await HandOnAsync(delivery, generation).ConfigureAwait(false);
         }
     }
 
@@ -249,6 +258,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private async ValueTask LoadAsync(ReadOnlyMemory<byte>? state, int generation)
     {
+        _journal?.Generation = generation;
         Exception? error = await GuardAsync("Load", () => LoadAsync(state)).ConfigureAwait(false);
         if (error is not null)
         {

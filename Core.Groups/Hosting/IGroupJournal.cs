@@ -26,9 +26,10 @@ public interface IGroupJournal
     /// A question of a member to the journals of all (<see cref="ProcessGroup.AskJournalsAsync"/>), at its place among the messages.
     /// Deliveries go on when this has completed; the answer may come later.
     /// </summary>
+    /// <param name="id">The id of the message that asks.</param>
     /// <param name="question">What was asked.</param>
     /// <param name="answer">Called once, on any thread: the answer, or null and what went wrong.</param>
-    ValueTask OnQuestionAsync(ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer);
+    ValueTask OnQuestionAsync(MessageId id, ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer);
 
     /// <summary>What a joiner is given: the application's state, as it is now, in the journal's wrapping.</summary>
     ReadOnlyMemory<byte> Wrap(ReadOnlyMemory<byte> state);
@@ -47,6 +48,10 @@ public interface IJournaledMember
 
     /// <summary>Replaces the application's state. Null: it begins empty (<see cref="StateTransfer.Initialize"/>).</summary>
     ValueTask LoadAsync(ReadOnlyMemory<byte>? state);
+
+    /// <summary>Shows a replica a view again; handlers are not told. A view without this node mutes it: what it multicasts goes nowhere.</summary>
+    /// <param name="view">As it was written down, or the present one at the end of a replay.</param>
+    ValueTask ShowAsync(View view);
 
     /// <summary>Gives the application a message again. A request is answered to nobody.</summary>
     /// <param name="message">What was written down.</param>

@@ -6,13 +6,16 @@ namespace Core.Groups.Hosting;
 
 /// <summary>The journal of one group, and the application as the journal reaches it. Called by the pump alone.</summary>
 internal sealed class JournalPost(
-    IGroupJournal journal, ProcessGroup group, Dispatcher dispatcher, GroupMailHandler replies,
+    IGroupJournal journal, ProcessGroup group, Dispatcher dispatcher, IDeliverySink? sink, GroupMailHandler replies,
     Func<ValueTask<byte[]>> save, Func<ReadOnlyMemory<byte>?, ValueTask> load) : IJournaledMember
 {
     /// <summary>The token of a request that is given to the application again.</summary>
     public const long Replayed = -1;
 
     public IGroupJournal Journal => journal;
+
+    /// <summary>The generation of the membership that has begun last.</summary>
+    public int Generation { get; set; }
 
     public ValueTask KeepAsync(in Delivery delivery)
     {
@@ -31,7 +34,7 @@ internal sealed class JournalPost(
     public async ValueTask AskAsync(Delivery delivery, int generation)
     {
         long token = delivery.ReplyToken;
-        await journal.OnQuestionAsync(delivery.Body[1..], Answer).ConfigureAwait(false);
+        await journal.OnQuestionAsync(delivery.Message, delivery.Body[1..], Answer).ConfigureAwait(false);
 
         void Answer(ReadOnlyMemory<byte> answer, string? problem)
         {
@@ -46,8 +49,20 @@ internal sealed class JournalPost(
 
     public ValueTask LoadAsync(ReadOnlyMemory<byte>? state) => load(state);
 
+    public ValueTask ShowAsync(View view)
+    {
+        sink?.OnView(view, Generation);
+        return default;
+    }
+
     public ValueTask ReplayAsync(JournalMessage message, View view)
     {
+        if (sink is not null)
+        {
+            sink.OnMessage(message.From, message.Order, message.Body, message.IsRequest ? Replayed : 0, Generation);
+            return default;
+        }
+
         var delivery = new Delivery
         {
             Group = view.Group, From = message.From, Order = message.Order, Message = message.Id, Body = message.Body, ReplyToken = message.IsRequest ? Replayed : 0,

@@ -14,12 +14,15 @@ internal sealed class ReplicaLife
     private readonly GroupNode _node;
     private readonly string _name;
     private readonly Task _opening;
+    private readonly ReplicaJoin? _join;
     private volatile ProcessGroup? _group;
     private Task _life = Task.CompletedTask;
 
     /// <summary>Begins the join, elsewhere.</summary>
-    public ReplicaLife(GroupNode node, string name, Func<Replica> create)
+    /// <param name="join">How the group is joined; null: as any.</param>
+    public ReplicaLife(GroupNode node, string name, Func<Replica> create, ReplicaJoin? join)
     {
+        _join = join;
         _node = node;
         _name = name;
         _opening = Task.Run(() => OpenAsync(create));
@@ -76,7 +79,8 @@ internal sealed class ReplicaLife
                 Save = () => ValueTask.FromResult(Member.Save()),
             },
         };
-        await _node.JoinAsync(_name, options, _closing.Token).ConfigureAwait(false);
+        ReplicaJoin join = _join ?? _node.JoinAsync;
+        await join(_name, options, _closing.Token).ConfigureAwait(false);
 
         ValueTask Begin(ReadOnlyMemory<byte>? state)
         {

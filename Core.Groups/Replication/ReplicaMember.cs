@@ -243,7 +243,7 @@ internal sealed class ReplicaMember : IDeliverySink, IDisposable
     private void OnUnreadable(long token, int generation)
     {
         _node.Host.Counters.UndecodableMessage();
-        if (token != 0)
+        if (token > 0)
         {
             _node.Host.Loop.Post(new NodeInput
             {

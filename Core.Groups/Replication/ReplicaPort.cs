@@ -13,13 +13,22 @@ internal sealed class ReplicaPort(GroupNode node, ReplicaOutbox outbox, ITimer t
     private ReplicaMembership? _membership;
     private View _view = NoView;
     private TimeSpan _wakeAt = TimeSpan.MaxValue;
+    private bool _isMuted; // in a view of another time: what is delivered there has had its consequences
 
     public NodeId Self { get; private set; } = node.Id;
 
     public TimeSpan Now => node.Host.Loop.Now;
 
     /// <summary>The view in which the present delivery stands. May be read from any thread.</summary>
-    public View View { get => Volatile.Read(ref _view); set => Volatile.Write(ref _view, value); }
+    public View View
+    {
+        get => Volatile.Read(ref _view);
+        set
+        {
+            _isMuted = value.Number > 0 && !value.Contains(Self);
+            Volatile.Write(ref _view, value);
+        }
+    }
 
     /// <summary>The present membership, while it lives. May be read from any thread.</summary>
     public ReplicaMembership? Membership => Volatile.Read(ref _membership);
@@ -59,7 +68,7 @@ internal sealed class ReplicaPort(GroupNode node, ReplicaOutbox outbox, ITimer t
             throw new MessageTooLargeException(body.Length, limit);
         }
 
-        if (_membership is { } membership)
+        if (_membership is { } membership && !_isMuted)
         {
             outbox.Add(new OutboxItem(OutboxKind.Multicast, membership, Order: order, Body: Envelope.Pack(body)));
         }
@@ -92,7 +101,7 @@ internal sealed class ReplicaPort(GroupNode node, ReplicaOutbox outbox, ITimer t
 
     private void Add(OutboxKind kind, long number, byte[]? body = null)
     {
-        if (_membership is { } membership)
+        if (_membership is { } membership && !_isMuted && (number != JournalPost.Replayed || kind == OutboxKind.Flush))
         {
             outbox.Add(new OutboxItem(kind, membership, number, Body: body));
         }

@@ -22,8 +22,12 @@ internal sealed class ReplicaTable(GroupNode node)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ReplicaEntry> _entries = [];
+    private volatile Func<string, ReplicaJoin?>? _choose;
 
     public static ReplicaTable Of(GroupNode node) => Tables.GetValue(node, static node => new ReplicaTable(node));
+
+    /// <summary>How groups are joined that are opened from now on.</summary>
+    public void Use(Func<string, ReplicaJoin?> choose) => _choose = choose;
 
     /// <summary>Shares what is open, or opens it; <see cref="ReleaseAsync"/> follows once.</summary>
     /// <param name="ct">Ends this caller's wait; the join goes on while another one wants it.</param>
@@ -62,7 +66,7 @@ internal sealed class ReplicaTable(GroupNode node)
         {
             if (!_entries.TryGetValue(name, out ReplicaEntry? entry) || (entry.Closed is null && entry.Life.IsSpent))
             {
-                _entries[name] = entry = new ReplicaEntry(name, new ReplicaLife(node, name, create));
+                _entries[name] = entry = new ReplicaEntry(name, new ReplicaLife(node, name, create, _choose?.Invoke(name)));
             }
 
             if (entry.Closed is null)

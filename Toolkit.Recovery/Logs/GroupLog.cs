@@ -55,6 +55,7 @@ internal sealed class GroupLog : IAsyncDisposable
             {
                 (log.Place, log._from, _) = LogFormat.DecodeState(bytes);
                 if (records.Next < log._from) throw new FormatException($"it ends before record {log._from}, where the last checkpoint goes on.");
+                log.Place = log.Place with { LastCheckpoint = Math.Max(log.Place.LastCheckpoint, log._numbered.LastOrDefault()) };
                 await log.ScanAsync(ct).ConfigureAwait(false);
             }
 
@@ -68,17 +69,20 @@ internal sealed class GroupLog : IAsyncDisposable
         }
     }
 
-    /// <summary>Gives back what is logged: the state of the last checkpoint (null: empty), then every message since with its view.</summary>
-    public async ValueTask ReplayAsync(Func<ReadOnlyMemory<byte>?, ValueTask> load, Func<JournalMessage, LoggedView, ValueTask> replay)
+    /// <summary>Gives back what is logged: the state of the last checkpoint (null: empty) with its view, then every message and view since.</summary>
+    public async ValueTask ReplayAsync(
+        Func<ReadOnlyMemory<byte>?, LoggedView, ValueTask> load, Func<JournalMessage, LoggedView, ValueTask> replay, Func<LoggedView, LoggedView, ValueTask> show)
     {
         (StatePlace place, _, ReadOnlyMemory<byte>? state) = await ReadStateAsync(LogNames.Checkpoint(Group)).ConfigureAwait(false);
-        await load(state).ConfigureAwait(false);
+        await load(state, place.View).ConfigureAwait(false);
         LoggedView view = place.View;
         await foreach (StableRecord record in _log.ReadAsync(_from).ConfigureAwait(false))
         {
             if (record.Content.Span[0] == LogFormat.ViewRecord)
             {
-                view = LogFormat.DecodeView(record.Content);
+                LoggedView next = LogFormat.DecodeView(record.Content);
+                await show(view, next).ConfigureAwait(false);
+                view = next;
             }
             else
             {

@@ -61,7 +61,6 @@ internal sealed class BoardOperations(GroupNode node)
 
     private Task<Board> OpenAsync(CommandFields command, CancellationToken ct)
     {
-        command.RefuseLogged();
         string name = command.Name("name");
         BoardConsistency consistency = (command.Has("consistency") ? command.Text("consistency") : "total") switch
         {

@@ -70,7 +70,7 @@ internal sealed class CommandFields(JsonElement command)
         return value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw ShellException.BadField(field, "must be an array");
     }
 
-    /// <summary>What is not built yet: objects that survive the end of all their members.</summary>
+    /// <summary>For what cannot be logged by itself: the news of many topics share a group.</summary>
     public void RefuseLogged()
     {
         if (Has("logged") && Flag("logged"))
@@ -109,12 +109,8 @@ internal sealed class CommandFields(JsonElement command)
         };
     }
 
-    /// <summary>The name of a toolkit's object, in the field `name`. Logged objects are not built yet.</summary>
-    public string ObjectName()
-    {
-        RefuseLogged();
-        return Name("name");
-    }
+    /// <summary>The name of a toolkit's object, in the field `name`.</summary>
+    public string ObjectName() => Name("name");
 
     /// <summary>The field `linearizable`, false if it is not there.</summary>
     public bool IsLinearizable() => Has("linearizable") && Flag("linearizable");

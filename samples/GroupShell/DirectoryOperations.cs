@@ -1,5 +1,6 @@
 // The operations on groups as wholes, members or not, and on other nodes: groups (their names), delete, kill, watch.
 using Core.Groups;
+using Toolkit.Recovery;
 
 namespace GroupShell;
 
@@ -9,7 +10,7 @@ internal sealed class DirectoryOperations(GroupNode node, GroupLanes lanes, Answ
     public async Task<AnswerFields?> GroupsAsync(CommandFields command, CancellationToken ct)
     {
         IReadOnlyCollection<string> names = await node.ListGroupsAsync(command.Has("prefix") ? command.Text("prefix") : "", ct).ConfigureAwait(false);
-        return json => json.WriteStrings("names", names);
+        return json => json.WriteStrings("names", names.Where(n => n != RecoveryManager.GroupName));
     }
 
     public async Task<AnswerFields?> DeleteAsync(CommandFields command, CancellationToken ct)

@@ -5,6 +5,7 @@ using System.Buffers;
 using System.Text.Json;
 using Core.Groups;
 using Core.Groups.Tracing;
+using Toolkit.Recovery;
 
 namespace GroupShell;
 
@@ -44,8 +45,8 @@ internal sealed class EventFeed(ILineOutput output)
     /// <summary>The node's events, one at a time, before handlers run.</summary>
     public void OnTraced(TraceEvent traced)
     {
-        if (traced.Kind is TraceKind.Send or TraceKind.Call)
-            return;
+        if (traced.Kind is TraceKind.Send or TraceKind.Call || traced.Group == RecoveryManager.GroupName)
+            return; // the recovery managers' group is the library's own
         lock (_gate)
         {
             bool isSpread = traced is { Kind: TraceKind.Deliver, Groups.IsEmpty: false } && !traced.To.Contains(traced.Node.Name);
@@ -98,6 +99,17 @@ internal sealed class EventFeed(ILineOutput output)
         }
 
         return output.WhenDrained();
+    }
+
+    /// <summary>A delivery that is the library's own, and brings nothing: it is not told.</summary>
+    public void Drop(string group, MessageId message)
+    {
+        lock (_gate)
+        {
+            if (_withoutBody.TryGetValue(group, out Queue<Entry>? waiting) && waiting.FirstOrDefault(e => e.Traced!.Message == message.ToString()) is { } entry)
+                (entry.IsReady, entry.IsDropped) = (true, true);
+            Drain();
+        }
     }
 
     /// <summary>A change of a group's configuration data; what was delivered in the group before has been handled.</summary>
@@ -226,6 +238,11 @@ internal sealed class EventFeed(ILineOutput output)
 
     private void Write(Entry entry)
     {
+        if (entry.IsDropped)
+        {
+            return;
+        }
+
         if (entry.Line is { } line)
         {
             output.Append(line.Span);
@@ -269,6 +286,7 @@ internal sealed class EventFeed(ILineOutput output)
         public long Tick { get; } = tick;
         public Payload? Payload { get; set; }
         public bool IsReady { get; set; }
+        public bool IsDropped { get; set; }
 
         /// <summary>A line that no trace has, in place of the event.</summary>
         public ReadOnlyMemory<byte>? Line { get; init; }

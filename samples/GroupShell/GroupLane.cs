@@ -1,6 +1,8 @@
 // The operations on one group: they start in the order given (a send behind a join waits for it), and then run on their own.
 // Keeps: an operation that is withdrawn while it waits leaves its place to the next; what is under way is bounded.
+using System.Collections.Concurrent;
 using Core.Groups;
+using Toolkit.Recovery;
 
 namespace GroupShell;
 
@@ -14,9 +16,19 @@ internal sealed class GroupLane(string name)
     /// <summary>The membership; null: this node is a caller from outside. Changed by the operation whose turn it is.</summary>
     public ProcessGroup? Group
     {
+        get => (Logged?.Group ?? field) is { Completion.IsCompleted: false } group ? group : null;
+        set;
+    }
+
+    /// <summary>The membership, if the group is logged.</summary>
+    public LoggedGroup? Logged
+    {
         get => field is { Completion.IsCompleted: false } ? field : null;
         set;
     }
+
+    /// <summary>What a logged group has delivered.</summary>
+    public GroupTexts? Texts { get; set; }
 
     public SendWindow Window { get; } = new();
 
@@ -46,17 +58,16 @@ internal sealed class GroupLane(string name)
     }
 }
 
-/// <summary>The lanes of all groups that were named. Asked by the thread that reads the commands.</summary>
+/// <summary>The lanes of all groups that were named. Asked by the thread that reads the commands; looked at by any.</summary>
 internal sealed class GroupLanes
 {
-    private readonly Dictionary<string, GroupLane> _lanes = [];
+    private readonly ConcurrentDictionary<string, GroupLane> _lanes = [];
 
-    public GroupLane Of(string name)
-    {
-        if (!_lanes.TryGetValue(name, out GroupLane? lane))
-            _lanes.Add(name, lane = new GroupLane(name));
-        return lane;
-    }
+    public GroupLane Of(string name) => _lanes.GetOrAdd(name, static n => new GroupLane(n));
+
+    public GroupLane? Find(string name) => _lanes.GetValueOrDefault(name);
+
+    public LoggedGroup? FindLogged(string name) => Find(name)?.Logged;
 }
 
 /// <summary>Bounds the messages of a group that were given to the node and are not numbered yet.</summary>

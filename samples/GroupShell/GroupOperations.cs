@@ -6,7 +6,7 @@ using Core.Groups;
 namespace GroupShell;
 
 /// <summary>Carries out the operations on groups.</summary>
-internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes lanes)
+internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes lanes, RecoveryOperations recovery)
 {
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -17,18 +17,24 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     {
         GroupLane lane = lanes.Of(command.Name("group"));
         byte[]? credentials = command.Has("credentials") ? Encoding.UTF8.GetBytes(command.Text("credentials")) : null;
-        if (command.Has("logged") && command.Flag("logged"))
-            throw ShellException.NotSupported("A logged group");
+        GroupTexts? texts = recovery.WantsLog(command) ? new GroupTexts() : null;
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
-        lane.Group = await node.JoinAsync(lane.Name, new GroupOptions
+        var options = new GroupOptions
         {
-            Configure = RegisterHandlers,
+            Configure = group => RegisterHandlers(group, texts),
             OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
             OnKill = OnKillAsync,
             Credentials = credentials,
             InspectJoin = credentials is null ? null : (_, shown) => ValueTask.FromResult(shown.Span.SequenceEqual(credentials) ? null : "its credentials are not those of the members."),
-        }, ct).ConfigureAwait(false);
-        return Membership(lane.Group.View);
+        };
+        if (texts is null)
+        {
+            lane.Group = await node.JoinAsync(lane.Name, options, ct).ConfigureAwait(false);
+            return Membership(lane.Group.View);
+        }
+
+        (lane.Logged, lane.Texts) = (await recovery.JoinAsync(lane.Name, options, texts, ct).ConfigureAwait(false), texts);
+        return Membership(lane.Logged.Group.View);
     }
 
     public async Task<AnswerFields?> MembersAsync(CommandFields command, CancellationToken ct)
@@ -42,8 +48,11 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     {
         GroupLane lane = lanes.Of(command.Name("group"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
-        await (lane.Group ?? throw new NotMemberException(lane.Name)).LeaveAsync(ct).ConfigureAwait(false);
-        lane.Group = null;
+        if (lane.Logged is { } logged)
+            await logged.DisposeAsync().AsTask().WaitAsync(ct).ConfigureAwait(false);
+        else
+            await (lane.Group ?? throw new NotMemberException(lane.Name)).LeaveAsync(ct).ConfigureAwait(false);
+        (lane.Logged, lane.Group) = (null, null);
         return null;
     }
 
@@ -52,7 +61,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         GroupLane lane = lanes.Of(command.Name("group"));
         Task flush;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
-            flush = lane.Group is { } group ? group.FlushAsync(ct).AsTask() : node.FlushAsync(ct).AsTask();
+            flush = lane.Logged is { } logged ? logged.FlushAsync(ct) : lane.Group is { } group ? group.FlushAsync(ct).AsTask() : node.FlushAsync(ct).AsTask();
         await flush.ConfigureAwait(false);
         return null;
     }
@@ -178,11 +187,16 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         _killed.TrySetResult();
     }
 
-    private void RegisterHandlers(ProcessGroup group)
+    private void RegisterHandlers(ProcessGroup group, GroupTexts? texts)
     {
-        group.OnMessage(message => feed.OnHandled(group.Name, message.Id, Payload.Read(message.Body.Span)));
+        group.OnMessage(message =>
+        {
+            texts?.Add(message.Body.Span);
+            return feed.OnHandled(group.Name, message.Id, Payload.Read(message.Body.Span));
+        });
         group.OnRequest(async request =>
         {
+            texts?.Add(request.Body.Span);
             Payload payload = Payload.Read(request.Body.Span);
             await feed.OnHandled(group.Name, request.Id, payload).ConfigureAwait(false);
             return Encoding.UTF8.GetBytes($"{node.Name}:{payload.Shown}");

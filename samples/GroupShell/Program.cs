@@ -68,7 +68,7 @@ internal static class Program
         answers.Ready(node.Name, node.ListenAddress);
         feed.Open();
         using var ticks = new Timer(_ => feed.Tick(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
-        return await new Shell(node, feed, answers).RunAsync(commands(node), terminate);
+        return await new Shell(node, feed, answers, options.LogsAll(given)).RunAsync(commands(node), terminate);
     }
 
     // Standard output is for answers and events alone.

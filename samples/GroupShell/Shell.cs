@@ -19,11 +19,13 @@ internal sealed class Shell
     private readonly Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> _operations;
     private readonly OperationCount _running = new();
 
-    public Shell(GroupNode node, EventFeed feed, Answers answers)
+    /// <param name="logsAll">All objects and groups are logged.</param>
+    public Shell(GroupNode node, EventFeed feed, Answers answers, bool logsAll)
     {
         (_node, _feed, _answers) = (node, feed, answers);
         var lanes = new GroupLanes();
-        _groups = new GroupOperations(node, feed, lanes);
+        var recovery = new RecoveryOperations(node, feed, lanes, logsAll);
+        _groups = new GroupOperations(node, feed, lanes, recovery);
         var directory = new DirectoryOperations(node, lanes, answers);
         var self = new NodeOperations(node, feed);
         var locks = new LockOperations(node, answers);
@@ -52,6 +54,7 @@ internal sealed class Shell
         new TaskOperations(node).AddTo(_operations);
         new BoardOperations(node).AddTo(_operations);
         new NewsOperations(node, answers).AddTo(_operations);
+        recovery.AddTo(_operations); // last: it logs what the others open
     }
 
     /// <summary>Runs until something ends it; gives the exit code.</summary>

@@ -19,6 +19,7 @@ internal sealed class ShellOptions
     private readonly Option<string> _site = new("--site") { Description = "The node's site.", DefaultValueFactory = _ => "" };
     private readonly Option<bool> _insecure = new("--insecure") { Description = "Listen on other than loopback addresses without a key." };
     private readonly Option<DirectoryInfo?> _data = new("--data") { Description = "The node's own folder of stable storage: with it the node remembers its votes over a restart." };
+    private readonly Option<bool> _logged = new("--logged") { Description = "All groups and objects are logged under --data, and come back after all nodes have failed." };
     private readonly Option<string?> _trace = new("--trace") { Description = "The folder for trace files." };
     private readonly Option<TimeSpan> _heartbeat = Duration("--heartbeat", "How often a silent link says that it lives.", TimeSpan.FromMilliseconds(200));
     private readonly Option<TimeSpan> _suspect = Duration("--suspect", "The silence after which a node is suspected.", TimeSpan.FromSeconds(2));
@@ -29,13 +30,15 @@ internal sealed class ShellOptions
         _mode.AcceptOnlyFromAmong("primary", "extended");
         Command = new RootCommand("One node of a cluster of process groups, driven by a person or, with --json, by a program.")
         {
-            _name, _listen, _seeds, _cluster, _keyFile, _mode, _minimumWeight, _weight, _site, _insecure, _data, _trace, _heartbeat, _suspect, _json,
+            _name, _listen, _seeds, _cluster, _keyFile, _mode, _minimumWeight, _weight, _site, _insecure, _data, _logged, _trace, _heartbeat, _suspect, _json,
         };
     }
 
     public RootCommand Command { get; }
 
     public bool IsJson(ParseResult given) => given.GetValue(_json);
+
+    public bool LogsAll(ParseResult given) => given.GetValue(_logged);
 
     /// <exception cref="NotSupportedException">The mode is not built yet.</exception>
     /// <exception cref="ArgumentException">The key file cannot be read.</exception>

@@ -24,7 +24,6 @@ internal sealed class TaskOperations(GroupNode node)
 
     private async Task<AnswerFields?> ServeAsync(CommandFields command, CancellationToken ct)
     {
-        command.RefuseLogged();
         string name = command.Name("name");
         await _cohorts.OpenAsync(name, () => node.ServeCohortAsync<Work, string>(name, WorkAsync), ct).ConfigureAwait(false);
         return null;

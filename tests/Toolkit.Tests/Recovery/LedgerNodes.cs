@@ -10,6 +10,7 @@ internal sealed class LedgerNode(GroupNode node)
 {
     private readonly Lock _gate = new();
     private List<string> _entries = [];
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public GroupNode Node => node;
 
@@ -37,6 +38,7 @@ internal sealed class LedgerNode(GroupNode node)
                 Configure = group => group.On<string>((entry, _) =>
                 {
                     lock (_gate) _entries.Add(entry);
+                    Tell();
                     return default;
                 }),
             },
@@ -45,8 +47,22 @@ internal sealed class LedgerNode(GroupNode node)
     private ValueTask Set(List<string> entries)
     {
         lock (_gate) _entries = entries;
+        Tell();
         return default;
     }
+
+    /// <summary>Completes when the ledger is so.</summary>
+    public async Task WaitForAsync(string[] entries)
+    {
+        while (true)
+        {
+            Task changed = Volatile.Read(ref _changed).Task;
+            if (Entries.SequenceEqual(entries)) return;
+            await changed;
+        }
+    }
+
+    private void Tell() => Interlocked.Exchange(ref _changed, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 }
 
 internal sealed class LedgerNodes : IAsyncDisposable
@@ -68,6 +84,12 @@ internal sealed class LedgerNodes : IAsyncDisposable
             Heartbeat = TimeSpan.FromMilliseconds(50), SuspectAfter = TimeSpan.FromSeconds(20),
         });
         return _nodes[index] = new LedgerNode(node);
+    }
+
+    public async Task StartAndJoinAsync(params int[] order)
+    {
+        foreach (int index in order) await StartAsync(index);
+        await Task.WhenAll(order.Select(i => this[i].JoinAsync())).WaitAsync(RealNodes.Patience);
     }
 
     public async Task KillAsync(int index)

@@ -11,12 +11,12 @@ public sealed class LoggedGroupTests
     public async Task AllAreKilledAndTheGroupComesBackWithWhatWasAcknowledged()
     {
         await using var nodes = new LedgerNodes(3);
-        await StartAndJoinAsync(nodes, 0, 1, 2);
+        await nodes.StartAndJoinAsync(0, 1, 2);
         await nodes[0].Group.UpdateAsync("one").AsTask().WaitAsync(Patience);
         await nodes[2].Group.UpdateAsync("two").AsTask().WaitAsync(Patience);
         foreach (int index in new[] { 1, 0, 2 }) await nodes.KillAsync(index);
 
-        await StartAndJoinAsync(nodes, 2, 1, 0);
+        await nodes.StartAndJoinAsync(2, 1, 0);
         await nodes[1].Group.UpdateAsync("three").AsTask().WaitAsync(Patience);
         await nodes[0].Group.FlushAsync().WaitAsync(Patience);
         for (int i = 0; i < 3; i++) Assert.Equal(["one", "two", "three"], nodes[i].Entries);
@@ -26,7 +26,7 @@ public sealed class LoggedGroupTests
     public async Task TheFirstToFailWaitsForTheLast()
     {
         await using var nodes = new LedgerNodes(3);
-        await StartAndJoinAsync(nodes, 0, 1, 2);
+        await nodes.StartAndJoinAsync(0, 1, 2);
         await nodes[0].Group.UpdateAsync("one").AsTask().WaitAsync(Patience);
         await nodes[2].Group.DisposeAsync();
         await nodes[1].Group.UpdateAsync("two").AsTask().WaitAsync(Patience); // a view without c is logged
@@ -43,11 +43,5 @@ public sealed class LoggedGroupTests
         await nodes.StartAsync(0);
         await Task.WhenAll(joins, nodes[0].JoinAsync(), nodes[1].JoinAsync()).WaitAsync(Patience);
         for (int i = 0; i < 3; i++) Assert.Equal(["one", "two"], nodes[i].Entries);
-    }
-
-    private static async Task StartAndJoinAsync(LedgerNodes nodes, params int[] order)
-    {
-        foreach (int index in order) await nodes.StartAsync(index);
-        await Task.WhenAll(order.Select(i => nodes[i].JoinAsync())).WaitAsync(Patience);
     }
 }

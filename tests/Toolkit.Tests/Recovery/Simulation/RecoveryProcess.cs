@@ -145,6 +145,8 @@ internal sealed class RecoveryProcess : IJournaledMember
         return default;
     }
 
+    public ValueTask ShowAsync(View view) => default;
+
     public ValueTask ReplayAsync(JournalMessage message, View view)
     {
         _ledger.Add(BinaryPrimitives.ReadInt32LittleEndian(message.Body.Span));
@@ -211,7 +213,7 @@ internal sealed class RecoveryProcess : IJournaledMember
         else if (next.Barrier is { } barrier)
         {
             if (_world.Weakness == Weakness.AnsweredBeforeSynced) barrier.Answer(Id);
-            await _journal!.OnQuestionAsync(GroupJournal.Ask(GroupJournal.Barrier), (_, problem) =>
+            await _journal!.OnQuestionAsync(default, GroupJournal.Ask(GroupJournal.Barrier), (_, problem) =>
             {
                 if (problem is null) barrier.Answer(Id);
             });

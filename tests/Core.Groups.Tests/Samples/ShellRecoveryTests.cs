@@ -1,0 +1,114 @@
+// Logged groups and objects through real GroupShell processes: all are killed, in several orders, and come back.
+extern alias Ticker;
+using System.Text.Json.Nodes;
+using FreeAddresses = Ticker::Samples.Shared.FreeAddresses;
+
+namespace Core.Groups.Tests.Samples;
+
+public sealed class ShellRecoveryTests
+{
+    private const string Names = "abc";
+
+    [Fact]
+    public async Task Three_shells_are_killed_in_several_orders_and_lose_nothing_that_was_answered()
+    {
+        string data = Directory.CreateTempSubdirectory("shell-recovery").FullName;
+        string[] addresses = FreeAddresses.Take(3);
+        try
+        {
+            int value = 0;
+            foreach ((int[] kill, int[] start) in ((int[], int[])[])[([0, 1, 2], [2, 1, 0]), ([2, 0, 1], [2, 0, 1])])
+            {
+                await RoundAsync(data, addresses, value, kill, start);
+                value++;
+            }
+
+            await RoundAsync(data, addresses, value, [1, 2, 0], [1, 0, 2]);
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+    }
+
+    private static async Task RoundAsync(string data, string[] addresses, int before, int[] kill, int[] start)
+    {
+        var shells = new Shell[3];
+        try
+        {
+            foreach (int i in start)
+                shells[i] = new($"{Names[i]}", addresses[i], addresses, "--data", Path.Combine(data, $"{Names[i]}"));
+            foreach (Shell shell in shells)
+                shell.Tell("join", "join", "\"group\":\"/g\",\"logged\":true");
+            foreach (Shell shell in shells)
+                Assert.True((bool)(await shell.ReadAsync(line => (string?)line["re"] == "join"))["ok"]!);
+            foreach (Shell shell in shells)
+            {
+                JsonObject found = await shell.AskAsync("dict.get", "\"name\":\"/d\",\"key\":\"k\",\"linearizable\":true,\"logged\":true");
+                Assert.True((bool)found["ok"]!, found.ToJsonString());
+                Assert.Equal(before, (int?)found["value"] ?? 0);
+                JsonObject status = await shell.AskAsync("log.status", "\"group\":\"/g\"");
+                Assert.Equal(("running", before), ((string?)status["state"], (int)status["delivered"]!));
+                Assert.Equal("running", (string?)(await shell.AskAsync("log.status", "\"name\":\"/d\""))["state"]);
+            }
+
+            Shell writer = shells[kill[1]];
+            Assert.True((bool)(await writer.AskAsync("dict.set", $"\"name\":\"/d\",\"key\":\"k\",\"value\":{before + 1},\"logged\":true"))["ok"]!);
+            Assert.True((bool)(await writer.AskAsync("send", "\"group\":\"/g\",\"order\":\"total\",\"text\":\"x\""))["ok"]!);
+            Assert.True((bool)(await writer.AskAsync("flush", "\"group\":\"/g\""))["ok"]!);
+            JsonObject checkpoint = await writer.AskAsync("log.checkpoint", "\"group\":\"/g\"");
+            Assert.Equal(before + 1, (int)checkpoint["checkpoints"]!.AsArray()[^1]!);
+            Assert.Equal("not-possible", (string?)(await writer.AskAsync("log.override", "\"group\":\"/g\",\"members\":[\"a\"]"))["error"]);
+            foreach (int i in kill)
+                shells[i].Kill();
+        }
+        finally
+        {
+            foreach (Shell? shell in shells)
+            {
+                if (shell is not null)
+                    await shell.DisposeAsync();
+            }
+        }
+    }
+
+    [Fact]
+    public async Task What_is_logged_needs_a_directory_and_an_operator_may_go_on_with_whom_is_there()
+    {
+        string data = Directory.CreateTempSubdirectory("shell-recovery").FullName;
+        string[] addresses = FreeAddresses.Take(3);
+        try
+        {
+            await using (Shell bare = new("a", addresses[0], [addresses[0]]))
+                Assert.Equal("not-possible", (string?)(await bare.AskAsync("join", "\"group\":\"/g\",\"logged\":true"))["error"]);
+
+            Shell[] first = [.. Enumerable.Range(0, 3).Select(Start)];
+            foreach (Shell shell in first)
+                Assert.True((bool)(await shell.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
+            foreach (Shell shell in first)
+            {
+                shell.Kill();
+                await shell.DisposeAsync();
+            }
+
+            await using Shell a = Start(0), b = Start(1);
+            a.Tell("join", "join", "\"group\":\"/g\"");
+            b.Tell("join", "join", "\"group\":\"/g\"");
+            JsonObject status;
+            do
+                status = await a.AskAsync("log.status", "\"group\":\"/g\"");
+            while (status["waiting-for"]!.AsArray().Count != 1);
+            Assert.Equal(("waiting", "c"), ((string?)status["state"], (string?)status["waiting-for"]!.AsArray()[0]));
+            Assert.Equal("bad-field", (string?)(await a.AskAsync("log.override", "\"group\":\"/g\""))["error"]);
+            Assert.True((bool)(await a.AskAsync("log.override", "\"group\":\"/g\",\"members\":[\"a\",\"b\"]"))["ok"]!);
+            foreach (Shell shell in (Shell[])[a, b])
+                Assert.True((bool)(await shell.ReadAsync(line => (string?)line["re"] == "join"))["ok"]!);
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+
+        Shell Start(int i) => new($"{Names[i]}", addresses[i], addresses, "--data", Path.Combine(data, $"{Names[i]}"), "--logged");
+    }
+}
