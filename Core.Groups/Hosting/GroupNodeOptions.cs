@@ -84,6 +84,12 @@ public sealed class GroupNodeOptions
     /// <summary>The bytes per group that this node may have under way before a send waits. From 1 KiB to 1 GiB.</summary>
     public int CreditWindow { get; set; } = 1 << 20;
 
+    /// <summary>How many clients (<see cref="GroupClient"/>) this node serves at once; more are sent to other nodes. From 0 to 1,000,000.</summary>
+    public int MaximumClients { get; set; } = 10_000;
+
+    /// <summary>How long a client is remembered that has lost its connection. From 2 seconds to 1 day; clients go by it.</summary>
+    public TimeSpan ClientSession { get; set; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Where the node logs; null: nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; set; }
 
@@ -117,6 +123,8 @@ public sealed class GroupNodeOptions
         Require(SuspectAfter >= 2 * Heartbeat && SuspectAfter <= TimeSpan.FromMinutes(10), nameof(SuspectAfter), "must be from twice Heartbeat to 10 minutes");
         Require(MaximumMessageSize is >= 1 << 10 and <= 1 << 30, nameof(MaximumMessageSize), "must be from 1 KiB to 1 GiB");
         Require(CreditWindow is >= 1 << 10 and <= 1 << 30, nameof(CreditWindow), "must be from 1 KiB to 1 GiB");
+        Require(MaximumClients is >= 0 and <= 1_000_000, nameof(MaximumClients), "must be from 0 to 1,000,000");
+        Require(ClientSession >= TimeSpan.FromSeconds(2) && ClientSession <= TimeSpan.FromDays(1), nameof(ClientSession), "must be from 2 seconds to 1 day");
         Require(Serializer is not null, nameof(Serializer), "must be set");
     }
 

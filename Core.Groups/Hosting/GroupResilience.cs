@@ -37,6 +37,7 @@ public static class GroupResilience
     public static bool MayRetry(Exception error, bool isIdempotent) => error switch
     {
         ExcludedException excluded => isIdempotent || !excluded.OutcomeUnknown,
+        ClientForgottenException => isIdempotent,
         GroupNotFoundException => true,
         TimeoutException => isIdempotent,
         _ => false,

@@ -27,6 +27,18 @@ internal static partial class HostLog
     [LoggerMessage(7, LogLevel.Warning, "Group {Group} passes over messages of {Entry}: {Reason} (logged once)")]
     public static partial void Undecodable(ILogger logger, string group, string entry, string reason);
 
+    [LoggerMessage(40, LogLevel.Information, "Client {Client} is served by {Server}")]
+    public static partial void ClientServed(ILogger logger, NodeId client, NodeId server);
+
+    [LoggerMessage(41, LogLevel.Information, "Client {Client} has lost its node: {Reason}")]
+    public static partial void ClientDisconnected(ILogger logger, NodeId client, string reason);
+
+    [LoggerMessage(42, LogLevel.Information, "Client {Client} is not served: {Reason}")]
+    public static partial void ClientNotServed(ILogger logger, NodeId client, string reason);
+
+    [LoggerMessage(43, LogLevel.Warning, "Client {Client} is forgotten; going on as {Next}")]
+    public static partial void ClientForgotten(ILogger logger, NodeId client, NodeId next);
+
     [LoggerMessage(8, LogLevel.Warning, "Incarnation {Node} is over: {Reason}; going on as {Next}")]
     public static partial void Excluded(ILogger logger, NodeId node, string reason, NodeId next);
 

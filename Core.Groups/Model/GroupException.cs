@@ -46,6 +46,25 @@ public sealed class NodeStoppedException(bool outcomeUnknown, Exception? inner =
     public bool OutcomeUnknown { get; } = outcomeUnknown;
 }
 
+/// <summary>
+/// A client was cut off from all nodes for longer than they remember it, so nobody can say what became of a call that had left. The
+/// client goes on under another identity.
+/// </summary>
+public sealed class ClientForgottenException()
+    : GroupException("The client was cut off for longer than the nodes remember it (GroupNodeOptions.ClientSession). The call may have had its effect: look at the group's state, then retry.")
+{
+    /// <summary>Always true: the call may have had its effect.</summary>
+    public bool OutcomeUnknown => true;
+}
+
+/// <summary>The client has stopped, or stopped before the operation ended.</summary>
+/// <param name="outcomeUnknown">Whether the operation may have had its effect.</param>
+public sealed class ClientStoppedException(bool outcomeUnknown) : GroupException("The client has stopped. Connect a new one.")
+{
+    /// <summary>Whether the operation may have had its effect all the same.</summary>
+    public bool OutcomeUnknown { get; } = outcomeUnknown;
+}
+
 /// <summary>A message is larger than <see cref="GroupNodeOptions.MaximumMessageSize"/>.</summary>
 /// <param name="size">The size of the message in bytes, its envelope included.</param>
 /// <param name="maximum">The limit in bytes.</param>

@@ -2,6 +2,7 @@
 // Keeps: nothing is emitted while the ordering delivers; what a delivery calls for is done right after it.
 // Follows: protocol.md section 1.
 using System.Collections.Immutable;
+using Core.Groups.Protocol.Clients;
 using Core.Groups.Protocol.Groups;
 using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Membership;
@@ -36,6 +37,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Credit.OnCallerConsumed = Contacts.OnConsumed;
         Requests = new RequestTable(context) { OnEnded = OnRequestEnded };
         Callers = new Callers(context, Channels, Services, Groups, Requests);
+        Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests);
+        Requests.OnClientCall = Clients.OnEnded;
         Groups.OnDropped = Credit.OnDropped;
         Groups.HasCalls = Calls.Has;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
@@ -55,6 +58,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public RequestTable Requests { get; }
     public Callers Callers { get; }
     public Contacts Contacts { get; }
+    public ClientSessions Clients { get; }
     public ConfigurationChange Change => Membership.Change;
     /// <summary>This node voted itself out; the host hears of it when the last frames have been given to it.</summary>
     public bool HasLeft { get; private set; }
@@ -74,12 +78,14 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Watches.Tick();
             Requests.Tick();
             Groups.Announcer.Announce();
+            bool clientsGoOn = Clients.Pump(Change.IsBlocked);
             Callers.Pump();
             foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
+            foreach (var (caller, request, answer) in Groups.Deliveries.TakeAgain()) AnswerAgain(caller, request, answer);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
-            more |= Services.HasLocal || Groups.Announcer.HasNews;
+            more |= clientsGoOn || Services.HasLocal || Groups.Announcer.HasNews;
         }
         while (more);
         if (Context.IsWorking)
@@ -143,7 +149,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         ordering.Unaddressed = MemberSet.Empty;
     }
 
-    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Contacts.Waits || Flushes.Waits || Groups.States.Waits
+    private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Clients.Waits || Contacts.Waits || Flushes.Waits || Groups.States.Waits
         || Context.Ordering?.Engine.UndeliveredSafe > 0;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
@@ -165,7 +171,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
         deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
         deadline = Min(deadline, Min(Credit.Deadline(), Min(Groups.Queries.Deadline(), Groups.Watches.Deadline())));
-        deadline = Min(deadline, Callers.Deadline());
+        deadline = Min(deadline, Min(Callers.Deadline(), Clients.Deadline()));
         return Waits && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
     }
 
@@ -269,6 +275,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
             case ServiceRecord.ClockWanted: Context.Ordering!.OnClockWanted(reader.Varint()); break;
+            case ServiceRecord.ClientWanted: Clients.OnWanted(from, ref reader); break;
+            case ServiceRecord.ClientYielded: Clients.OnYielded(from, ref reader); break;
             case ServiceRecord.CallerCast: Contacts.OnCast(from, ref reader); break;
             case ServiceRecord.CallerProgress: Callers.OnProgress(from, ref reader); break;
             default: throw new WireFormatException("A service record has no known kind.");
@@ -351,6 +359,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Groups.OnInstalled(groups, told);
         Requests.OnGone(null, n => Context.RankOf(n) < 0);
         if (Context.IsFrozen) return;
+        Clients.OnInstalled();
         Membership.OnInstalled();
         Credit.OnInstalled();
         Flushes.OnInstalled();
@@ -447,6 +456,9 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     private void TellNoAnswer(NodeId caller, long request) =>
         Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, default, MessageFlags.Reply | MessageFlags.NoAnswer, request));
+
+    private void AnswerAgain(NodeId caller, long request, ClientAnswers.Answer answer) =>
+        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, answer.Body, MessageFlags.Reply | (answer.IsError ? MessageFlags.Error : 0), request));
 
     private void OnViewChanged(GroupMember group)
     {

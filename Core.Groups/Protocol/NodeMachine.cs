@@ -75,12 +75,14 @@ internal sealed class NodeMachine
     /// <summary>A connection's handshake is done. It replaces any earlier connection with that peer.</summary>
     public void PeerConnected(TimeSpan now, int connection, PeerIdentity peer)
     {
-        if (Enter(now)) _core.Membership.OnConnected(_core.Channels.Connected(connection, peer));
+        if (!Enter(now)) return;
+        if (peer.IsClient) _core.Clients.OnConnected(connection, peer.Id);
+        else _core.Membership.OnConnected(_core.Channels.Connected(connection, peer));
     }
 
     public void PeerDisconnected(TimeSpan now, int connection)
     {
-        if (Enter(now) && _core.Channels.Disconnected(connection) is { } channel) _core.Membership.OnDisconnected(channel);
+        if (Enter(now) && !_core.Clients.TryDisconnect(connection) && _core.Channels.Disconnected(connection) is { } channel) _core.Membership.OnDisconnected(channel);
     }
 
     /// <param name="refused">The host is there and nobody listens at the port: the process is gone.</param>
@@ -92,7 +94,7 @@ internal sealed class NodeMachine
     /// <summary>One whole frame. The memory is kept: it must not be reused.</summary>
     public void FrameReceived(TimeSpan now, int connection, ReadOnlyMemory<byte> frame)
     {
-        if (Enter(now)) _core.Channels.OnFrame(connection, frame);
+        if (Enter(now) && !_core.Clients.TryReceive(connection, frame)) _core.Channels.OnFrame(connection, frame);
     }
 
     /// <summary>An operator's act, when a majority is lost for good: see <see cref="MembershipService.ForcePrimary"/>.</summary>
@@ -233,7 +235,7 @@ internal sealed class NodeMachine
 
     public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError)
     {
-        if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, out NodeId caller, out long request)) return;
+        if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, body, isError, out NodeId caller, out long request)) return;
         MessageFlags flags = MessageFlags.Reply | (isError ? MessageFlags.Error : 0);
         _core.Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, body, flags, request));
     }
@@ -286,6 +288,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now) || _stopBy is not null) return;
         _stopBy = now + StopPatience;
+        _core.Clients.SendAway(forGood: true);
         foreach (long call in _core.Groups.Directory.EndAll()) _context.Effects.Completed(call, Outcome.Stopped);
         foreach (GroupMember group in _core.Groups.Members) _core.Groups.Leave(group, 0);
     }

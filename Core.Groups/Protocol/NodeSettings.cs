@@ -35,6 +35,10 @@ internal sealed record NodeSettings
     public int PieceSize { get; init; } = 64 << 10;
     /// <summary>The credit per group and sender, in bytes, that a receiver grants ahead of its application's consumption.</summary>
     public int CreditWindow { get; init; } = 1 << 20;
+    /// <summary>How many clients this node serves.</summary>
+    public int MaximumClients { get; init; } = 10_000;
+    /// <summary>How long a client is remembered that is not connected.</summary>
+    public TimeSpan ClientSession { get; init; } = TimeSpan.FromMinutes(1);
     /// <summary>The random id of the node's stable store, to which its votes belong at first; 0: it has none.</summary>
     public ulong Memory { get; init; }
     /// <summary>The last record that an incarnation of this node gave to <see cref="INodeEffects.Store"/>; empty: none.</summary>
@@ -51,4 +55,8 @@ internal sealed record NodeSettings
 /// <param name="Site">The peer's site, or empty.</param>
 /// <param name="Weight">The peer's weight.</param>
 /// <param name="IsElector">Whether the peer's address is one of the seeds.</param>
-internal sealed record PeerIdentity(NodeId Id, string Address, string Site, int Weight, bool IsElector);
+internal sealed record PeerIdentity(NodeId Id, string Address, string Site, int Weight, bool IsElector)
+{
+    /// <summary>It is a client, which takes part in no configuration. Its address means nothing.</summary>
+    public bool IsClient { get; init; }
+}

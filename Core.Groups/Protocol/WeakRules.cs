@@ -101,6 +101,10 @@ internal enum WeakRules : long
     SnapshotLeavesAtOnce = 1L << 30,
     /// <summary>A member that leaves drops the messages of later epochs too, in which it may be a member again.</summary>
     LeaverDropsAll = 1L << 31,
+    /// <summary>A node serves a client at once, though its last server may have something of it under way.</summary>
+    ClientsAreTakenAtOnce = 1L << 50,
+    /// <summary>Members do not remember which calls of clients they have delivered.</summary>
+    ClientsAreNotRemembered = 1L << 51,
 }
 
 internal static class WeakRuleExtensions

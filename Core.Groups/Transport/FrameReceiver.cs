@@ -8,10 +8,13 @@ using System.Net.Sockets;
 namespace Core.Groups.Transport;
 
 /// <summary>Reads one socket until it ends.</summary>
-internal sealed class FrameReceiver(Socket socket, int maximumFrame, ITransportEvents events, int connection)
+internal sealed class FrameReceiver(Socket socket, int maximumFrame, int arrayLength, ITransportEvents events, int connection)
 {
-    // Below the large-object limit of 85,000 bytes, since most arrays die young.
-    private const int ArrayLength = 80_000;
+    /// <summary>Between nodes: below the large-object limit of 85,000 bytes, since most arrays die young.</summary>
+    public const int ForNodes = 80_000;
+    /// <summary>Where there may be thousands of connections that are mostly silent.</summary>
+    public const int ForClients = 4096;
+
     private const int SmallestRead = 4096;
 
     private byte[] _array = [];
@@ -97,7 +100,7 @@ internal sealed class FrameReceiver(Socket socket, int maximumFrame, ITransportE
         {
             return;
         }
-        byte[] next = GC.AllocateUninitializedArray<byte>(Math.Max(ArrayLength, unfinished + needed));
+        byte[] next = GC.AllocateUninitializedArray<byte>(Math.Max(arrayLength, unfinished + needed));
         _array.AsSpan(_start, unfinished).CopyTo(next);
         (_array, _start, _end) = (next, 0, unfinished);
     }

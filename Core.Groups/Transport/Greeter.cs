@@ -171,7 +171,7 @@ internal sealed class Greeter(
         MinimumVersion = options.MinimumVersion,
         MaximumVersion = options.MaximumVersion,
         Cluster = options.ClusterName,
-        Peer = new PeerIdentity(attempt.Own, address, options.Site, options.Weight, _isElector),
+        Peer = new PeerIdentity(attempt.Own, address, options.Site, options.Weight, _isElector) { IsClient = options.IsClient },
         IsKeyed = !options.Keys.IsEmpty,
         Settings = _settings,
         Nonce = nonce,

@@ -127,7 +127,8 @@ internal sealed class Handshake(Socket socket, Hello own, HandshakeProof proof)
         {
             throw new HandshakeException(HandshakeError.WrongKey, "the proof of the cluster key is wrong (another key, or a replayed handshake)");
         }
-        if (own.Settings.ConflictWith(peer.Settings) is string conflict)
+        bool areNodes = !own.Peer.IsClient && !peer.Peer.IsClient;
+        if (areNodes && own.Settings.ConflictWith(peer.Settings) is string conflict)
         {
             throw new HandshakeException(HandshakeError.SettingsMismatch, conflict);
         }

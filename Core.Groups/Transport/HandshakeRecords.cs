@@ -78,7 +78,7 @@ internal sealed record Hello
     /// <summary>The length of a nonce, in bytes.</summary>
     public const int NonceLength = 16;
 
-    private const byte ElectorFlag = 1, KeyedFlag = 2;
+    private const byte ElectorFlag = 1, KeyedFlag = 2, ClientFlag = 4;
 
     /// <summary>The lowest version that the sender speaks.</summary>
     public required byte MinimumVersion { get; init; }
@@ -108,7 +108,7 @@ internal sealed record Hello
         WriteString(writer, Peer.Address);
         WriteString(writer, Peer.Site);
         writer.Write(Peer.Weight);
-        writer.Write((byte)((Peer.IsElector ? ElectorFlag : 0) | (IsKeyed ? KeyedFlag : 0)));
+        writer.Write((byte)((Peer.IsElector ? ElectorFlag : 0) | (IsKeyed ? KeyedFlag : 0) | (Peer.IsClient ? ClientFlag : 0)));
         Settings.Write(writer);
         writer.Write(Nonce.Span);
         return stream.ToArray();
@@ -136,7 +136,7 @@ internal sealed record Hello
             MinimumVersion = minimum,
             MaximumVersion = maximum,
             Cluster = cluster,
-            Peer = new PeerIdentity(id, address, site, weight, (flags & ElectorFlag) != 0),
+            Peer = new PeerIdentity(id, address, site, weight, (flags & ElectorFlag) != 0) { IsClient = (flags & ClientFlag) != 0 },
             IsKeyed = (flags & KeyedFlag) != 0,
             Settings = settings,
             Nonce = nonce,

@@ -22,7 +22,7 @@ internal sealed class TcpConnection
         _socket = socket;
         _options = options;
         Sender = new FrameSender(socket, options.MaximumPending);
-        _receiver = new FrameReceiver(socket, options.MaximumFrame, events, number);
+        _receiver = new FrameReceiver(socket, options.MaximumFrame, peer.IsClient || options.IsClient ? FrameReceiver.ForClients : FrameReceiver.ForNodes, events, number);
     }
 
     /// <summary>The number by which the host knows it; never used again.</summary>

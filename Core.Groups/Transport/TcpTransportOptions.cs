@@ -24,6 +24,8 @@ internal sealed record TcpTransportOptions
     public string Listen { get; init; } = "127.0.0.1:0";
     /// <summary>The address at which others reach this node. Null: the listen address (for a wildcard see <see cref="Listener"/>).</summary>
     public string? AdvertisedAddress { get; init; }
+    /// <summary>Whether this is a client of the cluster, which is no node: the settings that nodes share do not concern it.</summary>
+    public bool IsClient { get; init; }
     /// <summary>The site attribute, or empty.</summary>
     public string Site { get; init; } = "";
     /// <summary>This node's weight in majorities.</summary>

@@ -9,12 +9,19 @@ internal sealed class Deliveries(NodeContext context)
 {
     private readonly Dictionary<long, Token> _tokens = [];
     private readonly List<(NodeId Caller, long Request)> _unanswered = [];
+    private readonly List<(NodeId Caller, long Request, ClientAnswers.Answer Answer)> _again = [];
     /// <summary>Pieces of large messages to this node alone.</summary>
     private readonly PieceTable _pieces = new();
     private long _lastToken;
 
     /// <summary>An answer that a caller waits for.</summary>
-    private readonly record struct Token(NodeId Caller, long Request, GroupId Group, bool IsOutside);
+    private readonly record struct Token(NodeId Caller, long Request, GroupId Group, CallerStamp? Stamp)
+    {
+        public CallerStamp? Client => Stamp is { Source.IsClient: true } ? Stamp : null;
+    }
+
+    /// <summary>What clients were answered.</summary>
+    public ClientAnswers Answers { get; } = new();
 
     public long Delivered { get; private set; }
     public long DeliveredBytes { get; private set; }
@@ -34,7 +41,10 @@ internal sealed class Deliveries(NodeContext context)
         if (group.IsWanted) context.Effects.ViewInstalled(view);
     }
 
-    public NodeId SenderOf(Message message) => message.Caller?.Caller ?? context.NodeAt(message.Sender);
+    public NodeId SenderOf(Message message) => message.Caller?.Source.Id ?? context.NodeAt(message.Sender);
+
+    /// <summary>The node to which answers go.</summary>
+    private NodeId AskerOf(Message message) => message.Caller?.Caller ?? context.NodeAt(message.Sender);
 
     public MessageId IdOf(Message message) => new(context.NodeAt(message.Sender), context.Configuration!.Id.Epoch, message.Sequence);
 
@@ -61,8 +71,18 @@ internal sealed class Deliveries(NodeContext context)
     public void Repeated(GroupMember group, Message message)
     {
         if (context.Settings.Tracing) TraceDelivery(group, message);
+        if ((message.Flags & MessageFlags.Request) == 0) return;
+        if (message.Caller is { Source.IsClient: true } stamp) AnswerAgain(group, message, stamp);
         // Who got the first one by state transfer has nothing to answer; who has answered is not asked again.
-        if (!_tokens.Values.Any(t => t.Caller == SenderOf(message) && t.Request == message.RequestId)) Unanswered(message);
+        else if (!_tokens.Values.Any(t => t.Caller == AskerOf(message) && t.Request == message.RequestId)) Unanswered(message);
+    }
+
+    /// <summary>A client asks again, mostly through another node: that one gets the answer.</summary>
+    private void AnswerAgain(GroupMember group, Message message, CallerStamp stamp)
+    {
+        if (Answers.Find(group.Id, stamp) is not { } answer) Unanswered(message);
+        else if (answer.Token == 0) _again.Add((AskerOf(message), message.RequestId, answer));
+        else if (_tokens.TryGetValue(answer.Token, out Token open)) _tokens[answer.Token] = open with { Caller = AskerOf(message), Request = message.RequestId };
     }
 
     // A method of its own: what the lambda captures is allocated where the method begins, also when nothing is traced.
@@ -73,7 +93,7 @@ internal sealed class Deliveries(NodeContext context)
             Message = IdOf(message).ToString(),
             Order = message.Kind.ToOrder(),
             From = context.NodeAt(message.Sender).Name,
-            For = message.Caller?.Caller.Name,
+            For = message.Caller?.Source.Id.Name,
         }).To(message.Destination, NamesOf));
 
     /// <summary>For when tracing is on.</summary>
@@ -106,7 +126,8 @@ internal sealed class Deliveries(NodeContext context)
 
     private long TokenFor(Message message, GroupId group)
     {
-        _tokens[++_lastToken] = new Token(SenderOf(message), message.RequestId, group, message.Caller is not null);
+        _tokens[++_lastToken] = new Token(AskerOf(message), message.RequestId, group, message.Caller);
+        if (message.Caller is { Source.IsClient: true } client) Answers.Open(group, client, _lastToken);
         return _lastToken;
     }
 
@@ -117,10 +138,11 @@ internal sealed class Deliveries(NodeContext context)
         return names.ToImmutable();
     }
 
-    /// <summary>The caller that waits behind a token, which can be used once.</summary>
-    public bool TryTakeToken(long token, out NodeId caller, out long request)
+    /// <summary>The caller that waits behind a token, which can be used once, for this answer.</summary>
+    public bool TryTakeToken(long token, ReadOnlyMemory<byte> answer, bool isError, out NodeId caller, out long request)
     {
         bool found = _tokens.Remove(token, out Token entry);
+        if (entry.Client is { } client) Answers.Give(entry.Group, client, answer, isError);
         (caller, request) = (entry.Caller, entry.Request);
         return found;
     }
@@ -130,27 +152,39 @@ internal sealed class Deliveries(NodeContext context)
     /// <summary>The application never sees this message: if it asks, its caller is told not to wait for this node.</summary>
     public void Unanswered(Message message)
     {
-        if ((message.Flags & MessageFlags.Request) != 0) _unanswered.Add((SenderOf(message), message.RequestId));
+        if ((message.Flags & MessageFlags.Request) != 0) _unanswered.Add((AskerOf(message), message.RequestId));
     }
 
     /// <summary>The application will not answer the request of this token.</summary>
     public void WithholdAnswer(long token)
     {
-        if (_tokens.Remove(token, out Token open)) _unanswered.Add((open.Caller, open.Request));
+        if (!_tokens.Remove(token, out Token open)) return;
+        if (open.Client is { } client) Answers.Withhold(open.Group, client);
+        _unanswered.Add((open.Caller, open.Request));
     }
 
     /// <summary>This node left a group. Its members see that; callers from outside are told not to wait for its answers.</summary>
     public void OnLeft(GroupMember group)
     {
+        Answers.OnLeft(group.Id);
         foreach (HeldEvent held in group.Held)
         {
             if (held.Message is { Caller: not null } message) Unanswered(message);
         }
-        foreach ((long token, Token open) in _tokens.Where(t => t.Value.IsOutside && t.Value.Group == group.Id).OrderBy(t => t.Key).ToArray())
+        foreach ((long token, Token open) in _tokens.Where(t => t.Value.Stamp is not null && t.Value.Group == group.Id).OrderBy(t => t.Key).ToArray())
         {
             _tokens.Remove(token);
             _unanswered.Add((open.Caller, open.Request));
         }
+    }
+
+    /// <summary>The answers that are to be sent again, once.</summary>
+    public IReadOnlyList<(NodeId Caller, long Request, ClientAnswers.Answer Answer)> TakeAgain()
+    {
+        if (_again.Count == 0) return [];
+        (NodeId, long, ClientAnswers.Answer)[] taken = [.. _again];
+        _again.Clear();
+        return taken;
     }
 
     /// <summary>The callers that are to be told, once.</summary>

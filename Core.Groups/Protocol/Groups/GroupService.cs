@@ -217,7 +217,7 @@ internal sealed class GroupService
             if ((group.Pieces ??= new()).TryJoin(message, _context.Settings.MaximumMessageSize) is not { } whole) return;
             body = whole;
         }
-        if (message.Caller is { } caller && !group.Callers.TryRemember(caller))
+        if (message.Caller is { } caller && !TryRemember(group, caller))
         {
             _deliveries.Repeated(group, message);
             OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
@@ -235,6 +235,13 @@ internal sealed class GroupService
             // It is handed over, and its credit used, in one of the groups.
             if (other != group) OnDropped(other, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
         }
+    }
+
+    private bool TryRemember(GroupMember group, CallerStamp caller)
+    {
+        if (caller.Source.IsClient) _deliveries.Answers.Confirm(group.Id, caller);
+        if (caller.Source.IsClient && _context.Settings.Weak.Lacks(WeakRules.ClientsAreNotRemembered)) return true;
+        return group.Callers.TryRemember(caller, _context.Configuration!.Id.Epoch);
     }
 
     /// <summary>A message to more than one group: it is handed over once, in the first of its groups that this node is in. False: in none.</summary>
@@ -307,7 +314,8 @@ internal sealed class GroupService
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
         _states.OnInstalled();
-        foreach (GroupMember group in _groups) group.Callers.Forget(caller => _context.RankOf(caller) < 0);
+        foreach (GroupMember group in _groups)
+            _deliveries.Answers.Forget(group.Id, group.Callers.Forget(caller => _context.RankOf(caller) < 0, _context.Configuration!.Id.Epoch));
         if (told is null)
         {
             foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, null);

@@ -34,4 +34,7 @@ internal enum ServiceRecord : byte
     /// <summary>To a member: tell of every change of the group's view.</summary>
     Watch = 0x92,
     WatchTold = 0x93,
+    /// <summary>To the node that served a client: let it go.</summary>
+    ClientWanted = 0x98,
+    ClientYielded = 0x99,
 }

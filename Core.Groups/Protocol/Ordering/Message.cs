@@ -2,6 +2,7 @@
 // Keeps: within a stream (sender, destination, epoch, class) messages are delivered in the sender's order, without a gap.
 // Follows: protocol.md section 3. A message says by StreamIndex, a count, which message is its predecessor.
 using System.Runtime.CompilerServices;
+using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Ordering;
 
@@ -61,8 +62,45 @@ internal enum MessageFlags : byte
 /// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>
 internal readonly record struct Dependency(int Sender, long Sequence);
 
+/// <summary>Who calls from outside: numbers of one source follow each other.</summary>
+/// <param name="Id">A node, or a client.</param>
+/// <param name="ById">Whether it addresses the group by its id: those calls have numbers of their own.</param>
+/// <param name="IsClient">Whether it is a client, which is in no configuration.</param>
+internal readonly record struct CallerSource(NodeId Id, bool ById, bool IsClient) : IComparable<CallerSource>
+{
+    public int CompareTo(CallerSource other)
+    {
+        int byId = Id.CompareTo(other.Id);
+        if (byId == 0) byId = ById.CompareTo(other.ById);
+        return byId != 0 ? byId : IsClient.CompareTo(other.IsClient);
+    }
+}
+
 /// <summary>The caller for which a contact sends, and the caller's own number of the message.</summary>
-internal sealed record CallerStamp(NodeId Caller, long Sequence, long ConfirmedUpTo);
+/// <param name="Caller">The node that calls, or that serves the client: answers go there.</param>
+/// <param name="IsOver">No message: the source is over, and need not be remembered.</param>
+internal sealed record CallerStamp(NodeId Caller, CallerSource Source, long Sequence, long ConfirmedUpTo, bool IsOver = false)
+{
+    private const byte ById = 1, Client = 2, Over = 4;
+
+    public void Write(WireWriter writer)
+    {
+        writer.Node(Caller);
+        writer.Byte((byte)((Source.ById ? ById : 0) | (Source.IsClient ? Client : 0) | (IsOver ? Over : 0)));
+        if (Source.IsClient) writer.Node(Source.Id);
+        writer.Varint(Sequence);
+        writer.Varint(ConfirmedUpTo);
+    }
+
+    public static CallerStamp Read(ref WireReader reader)
+    {
+        NodeId caller = reader.Node();
+        byte flags = reader.Byte();
+        bool isClient = (flags & Client) != 0;
+        NodeId id = isClient ? reader.Node() : caller;
+        return new CallerStamp(caller, new CallerSource(id, (flags & ById) != 0, isClient), reader.Varint(), reader.Varint(), (flags & Over) != 0);
+    }
+}
 
 internal sealed class Message
 {

@@ -53,12 +53,7 @@ internal static class MessageFormat
         {
             writer.Byte((byte)message.Flags);
             writer.Varint(message.RequestId);
-            if (message.Caller is { } caller)
-            {
-                writer.Node(caller.Caller);
-                writer.Varint(caller.Sequence);
-                writer.Varint(caller.ConfirmedUpTo);
-            }
+            message.Caller?.Write(writer);
         }
         writer.Blob(message.Body.Span);
     }
@@ -86,7 +81,7 @@ internal static class MessageFormat
         {
             flags = (MessageFlags)reader.Byte();
             requestId = reader.Varint();
-            if ((flags & MessageFlags.ForCaller) != 0) caller = new CallerStamp(reader.Node(), reader.Varint(), reader.Varint());
+            if ((flags & MessageFlags.ForCaller) != 0) caller = CallerStamp.Read(ref reader);
         }
         if (kind.IsApplication() && streamIndex == 0) streamIndex = ++to.Stream(sender, kind.Class(), members).LastIndex;
         return new Message

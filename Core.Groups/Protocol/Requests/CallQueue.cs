@@ -335,7 +335,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             Group = name,
             To = to,
             Call = number,
-            For = cast.Caller?.Caller.Name,
+            For = cast.Caller?.Source.Id.Name,
         }).To(message.Destination, groups.Deliveries.NamesOf));
     }
 

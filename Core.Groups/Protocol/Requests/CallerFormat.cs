@@ -21,12 +21,12 @@ internal enum CallerStage : byte
     TooLarge,
 }
 
-/// <summary>A piece of a call, on its way to the contact. The caller is whoever sent the record.</summary>
+/// <summary>A piece of a call, on its way to the contact. The caller is whoever sent the record, for itself or for a client of it.</summary>
+/// <param name="Stamp">Its number at its source.</param>
 /// <param name="Previous">The sequence of the call before it at this contact: it is refused if that one was. 0: there was none.</param>
 /// <param name="Total">The size of the whole body, in bytes; this piece stands at <paramref name="Offset"/>.</param>
 internal readonly record struct CallerCast(
-    GroupId Group, long Call, long Sequence, long Previous, long ConfirmedUpTo, MessageKind Kind, bool WantsReplies,
-    long Total, long Offset, ReadOnlyMemory<byte> Piece)
+    GroupId Group, long Call, CallerStamp Stamp, long Previous, MessageKind Kind, bool WantsReplies, long Total, long Offset, ReadOnlyMemory<byte> Piece)
 {
     public bool IsLast => Offset + Piece.Length == Total;
 
@@ -34,9 +34,8 @@ internal readonly record struct CallerCast(
     {
         writer.Group(Group);
         writer.Varint(Call);
-        writer.Varint(Sequence);
+        Stamp.Write(writer);
         writer.Varint(Previous);
-        writer.Varint(ConfirmedUpTo);
         writer.Byte((byte)Kind);
         writer.Flag(WantsReplies);
         writer.Varint(Total);
@@ -47,10 +46,10 @@ internal readonly record struct CallerCast(
     public static CallerCast Read(ref WireReader reader)
     {
         var cast = new CallerCast(
-            reader.Group(), reader.Varint(), reader.Varint(), reader.Varint(), reader.Varint(), (MessageKind)reader.Byte(), reader.Flag(),
+            reader.Group(), reader.Varint(), CallerStamp.Read(ref reader), reader.Varint(), (MessageKind)reader.Byte(), reader.Flag(),
             reader.Varint(), reader.Varint(), reader.Blob());
         if (!cast.Kind.IsApplication()) throw new WireFormatException("A caller asks for a kind of message that is not the application's.");
-        bool inOrder = cast.ConfirmedUpTo < cast.Sequence && cast.Previous < cast.Sequence;
+        bool inOrder = cast.Stamp.ConfirmedUpTo < cast.Stamp.Sequence && cast.Previous < cast.Stamp.Sequence;
         if (!inOrder) throw new WireFormatException("A caller's numbers are out of order.");
         if (cast.Offset > cast.Total - cast.Piece.Length) throw new WireFormatException("A piece exceeds its message.");
         return cast;

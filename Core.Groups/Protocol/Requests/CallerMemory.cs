@@ -1,7 +1,7 @@
 // What the members of a group remember of callers that are not members: which of their messages they have delivered.
-// Keeps: a message that was sent again is delivered once. All members with the state decide alike: a caller sends again
-// only after a configuration, before which all of them delivered the same. It is part of the group's state.
-// Follows: protocol.md section 7. Deviation: forgotten not after a time but with the caller, which members see alike.
+// Keeps: a message that was sent again is delivered once. All members with the state decide alike: a caller sends again only
+// after all of them have delivered the first, or after a configuration, before which all delivered the same. Part of the group's state.
+// Follows: protocol.md section 7. Deviation: nodes are forgotten with their end, clients when they say so, or a number of epochs after theirs.
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Wire;
 
@@ -9,13 +9,24 @@ namespace Core.Groups.Protocol.Requests;
 
 internal sealed class CallerMemory
 {
-    private readonly SortedDictionary<NodeId, Delivered> _callers = [];
+    /// <summary>
+    /// A client is remembered for so many epochs after the node that served it left. No clock is needed for that, and whoever
+    /// serves it next knows whether it is remembered still.
+    /// </summary>
+    public const long EpochsRemembered = 256;
 
-    /// <summary>The numbers of one caller that were delivered, or will never be sent: all up to a floor, and some above it.</summary>
+    private readonly SortedDictionary<CallerSource, Delivered> _sources = [];
+
+    /// <summary>The numbers of one source that were delivered, or will never be sent: all up to a floor, and some above it.</summary>
     private sealed class Delivered
     {
         public long Floor { get; set; }
         public SortedSet<long> Above { get; } = [];
+        /// <summary>Of a client: who served it when its last message came, and the last epoch that node was seen in.</summary>
+        public NodeId Server { get; set; }
+        public long Epoch { get; set; }
+
+        public long Last => Above.Count > 0 ? Above.Max : Floor;
 
         public void Raise(long floor)
         {
@@ -28,30 +39,55 @@ internal sealed class CallerMemory
         }
     }
 
-    public int Count => _callers.Count;
+    public int Count => _sources.Count;
 
-    /// <summary>False: this message was delivered before.</summary>
-    public bool TryRemember(CallerStamp stamp)
+    /// <summary>False: this message was delivered before, or is none.</summary>
+    /// <param name="epoch">Of the present configuration.</param>
+    public bool TryRemember(CallerStamp stamp, long epoch)
     {
-        if (!_callers.TryGetValue(stamp.Caller, out Delivered? delivered)) _callers.Add(stamp.Caller, delivered = new Delivered());
+        if (stamp.IsOver)
+        {
+            _sources.Remove(stamp.Source);
+            return false;
+        }
+        if (!_sources.TryGetValue(stamp.Source, out Delivered? delivered)) _sources.Add(stamp.Source, delivered = new Delivered());
+        if (stamp.Sequence > delivered.Last) (delivered.Server, delivered.Epoch) = (stamp.Caller, epoch);
         if (stamp.Sequence <= delivered.Floor || !delivered.Above.Add(stamp.Sequence)) return false;
         delivered.Raise(Math.Min(stamp.ConfirmedUpTo, stamp.Sequence - 1));
         return true;
     }
 
-    /// <summary>A configuration is installed: a caller that is not in it comes back as another incarnation, if ever.</summary>
-    public void Forget(Predicate<NodeId> isGone)
+    /// <summary>A configuration is installed: a node that is not in it comes back as another incarnation, if ever; a client may come through another node.</summary>
+    /// <returns>The sources that are forgotten.</returns>
+    public CallerSource[] Forget(Predicate<NodeId> isGone, long epoch)
     {
-        foreach (NodeId caller in _callers.Keys.Where(c => isGone(c)).ToArray()) _callers.Remove(caller);
+        if (_sources.Count == 0) return [];
+        var forgotten = new List<CallerSource>();
+        foreach ((CallerSource source, Delivered delivered) in _sources)
+        {
+            if (!source.IsClient && isGone(source.Id)) forgotten.Add(source);
+            if (!source.IsClient) continue;
+            if (!isGone(delivered.Server)) delivered.Epoch = epoch;
+            else if (epoch - delivered.Epoch > EpochsRemembered) forgotten.Add(source);
+        }
+        foreach (CallerSource source in forgotten) _sources.Remove(source);
+        return [.. forgotten];
     }
 
     public byte[] Write()
     {
         var writer = new WireWriter();
-        writer.Varint(_callers.Count);
-        foreach ((NodeId caller, Delivered delivered) in _callers)
+        writer.Varint(_sources.Count);
+        foreach ((CallerSource source, Delivered delivered) in _sources)
         {
-            writer.Node(caller);
+            writer.Node(source.Id);
+            writer.Flag(source.ById);
+            writer.Flag(source.IsClient);
+            if (source.IsClient)
+            {
+                writer.Node(delivered.Server);
+                writer.Varint(delivered.Epoch);
+            }
             writer.Varint(delivered.Floor);
             writer.Varint(delivered.Above.Count);
             foreach (long sequence in delivered.Above) writer.Varint(sequence);
@@ -62,10 +98,12 @@ internal sealed class CallerMemory
     public static CallerMemory Read(ref WireReader reader)
     {
         var memory = new CallerMemory();
-        for (int callers = reader.Count(4); callers > 0; callers--)
+        for (int sources = reader.Count(6); sources > 0; sources--)
         {
+            var source = new CallerSource(reader.Node(), reader.Flag(), reader.Flag());
             var delivered = new Delivered();
-            memory._callers[reader.Node()] = delivered;
+            memory._sources[source] = delivered;
+            if (source.IsClient) (delivered.Server, delivered.Epoch) = (reader.Node(), reader.Varint());
             delivered.Floor = reader.Varint();
             for (int left = reader.Count(); left > 0; left--) delivered.Above.Add(reader.Varint());
         }

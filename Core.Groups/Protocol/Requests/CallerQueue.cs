@@ -1,4 +1,4 @@
-// The calls of this node to one group by its name that are not settled, and the member through which they go.
+// The calls of this node, or of a client of it, to one group by its name that are not settled, and the member through which they go.
 // Keeps: calls leave in their order; another contact is chosen only when nothing is left with the one before, so that it
 // cannot overtake it. Numbers of one queue follow each other: members remember them as one range.
 using Core.Groups.Protocol.Groups;
@@ -6,9 +6,26 @@ using Core.Groups.Protocol.Ordering;
 
 namespace Core.Groups.Protocol.Requests;
 
+/// <summary>Which calls go in one queue: those of one caller to one address, a group's name or its id in text.</summary>
+/// <param name="Client">Null: the node's own calls.</param>
+internal readonly record struct CallerAddress(NodeId? Client, string Name) : IComparable<CallerAddress>
+{
+    public int CompareTo(CallerAddress other)
+    {
+        int byClient = Nullable.Compare(Client, other.Client);
+        return byClient != 0 ? byClient : string.CompareOrdinal(Name, other.Name);
+    }
+}
+
+/// <summary>A client's own number of a call, and those that it has had the answers of.</summary>
+internal readonly record struct ClientNumber(long Sequence, long ConfirmedUpTo, bool IsOver = false);
+
 /// <summary>One call by a group's name.</summary>
 internal sealed class CallerCall(CallerQueue queue, long call, long sequence, MessageKind kind, bool wantsReplies, ReadOnlyMemory<byte> body)
 {
+    /// <summary>Of a client's call: what the client says of those before it.</summary>
+    public ClientNumber? Client { get; init; }
+
     public CallerQueue Queue => queue;
     public long Call => call;
     public long Sequence => sequence;
@@ -38,9 +55,11 @@ internal sealed class CallerCall(CallerQueue queue, long call, long sequence, Me
     }
 }
 
-internal sealed class CallerQueue(string name, long lastSequence)
+internal sealed class CallerQueue(CallerAddress address, CallerSource source, long lastSequence)
 {
-    public string Name => name;
+    public CallerAddress Address => address;
+    public string Name => address.Name;
+    public CallerSource Source => source;
     public long LastSequence { get; set; } = lastSequence;
     /// <summary>Not, or not wholly, with the contact; by sequence.</summary>
     public SortedDictionary<long, CallerCall> Waiting { get; } = [];

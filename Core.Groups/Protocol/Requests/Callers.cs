@@ -1,4 +1,4 @@
-// Calls to a group by its name, mostly from outside: through a member, the contact, which sends them in the group.
+// Calls to a group by its name, mostly from outside, of this node and its clients: through a member, the contact, which sends them in the group.
 // Keeps: a call is delivered once, in one view, whatever fails. What is not settled in one configuration is sent again in the
 // next with the same number, which members recognise; within a configuration only what the contact refused is.
 // Follows: protocol.md section 7. A call is in the causal past of what its node does after it has ended: by then it is
@@ -17,11 +17,16 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
     private const long LinkWindow = 256 << 10;
     /// <summary>How many bytes of one group's calls may be with the contact and not consumed by all members; one call always may.</summary>
     private const long Window = 1 << 20;
+    /// <summary>The same for a client, of which there may be thousands.</summary>
+    private const long ClientWindow = 64 << 10;
     /// <summary>Beyond so many queues those are let go in which nothing happens.</summary>
     private const int KeptQueues = 256;
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(10);
 
-    private readonly SortedDictionary<string, CallerQueue> _queues = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<CallerAddress, CallerQueue> _queues = [];
+    /// <summary>The queues in which calls wait: a node may have thousands of clients that are silent.</summary>
+    private readonly SortedDictionary<CallerAddress, CallerQueue> _busy = [];
+    private readonly List<CallerQueue> _idle = [];
     /// <summary>Calls that wait, are not settled, or not consumed.</summary>
     private readonly Dictionary<long, CallerCall> _calls = [];
     private long _lastSequence;
@@ -35,21 +40,54 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
     /// <summary>The request <paramref name="call"/> has begun: it leaves at the end of the turn, or when it can.</summary>
     public void Submit(long call, string name, MessageKind kind, ReadOnlyMemory<byte> body, bool wantsReplies)
     {
-        if (!_queues.TryGetValue(name, out CallerQueue? queue))
-        {
-            if (_queues.Count >= _sweepAt) Sweep();
-            _queues.Add(name, queue = new CallerQueue(name, _lastSequence));
-        }
+        CallerQueue queue = QueueOf(new CallerAddress(null, name));
         long sequence = ++queue.LastSequence;
         _lastSequence = Math.Max(_lastSequence, sequence);
-        var made = new CallerCall(queue, call, sequence, kind, wantsReplies, body) { Past = kind.IsCausal() ? context.Ordering?.CapturePast() : null };
-        queue.Waiting.Add(sequence, made);
-        _calls.Add(call, made);
+        Add(new CallerCall(queue, call, sequence, kind, wantsReplies, body) { Past = kind.IsCausal() ? context.Ordering?.CapturePast() : null });
+    }
+
+    /// <summary>The same for a client, which numbers its calls itself. What it knows of others is settled: so its calls have no past here.</summary>
+    /// <param name="expected">The group that it is meant for; none: whichever has the name.</param>
+    public void Submit(long call, CallerAddress address, GroupId expected, ClientNumber number, MessageKind kind, ReadOnlyMemory<byte> body, bool wantsReplies)
+    {
+        CallerQueue queue = QueueOf(address);
+        queue.LastSequence = Math.Max(queue.LastSequence, number.Sequence);
+        Add(new CallerCall(queue, call, number.Sequence, kind, wantsReplies, body) { Client = number, SentTo = expected });
+    }
+
+    /// <summary>Whether nothing of a client's calls to this address is with a contact, or waits to be.</summary>
+    public bool IsQuiet(CallerAddress address) => !_queues.TryGetValue(address, out CallerQueue? queue) || (queue.Waiting.Count == 0 && queue.Unsettled.Count == 0);
+
+    /// <summary>A client whose calls are quiet sends some of them again: with them its contact is chosen anew.</summary>
+    public void BeginAgain(CallerAddress address)
+    {
+        if (_queues.TryGetValue(address, out CallerQueue? queue)) queue.Release();
+    }
+
+    private CallerQueue QueueOf(CallerAddress address)
+    {
+        if (_queues.TryGetValue(address, out CallerQueue? queue)) return queue;
+        if (_queues.Count >= _sweepAt) Sweep();
+        var source = new CallerSource(address.Client ?? context.Self, GroupId.TryParse(address.Name, out _), address.Client is not null);
+        _queues.Add(address, queue = new CallerQueue(address, source, address.Client is null ? _lastSequence : 0));
+        return queue;
+    }
+
+    private void Add(CallerCall made)
+    {
+        Wait(made);
+        _calls.Add(made.Call, made);
+    }
+
+    private void Wait(CallerCall call)
+    {
+        call.Queue.Waiting.Add(call.Sequence, call);
+        _busy.TryAdd(call.Queue.Address, call.Queue);
     }
 
     private void Sweep()
     {
-        foreach (CallerQueue idle in _queues.Values.Where(q => q.IsIdle).ToArray()) _queues.Remove(idle.Name);
+        foreach (CallerQueue idle in _queues.Values.Where(q => q.IsIdle).ToArray()) _queues.Remove(idle.Address);
         _sweepAt = Math.Max(KeptQueues, _queues.Count * 2);
     }
 
@@ -67,16 +105,18 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
     public void Pump()
     {
         WaitsForPast = false;
-        if (_calls.Count == 0 || !context.IsWorking) return;
-        foreach (CallerQueue queue in _queues.Values)
+        if (_busy.Count == 0 || !context.IsWorking) return;
+        foreach (CallerQueue queue in _busy.Values)
         {
-            if (queue.Waiting.Count == 0) continue;
-            if (queue.Contact is { } contact)
+            if (queue.Waiting.Count == 0) _idle.Add(queue);
+            else if (queue.Contact is { } contact)
             {
                 while (queue.Waiting.Count > 0 && TryGive(queue, queue.Waiting.First().Value, contact)) { }
             }
             else if (queue.Unsettled.Count == 0 && !queue.IsLookingUp && !(queue.RetryAt > context.Now)) LookUp(queue);
         }
+        foreach (CallerQueue queue in _idle) _busy.Remove(queue.Address);
+        _idle.Clear();
     }
 
     private void LookUp(CallerQueue queue)
@@ -108,6 +148,11 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
     /// <summary>Gives the contact the next pieces of a call, as far as its link takes them. True: it has the whole.</summary>
     private bool TryGive(CallerQueue queue, CallerCall call, NodeId contact)
     {
+        if (call.SentTo != GroupId.None && call.SentTo != queue.Group)
+        {
+            requests.End(call.Call, Outcome.NoSuchGroup);      // another one of the same name
+            return true;
+        }
         if (call.Given is null && !MayBegin(queue, call)) return false;
         Channel? channel = channels.Find(contact);
         bool isSelf = contact == context.Self;
@@ -117,7 +162,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
             int offset = call.Given ?? 0;
             ReadOnlyMemory<byte> piece = call.Body.Slice(offset, Math.Min(PieceSize, call.Body.Length - offset));
             var cast = new CallerCast(
-                queue.Group, call.Call, call.Sequence, queue.LastGiven, queue.ConfirmedUpTo, call.Kind, call.WantsReplies, call.Body.Length, offset, piece);
+                queue.Group, call.Call, StampOf(call), queue.LastGiven, call.Kind, call.WantsReplies, call.Body.Length, offset, piece);
             services.Send(contact, ServiceRecord.CallerCast, cast.Write);
             call.Given = offset + piece.Length;
         }
@@ -131,9 +176,16 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         return true;
     }
 
+    private CallerStamp StampOf(CallerCall call)
+    {
+        CallerQueue queue = call.Queue;
+        long confirmed = call.Client is { } client ? Math.Min(client.ConfirmedUpTo, queue.ConfirmedUpTo) : queue.ConfirmedUpTo;
+        return new CallerStamp(context.Self, queue.Source, call.Sequence, confirmed, call.Client is { IsOver: true });
+    }
+
     private bool MayBegin(CallerQueue queue, CallerCall call)
     {
-        if (queue.Outstanding > 0 && queue.Outstanding + call.Cost > Window) return false;
+        if (queue.Outstanding > 0 && queue.Outstanding + call.Cost > (call.Client is null ? Window : ClientWindow)) return false;
         // To hand a causal call to the contact is to send a causal message to it alone: the sending rule holds.
         if (call.Past is null || context.Ordering!.IsSettled(call.Past)) return true;
         WaitsForPast = true;
@@ -195,7 +247,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         queue.Outstanding -= call.Cost;
         call.Given = null;
         if (call.IsWithdrawn) _calls.Remove(call.Call);
-        else queue.Waiting.Add(call.Sequence, call);
+        else Wait(call);
         if (queue.Contact != contact) return;
         queue.Release();
         queue.Refuser = contact;
@@ -213,7 +265,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
             {
                 if (call.IsWithdrawn) continue;
                 requests.Recall(call.Call);
-                queue.Waiting.Add(call.Sequence, call);
+                Wait(call);
             }
             queue.Unsettled.Clear();
             queue.Release();
@@ -234,7 +286,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
     {
         TimeSpan deadline = TimeSpan.MaxValue;
         if (_calls.Count == 0 || !context.IsWorking) return deadline;
-        foreach (CallerQueue queue in _queues.Values)
+        foreach (CallerQueue queue in _busy.Values)
         {
             if (queue.Waiting.Count > 0 && queue.Unsettled.Count == 0 && queue.RetryAt is { } at && at < deadline) deadline = at;
         }

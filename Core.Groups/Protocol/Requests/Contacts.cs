@@ -11,12 +11,12 @@ namespace Core.Groups.Protocol.Requests;
 
 internal sealed class Contacts(NodeContext context, Services services, GroupService groups, CallQueue calls)
 {
-    private readonly Dictionary<(NodeId Caller, GroupId Group), Intake> _intakes = [];
+    private readonly Dictionary<(NodeId Caller, CallerSource Source, GroupId Group), Intake> _intakes = [];
     private readonly Queue<(NodeId Caller, CallerProgress Progress)> _numbered = new();
     /// <summary>Sent and not settled, in the order of their numbers.</summary>
     private readonly Queue<(NodeId Caller, long Call, long Sequence)> _unsettled = new();
 
-    /// <summary>What one caller sends to one group.</summary>
+    /// <summary>What one source sends to one group through one caller.</summary>
     private sealed class Intake
     {
         /// <summary>The caller's number of the last call that was accepted.</summary>
@@ -32,13 +32,15 @@ internal sealed class Contacts(NodeContext context, Services services, GroupServ
     public void OnCast(NodeId caller, ref WireReader reader)
     {
         CallerCast cast = CallerCast.Read(ref reader);
+        if (cast.Stamp.Caller != caller) throw new WireFormatException("A caller gives itself out for another.");
+        var key = (caller, cast.Stamp.Source, cast.Group);
         if (groups.Find(cast.Group) is not { HasState: true, IsLeaving: false })
         {
-            _intakes.Remove((caller, cast.Group));
+            _intakes.Remove(key);
             if (cast.IsLast) Tell(caller, CallerStage.Refused, cast.Call);
             return;
         }
-        if (!_intakes.TryGetValue((caller, cast.Group), out Intake? intake)) _intakes.Add((caller, cast.Group), intake = new Intake());
+        if (!_intakes.TryGetValue(key, out Intake? intake)) _intakes.Add(key, intake = new Intake());
         ReadOnlyMemory<byte>? body = Gather(intake, cast);
         if (!cast.IsLast) return;
         if ((cast.Previous != 0 && cast.Previous != intake.Accepted) || (body is null && cast.Total <= context.Settings.MaximumMessageSize))
@@ -46,16 +48,17 @@ internal sealed class Contacts(NodeContext context, Services services, GroupServ
             Tell(caller, CallerStage.Refused, cast.Call);      // something before it, or of it, came while this node was no contact
             return;
         }
-        intake.Accepted = cast.Sequence;
-        if (body is { } whole) Submit(caller, cast, whole);
+        intake.Accepted = cast.Stamp.Sequence;
+        if (cast.Stamp.IsOver) _intakes.Remove(key);
+        if (body is { } whole) Submit(cast, whole);
         else Tell(caller, CallerStage.TooLarge, cast.Call);
     }
 
     /// <summary>The whole body with its last piece; null if more is to come, or what came is not the whole.</summary>
     private ReadOnlyMemory<byte>? Gather(Intake intake, CallerCast cast)
     {
-        if (cast.Offset == 0) (intake.Open, intake.Pieces) = (cast.Sequence, null);
-        bool fits = intake.Open == cast.Sequence && (intake.Pieces?.Length ?? 0) == cast.Offset && cast.Total <= context.Settings.MaximumMessageSize;
+        if (cast.Offset == 0) (intake.Open, intake.Pieces) = (cast.Stamp.Sequence, null);
+        bool fits = intake.Open == cast.Stamp.Sequence && (intake.Pieces?.Length ?? 0) == cast.Offset && cast.Total <= context.Settings.MaximumMessageSize;
         PieceAssembly? pieces = intake.Pieces;
         if (!fits || cast.IsLast)
         {
@@ -67,10 +70,10 @@ internal sealed class Contacts(NodeContext context, Services services, GroupServ
         return null;
     }
 
-    private void Submit(NodeId caller, CallerCast cast, ReadOnlyMemory<byte> body)
+    private void Submit(CallerCast cast, ReadOnlyMemory<byte> body)
     {
         MessageFlags flags = MessageFlags.ForCaller | (cast.WantsReplies ? MessageFlags.Request : 0);
-        calls.Submit(new Cast(0, cast.Group, null, cast.Kind, body, flags, cast.Call, new CallerStamp(caller, cast.Sequence, cast.ConfirmedUpTo)));
+        calls.Submit(new Cast(0, cast.Group, null, cast.Kind, body, flags, cast.Call, cast.Stamp));
     }
 
     /// <summary>A caller's message has its number. It is not in every frame yet: the caller is told at the end of the turn.</summary>
@@ -88,7 +91,7 @@ internal sealed class Contacts(NodeContext context, Services services, GroupServ
     public void OnFailed(Cast cast)
     {
         NodeId caller = cast.Caller!.Caller;
-        _intakes.Remove((caller, cast.Group));
+        _intakes.Remove((caller, cast.Caller.Source, cast.Group));
         Tell(caller, CallerStage.Refused, cast.RequestId);
     }
 

@@ -3,6 +3,8 @@
 // Follows: protocol.md section 7; "isis toolkit", broadcasts and replies.
 namespace Core.Groups.Protocol.Requests;
 
+internal delegate void ClientCallEnded(long call, Outcome outcome, MessageId message, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed);
+
 internal sealed class RequestTable(NodeContext context)
 {
     private readonly SortedDictionary<long, Pending> _pending = [];
@@ -36,6 +38,9 @@ internal sealed class RequestTable(NodeContext context)
 
     /// <summary>Told of every end, and whether the request was sent: what is still queued of it is withdrawn.</summary>
     public Action<long, bool> OnEnded { get; set; } = static (_, _) => { };
+
+    /// <summary>Told how the calls of clients ended, in place of the host.</summary>
+    public ClientCallEnded OnClientCall { get; set; } = static (_, _, _, _, _) => { };
 
     public void Begin(long call, ReplyMode mode, int count, TimeSpan? timeout) =>
         _pending.Add(call, new Pending(call, mode, count, timeout is { } t ? context.Now + t : null));
@@ -116,7 +121,8 @@ internal sealed class RequestTable(NodeContext context)
     {
         if (!_pending.Remove(call, out Pending? pending)) return;
         OnEnded(call, pending.Members is not null);
-        context.Effects.Sent(call, message);
+        if (call >= Clients.ClientSessions.FirstCall) OnClientCall(call, Outcome.Done, message, [], []);
+        else context.Effects.Sent(call, message);
     }
 
     public void EndAll(Outcome outcome)
@@ -134,6 +140,7 @@ internal sealed class RequestTable(NodeContext context)
     {
         _pending.Remove(pending.Call);
         OnEnded(pending.Call, pending.Members is not null);
-        context.Effects.RequestCompleted(pending.Call, outcome, pending.Replies, pending.Failed);
+        if (pending.Call >= Clients.ClientSessions.FirstCall) OnClientCall(pending.Call, outcome, default, pending.Replies, pending.Failed);
+        else context.Effects.RequestCompleted(pending.Call, outcome, pending.Replies, pending.Failed);
     }
 }

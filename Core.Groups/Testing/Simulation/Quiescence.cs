@@ -33,6 +33,15 @@ internal static class Quiescence
             foreach (NodeId member in configuration.Members.Except(process.Machine.Reachable)) yield return $"{process.Id} suspects {member}";
             foreach (string left in Leftovers(process)) yield return $"{process.Id}: {left}";
         }
+        foreach (string unserved in Unserved(cluster)) yield return unserved;
+    }
+
+    private static IEnumerable<string> Unserved(SimulatedCluster cluster)
+    {
+        foreach (SimulatedClient client in cluster.Clients)
+        {
+            foreach (string waiting in client.Calls.Waiting) yield return $"{client.Id}: {waiting}";
+        }
     }
 
     private static IEnumerable<string> Leftovers(SimulatedProcess process)

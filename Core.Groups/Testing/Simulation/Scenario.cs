@@ -8,7 +8,7 @@ namespace Core.Groups.Testing.Simulation;
 internal enum Act : byte
 {
     Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
-    Find, List, Delete, Watch, Spread,
+    Find, List, Delete, Watch, Spread, Call, BreakClient, CutClient,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -34,6 +34,8 @@ internal sealed record Scenario(string Name, string Promise)
     public bool LosesMinority { get; init; } = true;
     /// <summary>The application; its speed varies with the seed.</summary>
     public ApplicationProfile Application { get; init; } = new();
+    /// <summary>How many clients there are.</summary>
+    public int Clients { get; init; }
     /// <summary>The nodes' disks; null: nothing outlives a process.</summary>
     public DiskProfile? Disk { get; init; }
     /// <summary>What consecutive primaries must share.</summary>
@@ -134,6 +136,15 @@ internal static class Scenarios
             [
                 (Act.Send, 10), (Act.Request, 60), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2), (Act.Break, 5),
                 (Act.Partition, 1), (Act.Heal, 3),
+            ],
+        },
+        new("clients", "Programs in no configuration call groups through nodes that fail, block and stop, over connections that break.")
+        {
+            Clients = 4, MemberShare = 0.5, MaximumSize = 100_000, MaximumNodes = 6, MaximumGroups = 2, Acts = 120,
+            Weights =
+            [
+                (Act.Send, 8), (Act.Call, 60), (Act.BreakClient, 8), (Act.CutClient, 4), (Act.Join, 5), (Act.Leave, 5), (Act.Crash, 4), (Act.Restart, 6),
+                (Act.Freeze, 2), (Act.Break, 3), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 5), (Act.Stop, 1),
             ],
         },
         new("names", "Groups are looked up, listed and deleted while they are made, while members and the keeper of the names fail.")

@@ -70,6 +70,7 @@ internal sealed class ScenarioDriver
         {
             Application = scenario.Application with { HandlingTime = handling },
             Disk = scenario.Disk,
+            Clients = scenario.Clients,
             Traffic = traffic,
             Network = lateFrames ? new() { LateChance = 0.05, LateDelay = TimeSpan.FromMilliseconds(400) } : new(),
             Settings = settings => settings with
@@ -128,6 +129,9 @@ internal sealed class ScenarioDriver
                 for (int count = random.Between(2, 20); count > 0; count--) Send(name, group);
                 break;
             case Act.Request: Request(name, group); break;
+            case Act.Call: Call(random.Pick([.. Cluster.Clients]), group); break;
+            case Act.BreakClient: BreakClient(random.Pick([.. Cluster.Clients])); break;
+            case Act.CutClient: Cluster.Cut(random.Pick([.. Cluster.Clients]).Name, name); break;
             case Act.Flush: Cluster.Flush(name); break;
             case Act.Spread: SendSpread(name); break;
             case Act.Configure: Cluster.Configure(name, group, random.Pick(["x", "y"])); break;
@@ -190,6 +194,21 @@ internal sealed class ScenarioDriver
         ReplyMode mode = random.Pick([ReplyMode.None, ReplyMode.First, ReplyMode.Count, ReplyMode.Majority, ReplyMode.All]);
         TimeSpan? timeout = random.Chance(0.5) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null;
         Cluster.Request(name, random.Pick(scenario.Application.Orders), group, mode, random.Between(1, 3), timeout, Size());
+    }
+
+    private void Call(SimulatedClient client, string group)
+    {
+        for (int count = random.Chance(0.2) ? random.Between(2, 20) : 1; count > 0; count--)
+        {
+            ReplyMode mode = random.Pick([ReplyMode.None, ReplyMode.None, ReplyMode.First, ReplyMode.Count, ReplyMode.Majority, ReplyMode.All]);
+            TimeSpan? timeout = random.Chance(0.2) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null;
+            Cluster.Call(client, random.Pick(scenario.Application.Orders), group, mode, random.Between(1, 3), timeout, Size());
+        }
+    }
+
+    private void BreakClient(SimulatedClient client)
+    {
+        if (client.Server is { } server) Cluster.Break(client.Name, server);
     }
 
     private void Freeze(string name)

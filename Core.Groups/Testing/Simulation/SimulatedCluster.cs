@@ -26,7 +26,8 @@ internal sealed class SimulatedCluster
         Options = options ?? new();
         Names = names;
         SimulationRandom random = new(seed);
-        Network = new SimulatedNetwork(Time, random.Fork(), Options.Network, names);
+        string[] clientNames = [.. Enumerable.Range(1, Options.Clients).Select(i => $"client{i}")];
+        Network = new SimulatedNetwork(Time, random.Fork(), Options.Network, [.. names, .. clientNames]);
         Seeds = Options.Seeds.IsDefault ? names : Options.Seeds;
         foreach (string name in names)
         {
@@ -38,10 +39,18 @@ internal sealed class SimulatedCluster
             });
             nodes.Add(name, new SimulatedNode(this, name, settings, random.Fork()));
         }
+        Clients = [.. clientNames.Select(name => new SimulatedClient(this, name, random.Fork()))];
+        ClientOrder = new ClientOrder(Violate);
+        foreach (SimulatedClient client in Clients) client.Start();
     }
 
     public SimulationOptions Options { get; }
     public ImmutableArray<string> Names { get; }
+
+    /// <summary>The programs in no configuration.</summary>
+    public ImmutableArray<SimulatedClient> Clients { get; }
+
+    public ClientOrder ClientOrder { get; }
 
     /// <summary>The names of the electorate.</summary>
     public ImmutableArray<string> Seeds { get; }
@@ -169,6 +178,12 @@ internal sealed class SimulatedCluster
     {
         Act($"request {name} {order} {group} {mode} {timeout}");
         return nodes[name].Process?.Scripted.Request(group, order, mode, count, timeout, size);
+    }
+
+    public SentMessage Call(SimulatedClient client, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
+    {
+        Act($"call {client.Name} {order} {group} {mode} {timeout}");
+        return client.Call(group, order, mode, count, timeout, size);
     }
 
     /// <summary>Looks a group up by its name, then by the id that was found.</summary>

@@ -39,6 +39,8 @@ internal sealed record SimulationOptions
     public DiskProfile? Disk { get; init; }
     /// <summary>The application.</summary>
     public ApplicationProfile Application { get; init; } = new();
+    /// <summary>How many clients there are, programs in no configuration.</summary>
+    public int Clients { get; init; }
     /// <summary>What the cluster is for; null: the scripted application.</summary>
     public ITraffic? Traffic { get; init; }
     /// <summary>More events than this are taken for an endless loop.</summary>
