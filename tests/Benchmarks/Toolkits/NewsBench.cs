@@ -13,6 +13,8 @@ internal sealed class NewsBench : ToolkitBench
 {
     private const int Pipeline = 512;
     private const int FirstWords = 1000;
+    private const int SomeWords = 100;
+    private const int Shares = 4;
     private const int SmallPost = 100;
     private const string FloodTopic = "bench.flood";
 
@@ -43,6 +45,7 @@ internal sealed class NewsBench : ToolkitBench
             }
         }
 
+        result["false_traffic"] = new JsonArray([.. await AskAllAsync(cluster, run, "false-traffic")]);
         result["topics"] = new JsonArray([.. await AskAllAsync(cluster, run, "topics")]);
         return result;
     }
@@ -52,6 +55,7 @@ internal sealed class NewsBench : ToolkitBench
         "open" => await OpenAsync(node, (int)asked["items"]!, ended),
         "flood" => await FloodAsync(asked, ended),
         "topics" => await TopicsAsync(asked, ended),
+        "false-traffic" => await FalseTrafficAsync(node, asked, ended),
         var step => throw new InvalidOperationException($"There is no step '{step}'."),
     };
 
@@ -75,12 +79,31 @@ internal sealed class NewsBench : ToolkitBench
         byte[] body = new byte[(int)asked["size"]!];
         NewsOrder order = Enum.Parse<NewsOrder>((string)asked["order"]!);
         (double warmup, double seconds) = ((double)asked["warmup"]!, (double)asked["seconds"]!);
-        Task posting = (bool)asked["first"]!
+        Task posting = (int)asked["member"]! == 0
             ? Load.RunAsync(Pipeline, warmup, seconds + After, async _ => await _news!.PostAsync(FloodTopic, body, order, ended) > 0, ended)
             : Task.CompletedTask;
         JsonObject result = await Load.CountAsync(() => Volatile.Read(ref _received), warmup, seconds, ended);
         await posting;
         result["dropped"] = _subscription!.Dropped;
+        return result;
+    }
+
+    // Each node subscribes to a quarter of the first words and posts to all of them: the share of what comes that it does not want, over few
+    // channels and over many.
+    private static async Task<JsonObject> FalseTrafficAsync(GroupNode node, JsonObject asked, CancellationToken ended)
+    {
+        var result = new JsonObject();
+        foreach (int channels in (int[])[16, 64]) // not the usual number: there all is wanted
+        {
+            await using NewsService news = node.OpenNews(new NewsOptions { Channels = channels });
+            for (int word = (int)asked["member"]!; word < SomeWords; word += Shares)
+                await news.SubscribeAsync($"w{word}.>", _ => default, ct: ended);
+            for (int word = 0; word < SomeWords; word++)
+                await news.PostAsync($"w{word}.topic", new byte[SmallPost], ct: ended);
+            NewsStatistics seen = news.GetStatistics();
+            result[$"unwanted_percent_{channels}_channels"] = Math.Round(100.0 * seen.Unwanted / Math.Max(1, seen.Delivered), 1);
+        }
+
         return result;
     }
 
@@ -90,7 +113,7 @@ internal sealed class NewsBench : ToolkitBench
         int topics = (int)asked["items"]!;
         long before = Load.HeapBytes();
         long start = Stopwatch.GetTimestamp();
-        if ((bool)asked["first"]!)
+        if ((int)asked["member"]! == 0)
         {
             byte[] body = new byte[SmallPost];
             int next = -1;
