@@ -14,12 +14,12 @@ internal sealed class NewsBench : ToolkitBench
     private const int Pipeline = 512;
     private const int FirstWords = 1000;
     private const int SomeWords = 100;
-    private const int Shares = 4;
     private const int SmallPost = 100;
     private const string FloodTopic = "bench.flood";
 
     private readonly TaskCompletionSource _allTopics = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private NewsService? _news;
+    private NewsService? _shared; // over another number of channels
     private NewsSubscription? _subscription;
     private long _received; // these two are written by the handler alone
     private int _topics;
@@ -45,9 +45,18 @@ internal sealed class NewsBench : ToolkitBench
             }
         }
 
-        result["false_traffic"] = new JsonArray([.. await AskAllAsync(cluster, run, "false-traffic")]);
+        foreach (int channels in (int[])[16, 64, 256])
+            result[$"false_traffic_{channels}_channels"] = await FalseTrafficAsync(cluster, run, channels);
         result["topics"] = new JsonArray([.. await AskAllAsync(cluster, run, "topics")]);
         return result;
+    }
+
+    private async Task<JsonObject> FalseTrafficAsync(BenchCluster cluster, ToolkitRun run, int channels)
+    {
+        await AskAllAsync(cluster, run, "share", new JsonObject { ["channels"] = channels, ["members"] = cluster.Members });
+        await AskAllAsync(cluster, run, "post-shares");
+        JsonObject[] unwanted = await AskAllAsync(cluster, run, "unwanted");
+        return new JsonObject { ["unwanted_percent"] = Math.Round(unwanted.Average(u => (double)u["unwanted_percent"]!), 1) };
     }
 
     public override async Task<JsonObject> DoAsync(GroupNode node, ParentLink parent, JsonObject asked, CancellationToken ended) => (string?)asked["step"] switch
@@ -55,7 +64,9 @@ internal sealed class NewsBench : ToolkitBench
         "open" => await OpenAsync(node, (int)asked["items"]!, ended),
         "flood" => await FloodAsync(asked, ended),
         "topics" => await TopicsAsync(asked, ended),
-        "false-traffic" => await FalseTrafficAsync(node, asked, ended),
+        "share" => await ShareAsync(node, asked, ended),
+        "post-shares" => await PostSharesAsync(ended),
+        "unwanted" => await UnwantedAsync(),
         var step => throw new InvalidOperationException($"There is no step '{step}'."),
     };
 
@@ -88,23 +99,27 @@ internal sealed class NewsBench : ToolkitBench
         return result;
     }
 
-    // Each node subscribes to a quarter of the first words and posts to all of them: the share of what comes that it does not want, over few
-    // channels and over many.
-    private static async Task<JsonObject> FalseTrafficAsync(GroupNode node, JsonObject asked, CancellationToken ended)
+    // Each node subscribes to its share of the first words: no word has two subscribers, so what a channel brings of the others' is unwanted.
+    private async Task<JsonObject> ShareAsync(GroupNode node, JsonObject asked, CancellationToken ended)
     {
-        var result = new JsonObject();
-        foreach (int channels in (int[])[16, 64]) // not the usual number: there all is wanted
-        {
-            await using NewsService news = node.OpenNews(new NewsOptions { Channels = channels });
-            for (int word = (int)asked["member"]!; word < SomeWords; word += Shares)
-                await news.SubscribeAsync($"w{word}.>", _ => default, ct: ended);
-            for (int word = 0; word < SomeWords; word++)
-                await news.PostAsync($"w{word}.topic", new byte[SmallPost], ct: ended);
-            NewsStatistics seen = news.GetStatistics();
-            result[$"unwanted_percent_{channels}_channels"] = Math.Round(100.0 * seen.Unwanted / Math.Max(1, seen.Delivered), 1);
-        }
+        _shared = node.OpenNews(new NewsOptions { Channels = (int)asked["channels"]! });
+        for (int word = (int)asked["member"]!; word < SomeWords; word += (int)asked["members"]!)
+            await _shared.SubscribeAsync($"w{word}.>", _ => default, ct: ended);
+        return [];
+    }
 
-        return result;
+    private async Task<JsonObject> PostSharesAsync(CancellationToken ended)
+    {
+        for (int word = 0; word < SomeWords; word++)
+            await _shared!.PostAsync($"w{word}.topic", new byte[SmallPost], ct: ended);
+        return [];
+    }
+
+    private async Task<JsonObject> UnwantedAsync()
+    {
+        NewsStatistics seen = _shared!.GetStatistics();
+        await _shared.DisposeAsync();
+        return new JsonObject { ["unwanted_percent"] = Math.Round(100.0 * seen.Unwanted / Math.Max(1, seen.Delivered), 1) };
     }
 
     // A topic each, with one post.
