@@ -100,9 +100,7 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
         _writers++;
         _lastWriter = request.Ticket;
         Announce();
-        BodyWriter closed = Body(Kind.Closed, 0);
-        closed.Varint(request.Ticket);
-        Port.Multicast(Order.Causal, closed.Written);
+        SayClosed();
     }
 
     protected override bool CanGrant(LinkedListNode<Request> place)
@@ -126,14 +124,14 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
 
     protected override Blockers BlockersOf(LinkedListNode<Request> place)
     {
+        // A reader waits for the last writer before it, and so for all that this one waits for.
+        LinkedListNode<Request>? writer = place;
+        while (writer is { Value.IsShared: true }) writer = writer.Previous;
+        if (writer is null) return new Blockers(0, []);
         var before = new List<Request>();
-        for (LinkedListNode<Request>? earlier = Queue.First; earlier != place; earlier = earlier!.Next)
-        {
-            if (!place.Value.IsShared || !earlier!.Value.IsShared) before.Add(earlier!.Value);
-        }
-
-        if (!place.Value.IsShared)
-            before.AddRange(_readers.SelectMany(member => member.Value.Select(call => Reader(member.Key, call))));
+        for (LinkedListNode<Request>? earlier = Queue.First; earlier != writer; earlier = earlier!.Next) before.Add(earlier!.Value);
+        if (writer != place) before.Add(writer.Value);
+        before.AddRange(_readers.SelectMany(member => member.Value.Select(call => Reader(member.Key, call))));
         return new Blockers(before.Sum(b => (long)b.Weight), [.. before]);
     }
 
@@ -176,6 +174,8 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
         }
 
         _writers = Queue.Count(r => !r.IsShared);
+        // A writer that asked between this member's view and its state waits for its word, too.
+        if (_writers > 0 && _closed.TryGetValue(Port.Self, out long told) && told < _lastWriter) SayClosed();
     }
 
     protected override void OnCleared()
@@ -219,6 +219,13 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
         _ended.Clear();
         _isAnnouncing = true;
         Port.Multicast(Order.Causal, body.Written);
+    }
+
+    private void SayClosed()
+    {
+        BodyWriter closed = Body(Kind.Closed, 0);
+        closed.Varint(_lastWriter);
+        Port.Multicast(Order.Causal, closed.Written);
     }
 
     /// <summary>Whether no member gives local reads that a writer of this ticket would not hear of.</summary>

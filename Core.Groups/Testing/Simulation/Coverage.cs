@@ -16,6 +16,7 @@ internal sealed class Coverage
     public long Deletions { get; set; }
     public long WatchedChanges { get; set; }
     public long Refusals { get; set; }
+    public long Merges { get; set; }
     public long ClientMoves { get; set; }
     public long Events { get; set; }
     public long[] Deliveries { get; } = new long[Enum.GetValues<Order>().Length];
@@ -45,6 +46,7 @@ internal sealed class Coverage
         Deletions += other.Deletions;
         WatchedChanges += other.WatchedChanges;
         Refusals += other.Refusals;
+        Merges += other.Merges;
         ClientMoves += other.ClientMoves;
         Events += other.Events;
         for (int i = 0; i < Deliveries.Length; i++) Deliveries[i] += other.Deliveries[i];

@@ -227,6 +227,10 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Application.OnLoadState(group, state);
 
+    void INodeEffects.ReconcileState(GroupId group, ImmutableArray<SideState> sides) => Scripted.OnReconcile(group, sides);
+
+    void INodeEffects.GroupRenamed(GroupId before, GroupId after) => Scripted.OnRenamed(before, after);
+
     void INodeEffects.Configured(GroupId group, string key, string? value) => Application.OnConfigured(group, key, value);
 
     void INodeEffects.GroupLeft(GroupId group, GroupEnd end) => Application.OnGroupLeft(group, end);

@@ -79,19 +79,32 @@ internal sealed class SpaceHistory(Weakness weakness)
         public long AdditionsMade { get; set; }
         public long AdditionsFlushed { get; set; }
 
-        // What changed nothing, and what was not answered and was never seen, can be left out of any order: with them left in,
-        // there are too many orders.
+        // All values are different. So who saw the value of a call that was never answered says when it had its effect at the latest.
+        // What nobody saw can be left out of any order, but for swaps that failed: it may be why they did, so they go with it.
         private List<TimedCall<VariableCall>> Observable()
         {
-            List<TimedCall<VariableCall>> calls = [.. Variable.Where(c => !c.IsAnswered || c.Call.Applied)];
-            int before;
+            List<TimedCall<VariableCall>> calls = [.. Variable];
+            int changes;
             do
             {
-                before = calls.Count;
-                HashSet<string> seen = [.. calls.Where(c => c.Call.Kind == 'r').Select(c => c.Call.Value), .. calls.Where(c => c.Call.Expected is not null).Select(c => c.Call.Expected!)];
-                calls.RemoveAll(c => !c.IsAnswered && !seen.Contains(c.Call.Value));
+                changes = 0;
+                var seen = new Dictionary<string, long>();
+                foreach (TimedCall<VariableCall> call in calls.Where(c => c.IsAnswered && (c.Call.Kind == 'r' || c.Call is { Expected: not null, Applied: true })))
+                {
+                    string value = call.Call.Kind == 'r' ? call.Call.Value : call.Call.Expected!;
+                    seen[value] = Math.Min(call.End, seen.GetValueOrDefault(value, long.MaxValue));
+                }
+
+                for (int i = 0; i < calls.Count; i++)
+                {
+                    if (calls[i].IsAnswered || !seen.TryGetValue(calls[i].Call.Value, out long end)) continue;
+                    calls[i] = calls[i] with { End = end };
+                    changes++;
+                }
             }
-            while (calls.Count < before);
+            while (changes > 0);
+            long firstUnseen = calls.Where(c => !c.IsAnswered).Select(c => c.Start).DefaultIfEmpty(long.MaxValue).Min();
+            calls.RemoveAll(c => !c.IsAnswered || (!c.Call.Applied && c.End > firstUnseen));
             return calls;
         }
 
