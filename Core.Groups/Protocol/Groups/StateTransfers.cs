@@ -71,12 +71,15 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         }
     }
 
+    /// <summary>States that are read and sent in pieces.</summary>
+    public StateStreams Streams { get; } = new(context, services, groups);
+
     /// <summary>Whether a state waits for stability before it may leave.</summary>
-    public bool Waits => _outgoing.Values.Any(o => o.Content is not null && !context.Ordering!.IsStable(o.Past));
+    public bool Waits => Streams.Waits || _outgoing.Values.Any(o => o.Content is not null && !context.Ordering!.IsStable(o.Past));
 
     // ---- donor
 
-    public bool IsDonor(GroupMember group) => _outgoing.Count > 0 && _outgoing.Values.Any(o => o.Group == group);
+    public bool IsDonor(GroupMember group) => Streams.IsDonor(group) || _outgoing.Count > 0 && _outgoing.Values.Any(o => o.Group == group);
 
     public void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch)
     {
@@ -96,12 +99,31 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             return;
         }
         _outgoing.Remove(token);
-        foreach (NodeId joiner in outgoing.Sent.Keys)
+        TellFailed(outgoing.Group.Id, outgoing.Epoch, outgoing.Sent.Keys);
+    }
+
+    /// <summary>The state is large: it is read while it is sent.</summary>
+    public void OnOpened(GroupId group, long token, long expected)
+    {
+        if (_outgoing.Remove(token, out Outgoing? cut))
+            Streams.Begin(token, new StateSource(cut.Group, cut.Epoch, cut.Past, cut.Callers, cut.Configuration, cut.Sent.Keys) { Expected = expected });
+        else context.Effects.EndState(group, token);      // a configuration change has overtaken it
+    }
+
+    public void OnRead(long token, ReadOnlyMemory<byte>? piece, bool isLast)
+    {
+        if (piece is { } given) Streams.OnRead(token, given, isLast);
+        else if (Streams.TakeFailed(token) is { } failed) TellFailed(failed.Group.Id, failed.Epoch, failed.Taken.Keys);
+    }
+
+    private void TellFailed(GroupId group, long epoch, IEnumerable<NodeId> joiners)
+    {
+        foreach (NodeId joiner in joiners)
         {
             services.Send(joiner, ServiceRecord.StateFailed, writer =>
             {
-                writer.Group(outgoing.Group.Id);
-                writer.Varint(outgoing.Epoch);
+                writer.Group(group);
+                writer.Varint(epoch);
             });
         }
     }
@@ -120,7 +142,9 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     /// <summary>Sends what may leave, a window at a time, so that messages pass between the chunks. True: all is sent.</summary>
     public void Pump(ChannelTable channels)
     {
-        if (_outgoing.Count == 0 || !context.IsWorking) return;
+        if (!context.IsWorking) return;
+        Streams.Pump(channels);
+        if (_outgoing.Count == 0) return;
         foreach ((long token, Outgoing outgoing) in _outgoing.ToArray())
         {
             if (outgoing.Content is not { } content || !(context.Settings.Weak.Lacks(WeakRules.SnapshotLeavesAtOnce) || context.Ordering!.IsStable(outgoing.Past))) continue;
@@ -177,15 +201,34 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             Fail(group);
             return;
         }
-        if (group.HasState || !group.IsWanted || !_incoming.TryGetValue(group.Id, out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
+        if (group.HasState || !group.IsWanted) return;
+        if (Streams.TryComplete(group))
+        {
+            TraceState(group);
+            context.Effects.StreamState(group.Id, StateStep.End, default, 0);
+            GoOn(group);
+            return;
+        }
+        if (!_incoming.TryGetValue(group.Id, out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
         _incoming.Remove(group.Id);
-        group.HasState = true;
         group.Callers = incoming.Callers!;
         group.Configuration = incoming.Configuration!;
-        long view = group.Held.FirstOrDefault(h => h.View is not null).View is { } next ? next.Number - 1 : group.View.Number;
-        context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
+        TraceState(group);
         foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
         context.Effects.LoadState(group.Id, incoming.State);
+        GoOn(group);
+    }
+
+    private void TraceState(GroupMember group)
+    {
+        long view = group.Held.FirstOrDefault(h => h.View is not null).View is { } next ? next.Number - 1 : group.View.Number;
+        context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
+    }
+
+    /// <summary>The application has the state, or will load it next: what was held follows.</summary>
+    private void GoOn(GroupMember group)
+    {
+        group.HasState = true;
         foreach (HeldEvent held in group.Held)
         {
             if (held.View is { } shown) groups.Deliveries.View(group, shown);
@@ -246,6 +289,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     public void OnInstalled()
     {
         _early.Clear();
+        Streams.OnInstalled();
         _outgoing.Clear();
         _incoming.Clear();
         _failed.Clear();
@@ -253,6 +297,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     public void Forget(GroupMember group)
     {
+        Streams.Forget(group);
         _incoming.Remove(group.Id);
         _failed.Remove(group.Id);
         foreach (long token in _outgoing.Where(o => o.Value.Group == group).Select(o => o.Key).ToArray()) _outgoing.Remove(token);

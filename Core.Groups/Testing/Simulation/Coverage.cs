@@ -17,6 +17,7 @@ internal sealed class Coverage
     public long WatchedChanges { get; set; }
     public long Refusals { get; set; }
     public long ClientMoves { get; set; }
+    public long StateRestarts { get; set; }
     public long Events { get; set; }
     public long[] Deliveries { get; } = new long[Enum.GetValues<Order>().Length];
 
@@ -46,6 +47,7 @@ internal sealed class Coverage
         WatchedChanges += other.WatchedChanges;
         Refusals += other.Refusals;
         ClientMoves += other.ClientMoves;
+        StateRestarts += other.StateRestarts;
         Events += other.Events;
         for (int i = 0; i < Deliveries.Length; i++) Deliveries[i] += other.Deliveries[i];
     }
