@@ -1,5 +1,5 @@
 // What surrounds a message's body: [0] raw bytes; [1][length of the name: varint][name in UTF-8] a typed message; [2][reason in
-// UTF-8] a request to end the member's process.
+// UTF-8] a request to end the member's process; [3][bytes] a question to the members' journals.
 // Keeps: reading never throws and never allocates, whatever the bytes.
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
@@ -16,6 +16,7 @@ internal static class Envelope
     private const byte Raw = 0;
     private const byte Typed = 1;
     private const byte Kill = 2;
+    private const byte Question = 3;
     private const int SlabSize = 32 << 10;
 
     [ThreadStatic] private static byte[]? _slab;
@@ -33,6 +34,12 @@ internal static class Envelope
 
     /// <summary>A request to end the members' processes.</summary>
     public static ReadOnlyMemory<byte> PackKill(string reason) => (byte[])[Kill, .. Encoding.UTF8.GetBytes(reason)];
+
+    /// <summary>A question to the members' journals.</summary>
+    public static ReadOnlyMemory<byte> PackQuestion(ReadOnlySpan<byte> question) => (byte[])[Question, .. question];
+
+    /// <summary>Whether it is a question to the journal.</summary>
+    public static bool IsQuestion(ReadOnlyMemory<byte> packed) => packed.Length > 0 && packed.Span[0] == Question;
 
     /// <summary>Whether it is a request to end this process.</summary>
     public static bool TryUnpackKill(ReadOnlyMemory<byte> packed, [NotNullWhen(true)] out string? reason)

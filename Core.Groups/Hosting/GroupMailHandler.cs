@@ -11,6 +11,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 {
     private const byte WithoutState = 0;
     private const byte WithState = 1;
+    private const byte WithJournal = 2;
     private const int LongestRefusal = 1000;
     private static readonly View NoView = new(GroupId.None, "", 0, "", [], [], [], IsPrimary: false);
 
@@ -20,6 +21,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
     private readonly GroupOptions _options;
     private readonly EntryPoints _entries;
     private readonly Dispatcher _dispatcher;
+    private readonly JournalPost? _journal;
     private long _unreportedBytes;
     private int _configuredIn = NodeInput.AnyGeneration;
     private int _withoutState = NodeInput.AnyGeneration;
@@ -33,6 +35,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         _entries = entries;
         States = new StateFlow(host, membership, options.State);
         _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger, options.OnKill);
+        _journal = options.Journal is { } journal ? new JournalPost(journal, group, _dispatcher, this, PackAsync, LoadPackedAsync) : null;
     }
 
     public Broadcast<View> Views { get; } = new();
@@ -64,11 +67,15 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
         switch (mail.Kind)
         {
+            case MailKind.Message when _journal is not null:
+                return OnLoggedMessageAsync(mail.Delivery, generation);
             case MailKind.Message when _options.Sink is { } sink:
                 sink.OnMessage(mail.Delivery.From, mail.Delivery.Order, mail.Delivery.Body, mail.Delivery.ReplyToken, generation);
                 return default;
             case MailKind.Message:
                 return _dispatcher.DispatchAsync(mail.Delivery, _group, View, generation);
+            case MailKind.View when _journal is not null:
+                return OnLoggedViewAsync((View)mail.Subject!, generation);
             case MailKind.View:
                 var view = (View)mail.Subject!;
                 Views.Publish(view);
@@ -119,7 +126,16 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
     }
 
-    public void Reply(long token, ReadOnlyMemory<byte> body, bool isError, int generation) => Post(new NodeInput
+    public void Reply(long token, ReadOnlyMemory<byte> body, bool isError, int generation)
+    {
+        if (token != JournalPost.Replayed)
+        {
+            Post(new NodeInput { Kind = InputKind.Reply, Token = token, Body = body, Flag = isError, Generation = generation });
+        }
+    }
+
+    /// <summary>As <see cref="Reply"/>, from outside the pump.</summary>
+    public void ReplyLater(long token, ReadOnlyMemory<byte> body, bool isError, int generation) => _host.Loop.Post(new NodeInput
     {
         Kind = InputKind.Reply, Token = token, Body = body, Flag = isError, Generation = generation,
     });
@@ -139,6 +155,49 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         {
             Reply(mail.Delivery.ReplyToken, "this member could not load the group's state"u8.ToArray(), isError: true, generation);
         }
+    }
+
+    private async ValueTask OnLoggedViewAsync(View view, int generation)
+    {
+        if (await KeepAsync(_journal!.KeepAsync(view), generation).ConfigureAwait(false))
+        {
+            Views.Publish(view);
+            await OnViewAsync(view).ConfigureAwait(false);
+        }
+    }
+
+    private ValueTask OnLoggedMessageAsync(in Delivery delivery, int generation)
+    {
+        if (Envelope.IsQuestion(delivery.Body))
+        {
+            return KeepOnlyAsync(_journal!.AskAsync(delivery, generation), generation);
+        }
+
+        ValueTask kept = _journal!.KeepAsync(delivery);
+        return kept.IsCompletedSuccessfully ? _dispatcher.DispatchAsync(delivery, _group, View, generation) : KeepAndDispatchAsync(kept, delivery, generation);
+    }
+
+    private async ValueTask KeepAndDispatchAsync(ValueTask kept, Delivery delivery, int generation)
+    {
+        if (await KeepAsync(kept, generation).ConfigureAwait(false))
+        {
+            await _dispatcher.DispatchAsync(delivery, _group, View, generation).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask KeepOnlyAsync(ValueTask kept, int generation) => await KeepAsync(kept, generation).ConfigureAwait(false);
+
+    // Who cannot write down what it is given must not pretend that it had: it leaves, and handles nothing more.
+    private async ValueTask<bool> KeepAsync(ValueTask kept, int generation)
+    {
+        if (await GuardAsync("Journal", () => kept).ConfigureAwait(false) is null)
+        {
+            return true;
+        }
+
+        _withoutState = generation;
+        _membership.Leave();
+        return false;
     }
 
     private async ValueTask OnViewAsync(View view)
@@ -188,19 +247,21 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         byte[]? saved = null;
         await GuardAsync("Save", async () =>
         {
-            if (_options.State is not { } transfer)
-            {
-                saved = [WithoutState];
-                return;
-            }
-
-            ReadOnlyMemory<byte> state = await transfer.Save().ConfigureAwait(false);
-            byte[] packed = GC.AllocateUninitializedArray<byte>(state.Length + 1);
-            packed[0] = WithState;
-            state.CopyTo(packed.AsMemory(1));
-            saved = packed;
+            byte[] packed = await PackAsync().ConfigureAwait(false);
+            saved = _journal is null ? packed : Prefix(WithJournal, _journal.Journal.Wrap(packed));
         }).ConfigureAwait(false);
         Post(new NodeInput { Kind = InputKind.StateSaved, Token = token, Flag = saved is not null, Body = saved, Generation = generation });
+    }
+
+    private async ValueTask<byte[]> PackAsync() =>
+        _options.State is { } transfer ? Prefix(WithState, await transfer.Save().ConfigureAwait(false)) : [WithoutState];
+
+    private static byte[] Prefix(byte kind, ReadOnlyMemory<byte> content)
+    {
+        byte[] packed = GC.AllocateUninitializedArray<byte>(content.Length + 1);
+        packed[0] = kind;
+        content.CopyTo(packed.AsMemory(1));
+        return packed;
     }
 
     private async ValueTask LoadAsync(ReadOnlyMemory<byte>? state, int generation)
@@ -266,15 +327,23 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private ValueTask LoadAsync(ReadOnlyMemory<byte>? state)
     {
+        bool isWrapped = state is { Length: > 0 } bytes && bytes.Span[0] == WithJournal;
+        if (state is not null && isWrapped != _journal is not null)
+        {
+            throw new InvalidOperationException(isWrapped
+                ? "the group is logged; join it with a journal, as its members did."
+                : "the member that should give the state keeps no journal; set GroupOptions.Journal at all members.");
+        }
+
+        return _journal is null ? LoadPackedAsync(state) : _journal.Journal.LoadAsync(state?[1..], _journal);
+    }
+
+    private ValueTask LoadPackedAsync(ReadOnlyMemory<byte>? state)
+    {
         StateTransfer? transfer = _options.State;
         if (state is not { } packed)
         {
             return transfer?.Initialize?.Invoke() ?? default;
-        }
-
-        if (transfer?.SaveStream is not null)
-        {
-            throw new InvalidOperationException("the member that gives the state does not give it as a stream; use StateTransfer.Stream at all members.");
         }
 
         bool hasState = packed.Length > 0 && packed.Span[0] == WithState;

@@ -86,6 +86,12 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>The node's stable store; null if it has none. The node keeps the values <c>node</c> and <c>votes</c> in it.</summary>
     public IStableStore? StableStore => Host.Memory?.Store;
 
+    /// <summary>The addresses of the electorate (<see cref="GroupNodeOptions.Seeds"/>); empty: there is none.</summary>
+    public ImmutableArray<string> Seeds => [.. Host.Options.Seeds.Select(HostPort.Normalise)];
+
+    /// <summary>Whether this node is one of the seeds.</summary>
+    public bool IsElector => Seeds.Contains(HostPort.Normalise(ListenAddress));
+
     /// <summary>The members of the present configuration, ranked by age.</summary>
     public ImmutableArray<NodeInfo> Members => Host.Status.Members;
 

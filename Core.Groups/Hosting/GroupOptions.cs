@@ -37,6 +37,9 @@ public sealed class GroupOptions
     /// <summary>Called with every view, in delivery order, one at a time with the handlers.</summary>
     public Func<View, ValueTask>? OnView { get; set; }
 
+    /// <summary>Sees and writes down what this member is given; null: nothing is kept. The same at all members. Not for replicas.</summary>
+    public IGroupJournal? Journal { get; set; }
+
     /// <summary>Takes the messages, in place of the group's entry points.</summary>
     internal IDeliverySink? Sink { get; set; }
 }

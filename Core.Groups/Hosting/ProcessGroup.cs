@@ -47,6 +47,9 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <summary>This node's rank in <see cref="View"/>: 0 is the oldest member; -1 if it is not in it.</summary>
     public int Rank => View.RankOf(Node.Id);
 
+    /// <summary>Whether the caller runs inside a handler of this group: there it must not wait for what the group delivers next.</summary>
+    public bool IsInHandler => HandlerScope.Group == this;
+
     /// <summary>Cancelled when this membership is over: left, deleted, excluded, or the node stopped. A re-join brings a new token.</summary>
     public CancellationToken Ended => _membership.Ended;
 
@@ -196,6 +199,20 @@ public sealed class ProcessGroup : IAsyncDisposable
     public async ValueTask<GroupReplies> RequestAsync(Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
     {
         CallResult result = await _membership.RequestAsync(order, Envelope.Pack(body.Span), replies, timeout, ct).ConfigureAwait(false);
+        return result.ToReplies();
+    }
+
+    /// <summary>
+    /// Asks the journals of all members (<see cref="GroupOptions.Journal"/>), at one place among the group's messages, and waits for
+    /// their answers. For those who write journals; a member without one answers with an error.
+    /// </summary>
+    /// <param name="order">The primitive.</param>
+    /// <param name="question">The question; copied.</param>
+    /// <param name="ct">Withdraws the call; the question may have been delivered.</param>
+    /// <remarks>Errors as for the requests.</remarks>
+    public async ValueTask<GroupReplies> AskJournalsAsync(Order order, ReadOnlyMemory<byte> question, CancellationToken ct = default)
+    {
+        CallResult result = await _membership.RequestAsync(order, Envelope.PackQuestion(question.Span), Replies.All, timeout: null, ct).ConfigureAwait(false);
         return result.ToReplies();
     }
 

@@ -15,6 +15,12 @@ public sealed record View(
     GroupId Group, string GroupName, long Number, string Id,
     ImmutableArray<NodeId> Members, ImmutableArray<NodeId> Joined, ImmutableArray<NodeId> Left, bool IsPrimary)
 {
+    /// <summary>
+    /// In extended mode, where components have met: the members by the state that they bring, in the order of their ranks; each
+    /// side has gone on without the others. Empty: all members have the same state.
+    /// </summary>
+    public ImmutableArray<ImmutableArray<NodeId>> Sides { get; init; } = [];
+
     /// <summary>The rank of a node in this view (0 is the oldest member), or -1.</summary>
     public int RankOf(NodeId node) => Members.IndexOf(node);
 

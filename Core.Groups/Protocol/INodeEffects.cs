@@ -93,6 +93,21 @@ internal interface INodeEffects
     /// <param name="leavers">Those of the configuration before that left of their own will.</param>
     void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers);
 
+    /// <summary>
+    /// In extended mode: the regular configuration is over, and what follows, until the next one is installed, is delivered in this
+    /// transitional one: to the members of it that are alive, who need not be those to whom it was sent (EVS section 2).
+    /// </summary>
+    void TransitionBegun(Configuration transitional) { }
+
+    /// <summary>In extended mode: a group was merged with another one of its name, and has that one's id from now on.</summary>
+    void GroupRenamed(GroupId before, GroupId after) { }
+
+    /// <summary>
+    /// In extended mode: a group's members come from several sides, each with a state of its own, as they were when the view
+    /// began. At this place in the delivery order the application makes one state of them, then calls <see cref="NodeMachine.StateLoaded"/>.
+    /// </summary>
+    void ReconcileState(GroupId group, ImmutableArray<SideState> sides) { }
+
     /// <summary>The filter stopped this node: it is not in a primary configuration.</summary>
     void Blocked();
 
@@ -197,6 +212,11 @@ internal interface INodeEffects
     /// <summary>An orderly stop is complete (or had to end like a crash).</summary>
     void Stopped();
 }
+
+/// <summary>One of the sides of a group that merges.</summary>
+/// <param name="Members">The members that share the state, by rank in the view.</param>
+/// <param name="State">The state; null: the application there could not save it.</param>
+internal readonly record struct SideState(ImmutableArray<NodeId> Members, ReadOnlyMemory<byte>? State);
 
 /// <summary>Why a membership ended.</summary>
 internal enum GroupEnd : byte

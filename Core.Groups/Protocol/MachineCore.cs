@@ -41,6 +41,12 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Requests.OnClientCall = Clients.OnEnded;
         Groups.OnDropped = Credit.OnDropped;
         Groups.OnPaid = Credit.Owe;
+        Groups.OnRenamed = (before, after) =>
+        {
+            Calls.Rename(before, after);
+            Requests.Rename(before, after);
+            Groups.Deliveries.Rename(before, after);
+        };
         Groups.HasCalls = Calls.Has;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
         Groups.BeforeMarker = Calls.SendBroadcasts;
@@ -347,7 +353,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         }
     }
 
-    public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Tell(plan, Change.NodesOf);
+    public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Teller.Tell(plan);
 
     public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
         Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak);
@@ -360,7 +366,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Contacts.OnInstalled();
         Callers.OnInstalled();
         Groups.OnInstalled(groups, told);
-        Requests.OnGone(null, n => Context.RankOf(n) < 0);
+        Requests.OnGone(null, n => Context.RankOf(n) < 0 || (Context.Settings.IsExtended && !Context.CameAlong.Contains(n)));
         if (Context.IsFrozen) return;
         Clients.OnInstalled();
         Membership.OnInstalled();

@@ -1,4 +1,5 @@
 // What the parts of one node's machine share: who it is, the time of the present input, and the present configuration.
+using System.Collections.Immutable;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Tracing;
 using Core.Groups.Wire;
@@ -9,12 +10,18 @@ internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffec
 {
     public NodeId Self => self;
     public NodeSettings Settings => settings;
-    public INodeEffects Effects => effects;
+    public INodeEffects Effects { get; } = settings.IsExtended ? new HeldEffects(effects) : effects;
+    /// <summary>In extended mode: what holds the application back while groups merge.</summary>
+    public HeldEffects? Held => Effects as HeldEffects;
+    /// <summary>Groups are merging: this node's application is shown nothing and sends nothing until it has reconciled their states.</summary>
+    public bool IsMerging => Held is { IsHolding: true };
     public TimeSpan Now { get; set; }
 
     /// <summary>The regular configuration that this node is in; null before the first.</summary>
     public Configuration? Configuration { get; private set; }
     public ReadOnlyMemory<byte> ConfigurationBytes { get; private set; }
+    /// <summary>Those that came here together with this node from its configuration before.</summary>
+    public ImmutableArray<NodeId> CameAlong { get; set; } = [];
     public OrderingLayer? Ordering { get; set; }
     /// <summary>A configuration change is under way, or the node is blocked: nothing is sent or delivered.</summary>
     public bool IsFrozen { get; set; }
@@ -43,10 +50,12 @@ internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffec
 
     public NodeId NodeAt(int rank) => Configuration!.Members[rank];
 
+    public ImmutableArray<NodeId> NodesAt(int[] ranks) => [.. ranks.Select(NodeAt)];
+
     public void Trace(TraceKind kind, Func<TraceEvent, TraceEvent>? with = null)
     {
         if (!settings.Tracing) return;
         var line = new TraceEvent { Kind = kind, Node = self, Time = Now };
-        effects.Trace(with is null ? line : with(line));
+        Effects.Trace(with is null ? line : with(line));
     }
 }

@@ -38,6 +38,8 @@ internal sealed class NodeMachine
     /// <summary>The configuration that this node is in; null until the first.</summary>
     public Configuration? Configuration => _context.Configuration;
     public bool IsBlocked => _core.Change.IsBlocked;
+    /// <summary>Extended mode: groups of this node have met others of their name, and the sides' states are not reconciled yet.</summary>
+    public bool IsMerging => _context.IsMerging;
     /// <summary>The peers that can be reached now, this node included.</summary>
     public ImmutableArray<NodeId> Reachable => [.. _core.Membership.Reachability.Reach().Keys];
     /// <summary>The addresses of the peers: where an incarnation that follows this one finds them.</summary>
@@ -163,7 +165,7 @@ internal sealed class NodeMachine
     public void Leave(TimeSpan now, long call, GroupId group)
     {
         if (!Enter(now, call)) return;
-        if (_core.Groups.Find(group) is { } member) _core.Groups.Leave(member, call);
+        if (_core.Groups.Find(Resolve(group)) is { } member) _core.Groups.Leave(member, call);
         else _context.Effects.Completed(call, Outcome.NotMember);
     }
 
@@ -172,7 +174,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now, call)) return;
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
-        else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body));
+        else _core.Calls.Submit(new Cast(call, Resolve(group), null, order.ToKind(), body));
     }
 
     /// <summary>
@@ -182,6 +184,7 @@ internal sealed class NodeMachine
     public void Multicast(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body)
     {
         if (!Enter(now, call)) return;
+        if (_context.Settings.IsExtended) target = target with { Groups = [.. target.Groups.Select(Resolve).Order()] };
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
         else _core.Calls.Submit(new Cast(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, Spread: target));
     }
@@ -193,14 +196,14 @@ internal sealed class NodeMachine
         if (!Enter(now, call)) return;
         byte[] body = GroupConfiguration.WriteEntry(key, value);
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
-        else _core.Calls.Submit(new Cast(call, group, null, MessageKind.Group, body, MessageFlags.Configure));
+        else _core.Calls.Submit(new Cast(call, Resolve(group), null, MessageKind.Group, body, MessageFlags.Configure));
     }
 
     /// <summary>Ranks the members of the group anew, by GBCAST. Ends when the view is installed here.</summary>
     public void Rank(TimeSpan now, long call, GroupId group, NodeId[] ranking)
     {
         if (!Enter(now, call)) return;
-        if (_core.Groups.Find(group) is { } member) _core.Groups.Announcer.Rank(member, call, ranking);
+        if (_core.Groups.Find(Resolve(group)) is { } member) _core.Groups.Announcer.Rank(member, call, ranking);
         else _context.Effects.Completed(call, Outcome.NotMember);
     }
 
@@ -214,7 +217,7 @@ internal sealed class NodeMachine
         }
         _core.Requests.Begin(call, mode, count, timeout);
         if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
-        else _core.Calls.Submit(new Cast(call, group, null, order.ToKind(), body, MessageFlags.Request, call));
+        else _core.Calls.Submit(new Cast(call, Resolve(group), null, order.ToKind(), body, MessageFlags.Request, call));
     }
 
     /// <summary>
@@ -290,7 +293,7 @@ internal sealed class NodeMachine
 
     public void StateLoaded(TimeSpan now, GroupId group, bool succeeded)
     {
-        if (!Enter(now) || _core.Groups.Find(group) is not { } member) return;
+        if (!Enter(now) || _core.Groups.Find(Resolve(group)) is not { } member) return;
         if (succeeded) _core.Groups.States.OnLoaded(member);
         else _core.Groups.Leave(member, 0);
     }
@@ -298,7 +301,7 @@ internal sealed class NodeMachine
     /// <summary>The application has handled the next <paramref name="deliveries"/> deliveries of the group.</summary>
     public void Consumed(TimeSpan now, GroupId group, int deliveries)
     {
-        if (Enter(now)) _core.Credit.OnConsumed(group, deliveries);
+        if (Enter(now)) _core.Credit.OnConsumed(Resolve(group), deliveries);
     }
 
     // ---- stop
@@ -332,6 +335,9 @@ internal sealed class NodeMachine
         _core.EndAll(Outcome.Stopped);
         _context.Effects.Stopped();
     }
+
+    /// <summary>A host may use an id that its group had before it was merged.</summary>
+    private GroupId Resolve(GroupId group) => _core.Groups.Merger.Resolve(group);
 
     private bool Enter(TimeSpan now, long call = 0)
     {

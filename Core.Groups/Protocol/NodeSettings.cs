@@ -21,6 +21,11 @@ internal sealed record NodeSettings
     public int Weight { get; init; } = 1;
     /// <summary>The electorate weight that every primary needs; 0 means a majority of the seeds.</summary>
     public int MinimumPrimaryWeight { get; init; }
+    /// <summary>
+    /// Every component goes on, and components that meet merge (EVS as it is); else only a primary one works (the filter, section 5
+    /// of the EVS paper). All nodes of a cluster have the same mode.
+    /// </summary>
+    public bool IsExtended { get; init; }
     /// <summary>How often an otherwise silent link says that it lives.</summary>
     public TimeSpan Heartbeat { get; init; } = TimeSpan.FromMilliseconds(200);
     /// <summary>The silence after which a peer is suspected.</summary>

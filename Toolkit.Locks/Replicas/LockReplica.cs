@@ -12,14 +12,17 @@ namespace Toolkit.Locks.Replicas;
 /// </summary>
 /// <remarks>
 /// All that is done to a monitor's conditions while holding it is ordered by causality: the next holder's node has delivered
-/// the release before, so all members have what came before that. Only the end of a wait comes from one who does not hold; it and the
-/// pulse travel in total and causal order, so all members see alike which was first.
+/// the release before, so all members have what came before that. Only the end of a wait, or its withdrawal, comes from one who does not
+/// hold; they and the pulse travel in total and causal order, so all members see alike which was first.
 /// </remarks>
 /// <param name="permits">If this member is the object's first: 1 makes a mutex.</param>
 /// <param name="clock">See <see cref="QueueReplica"/>.</param>
-internal sealed class LockReplica(int permits, Func<long> clock) : QueueReplica(clock)
+#pragma warning disable CA1852 // tests weaken it, to see that its rules are needed
+internal class LockReplica(int permits, Func<long> clock) : QueueReplica(clock)
+#pragma warning restore CA1852
 {
     private readonly SortedDictionary<string, LinkedList<Request>> _conditions = new(StringComparer.Ordinal);
+    private readonly HashSet<long> _awaiting = []; // own calls that were last told to wait for a condition
     private long _permits;
     private long _held;
 
@@ -49,13 +52,14 @@ internal sealed class LockReplica(int permits, Func<long> clock) : QueueReplica(
         BodyWriter body = Body(Kind.Wait, call);
         body.Text(condition);
         Port.Multicast(Order.Causal, body.Written);
+        _awaiting.Add(call);
         return true;
     }
 
     /// <summary>Ends a wait for a condition, unless it was pulsed before: the waiter asks for the monitor again.</summary>
     public void EndWait(long call)
     {
-        if (IsOwn(call)) Port.Multicast(Order.CausalTotal, Body(Kind.WaitIsOver, call).Written);
+        if (IsOwn(call)) Port.Multicast(Agreed, Body(Kind.WaitIsOver, call).Written);
     }
 
     /// <summary>Makes waiters of a condition ask for the monitor again, the longest waiting first.</summary>
@@ -65,7 +69,7 @@ internal sealed class LockReplica(int permits, Func<long> clock) : QueueReplica(
         BodyWriter body = Body(Kind.Pulse, call);
         body.Text(condition);
         body.Varint(count);
-        Port.Multicast(Order.CausalTotal, body.Written);
+        Port.Multicast(Agreed, body.Written);
         return true;
     }
 
@@ -106,9 +110,13 @@ internal sealed class LockReplica(int permits, Func<long> clock) : QueueReplica(
 
     protected override bool CanGrant(LinkedListNode<Request> place) => _held + place.Value.Weight <= _permits;
 
+    // Whether a pulse finds it or not, all must see alike: it would give out a ticket.
+    protected override Order ReleaseOrder(long call) => _awaiting.Remove(call) ? Agreed : Order.Causal;
+
     protected override void OnGranted(Request request)
     {
         base.OnGranted(request);
+        if (request.Node == Port.Self) _awaiting.Remove(request.Call);
         _held += request.Weight;
     }
 
@@ -164,6 +172,7 @@ internal sealed class LockReplica(int permits, Func<long> clock) : QueueReplica(
     protected override void OnCleared()
     {
         _conditions.Clear();
+        _awaiting.Clear();
         _held = 0;
     }
 

@@ -12,6 +12,12 @@ namespace Toolkit.Locks.Replicas;
 /// <param name="clock">Microseconds of a clock that does not go back. Read where nobody else decides: who makes the object begins its tickets there.</param>
 internal abstract class QueueReplica(Func<long> clock) : Replica
 {
+    /// <summary>
+    /// The primitive of all that gives out tickets: a total order, delivered when all members have it. With less, a member that is being cut off
+    /// could hold by a ticket, and so a token, that the others give to another.
+    /// </summary>
+    protected const Order Agreed = Order.Safe;
+
     private const byte StateVersion = 1;
 
     private readonly Func<long> _clock = clock;
@@ -55,7 +61,7 @@ internal abstract class QueueReplica(Func<long> clock) : Replica
         BodyWriter body = Body(Kind.Request, call);
         body.Varint(weight);
         body.Flag(isShared);
-        Port.Multicast(Order.Total, body.Written);
+        Port.Multicast(Agreed, body.Written);
         return call;
     }
 
@@ -66,7 +72,7 @@ internal abstract class QueueReplica(Func<long> clock) : Replica
     public virtual bool Release(long call)
     {
         if (!_own.Remove(call)) return false;
-        Port.Multicast(Order.Causal, Body(Kind.Release, call).Written);
+        Port.Multicast(ReleaseOrder(call), Body(Kind.Release, call).Written);
         return true;
     }
 
@@ -178,6 +184,9 @@ internal abstract class QueueReplica(Func<long> clock) : Replica
 
     /// <summary>Whether a try that is not granted would have to wait for others.</summary>
     protected virtual bool IsRefused(LinkedListNode<Request> place) => true;
+
+    /// <summary>How what becomes of a call of this node is told.</summary>
+    protected virtual Order ReleaseOrder(long call) => Order.Causal;
 
     protected abstract Blockers BlockersOf(LinkedListNode<Request> place);
     protected abstract void OnInitialized();

@@ -100,9 +100,7 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
         _writers++;
         _lastWriter = request.Ticket;
         Announce();
-        BodyWriter closed = Body(Kind.Closed, 0);
-        closed.Varint(request.Ticket);
-        Port.Multicast(Order.Causal, closed.Written);
+        SayClosed();
     }
 
     protected override bool CanGrant(LinkedListNode<Request> place)
@@ -176,6 +174,8 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
         }
 
         _writers = Queue.Count(r => !r.IsShared);
+        // A writer that asked between this member's view and its state waits for its word, too.
+        if (_writers > 0 && _closed.TryGetValue(Port.Self, out long told) && told < _lastWriter) SayClosed();
     }
 
     protected override void OnCleared()
@@ -219,6 +219,13 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
         _ended.Clear();
         _isAnnouncing = true;
         Port.Multicast(Order.Causal, body.Written);
+    }
+
+    private void SayClosed()
+    {
+        BodyWriter closed = Body(Kind.Closed, 0);
+        closed.Varint(_lastWriter);
+        Port.Multicast(Order.Causal, closed.Written);
     }
 
     /// <summary>Whether no member gives local reads that a writer of this ticket would not hear of.</summary>

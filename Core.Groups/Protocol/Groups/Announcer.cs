@@ -42,7 +42,7 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
             if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
             bool mustStay = group.IsLeaving && group.Deleters is null && (groups.HasCalls(group.Id) || groups.States.IsDonor(group) || IsLastWithState(group));
             if (mustStay && !groups.HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
-            if (group.Joins?.Count > 0 && !group.HasState && !group.IsLeaving && group.Deleters is null) continue;
+            if (group.Joins?.Count > 0 && (!group.HasState || context.IsMerging) && !group.IsLeaving && group.Deleters is null) continue;
             _toAnnounce.Remove(group);
             Announce(group, order, mustStay);
         }

@@ -52,6 +52,16 @@ internal sealed class ClientAnswers
         foreach (CallerSource source in sources) _answers.Remove((group, source));
     }
 
+    /// <summary>A group has another id from now on.</summary>
+    public void Rename(GroupId before, GroupId after)
+    {
+        foreach (var key in _answers.Keys.Where(k => k.Group == before).ToArray())
+        {
+            _answers.Remove(key, out SortedDictionary<long, Answer>? answers);
+            _answers[(after, key.Source)] = answers!;
+        }
+    }
+
     public void OnLeft(GroupId group)
     {
         foreach (var key in _answers.Keys.Where(k => k.Group == group).ToArray()) _answers.Remove(key);

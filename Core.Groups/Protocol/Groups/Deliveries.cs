@@ -38,6 +38,7 @@ internal sealed class Deliveries(NodeContext context)
             Left = view.Left,
             IsPrimary = view.IsPrimary,
         });
+        group.ShownView = view.Number;
         if (group.IsWanted) context.Effects.ViewInstalled(view);
     }
 
@@ -145,6 +146,13 @@ internal sealed class Deliveries(NodeContext context)
         if (entry.Client is { } client) Answers.Give(entry.Group, client, answer, isError);
         (caller, request) = (entry.Caller, entry.Request);
         return found;
+    }
+
+    /// <summary>A group has another id from now on.</summary>
+    public void Rename(GroupId before, GroupId after)
+    {
+        foreach ((long token, Token open) in _tokens.Where(t => t.Value.Group == before).ToArray()) _tokens[token] = open with { Group = after };
+        Answers.Rename(before, after);
     }
 
     // ---- requests that get no answer

@@ -90,7 +90,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             groups.Create(created.Id, created.Name, join);
             return;
         }
-        if (join.Expected != GroupId.None && entry?.Id != join.Expected)
+        if (join.Expected != GroupId.None && entry?.IsKnownAs(join.Expected) != true)
         {
             _joins.Remove(join.Name);
             context.Effects.Completed(join.Call, Outcome.NoSuchGroup);
@@ -266,13 +266,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     public void Tell(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members, group.View.Number)));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, Describe(group)));
     }
 
     public void TellGone(GroupMember group)
     {
         if (!context.IsWorking) return;
-        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, new RegistryEntry(group.Id, group.Name, [], group.View.Number)));
+        services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, Describe(group) with { Members = [] }));
     }
 
     public void OnUpdate(ref WireReader reader)
@@ -296,13 +296,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         _inspected.Clear();
         if (Keeper == context.Self) _registry.Reset(context.Configuration!.Members);
         IEnumerable<GroupMember> mine = groups.Members.Where(g => g.View.Members[0] == context.Self);
-        foreach ((GroupMember[] part, bool isLast) in InRecords(mine, static g => 300 + (30 * g.View.Members.Length)))
+        foreach ((GroupMember[] part, bool isLast) in InRecords(mine, static g => 300 + (30 * g.View.Members.Length) + (16 * g.Formerly.Length)))
         {
             services.Send(Keeper, ServiceRecord.Report, writer =>
             {
                 writer.Flag(isLast);
                 writer.Varint(part.Length);
-                foreach (GroupMember group in part) Write(writer, new RegistryEntry(group.Id, group.Name, group.View.Members, group.View.Number));
+                foreach (GroupMember group in part) Write(writer, Describe(group));
             });
         }
         foreach (Join join in _joins.Values.ToArray()) Ask(join);
@@ -327,13 +327,17 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         yield return ([.. part], true);
     }
 
+    private static RegistryEntry Describe(GroupMember group) => new(group.Id, group.Name, group.View.Members, group.View.Number, group.Formerly);
+
     private static void Write(WireWriter writer, RegistryEntry entry)
     {
         writer.Group(entry.Id);
         writer.Text(entry.Name);
         Services.WriteNodes(writer, entry.Members);
         writer.Varint(entry.Number);
+        Services.WriteGroups(writer, entry.Formerly);
     }
 
-    private static RegistryEntry Read(ref WireReader reader) => new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader), reader.Varint());
+    private static RegistryEntry Read(ref WireReader reader) =>
+        new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader), reader.Varint(), Services.ReadGroups(ref reader));
 }

@@ -41,6 +41,12 @@ internal sealed class GroupConfiguration
         return true;
     }
 
+    /// <summary>Takes in the entries of another side of the group that this one does not have.</summary>
+    public void Unite(GroupConfiguration other)
+    {
+        foreach ((string key, string value) in other._entries) _entries.TryAdd(key, value);
+    }
+
     public byte[] Write()
     {
         var writer = new WireWriter();

@@ -1,4 +1,5 @@
 // One group that this node is a member of, across configurations: its view, its pending changes, its joiners.
+using System.Collections.Immutable;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Requests;
 
@@ -9,11 +10,17 @@ internal readonly record struct HeldEvent(Message? Message, View? View);
 
 internal sealed class GroupMember(GroupId id, string name, bool isWanted)
 {
-    public GroupId Id => id;
+    public GroupId Id { get; set; } = id;
+    /// <summary>Ids that groups had that were merged into this one: they lead to it.</summary>
+    public ImmutableArray<GroupId> Formerly { get; set; } = [];
+    /// <summary>The sides' states are being exchanged; null: there is one state.</summary>
+    public GroupMerge? Merge { get; set; }
     public string Name => name;
     /// <summary>False: the application gave the join up before it succeeded, and does not know of this membership.</summary>
     public bool IsWanted => isWanted;
     public View View { get; set; } = null!;
+    /// <summary>The number of the last view that the application was shown: a joiner without state is shown those that follow later.</summary>
+    public long ShownView { get; set; }
 
     /// <summary>False: this node joined and waits for the state.</summary>
     public bool HasState { get; set; }
@@ -23,6 +30,8 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public bool IsToldUnloaded { get; set; }
     /// <summary>Joined, or without its state loaded, when the present configuration began: others may not know whether it has it.</summary>
     public bool JoinedHere { get; set; }
+    /// <summary>How many states the application was given and has not said that it has.</summary>
+    public int LoadsExpected { get; set; }
     public long JoinCall { get; set; }
     /// <summary>The epoch at which a snapshot for this joiner is cut.</summary>
     public long CutEpoch { get; set; }

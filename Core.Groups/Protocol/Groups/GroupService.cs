@@ -24,6 +24,8 @@ internal sealed class GroupService
         Announcer = new Announcer(context, this);
         Watches = new GroupWatches(context, services, this);
         Queries = new GroupQueries(context, services, this);
+        Merger = new GroupMerger(context, this, _groups);
+        Teller = new GroupTeller(context, this);
         _states = new StateTransfers(context, services, this);
         _deliveries = new Deliveries(context);
     }
@@ -32,6 +34,8 @@ internal sealed class GroupService
     public Directory Directory => _directory;
     public GroupQueries Queries { get; }
     public Announcer Announcer { get; }
+    public GroupMerger Merger { get; }
+    public GroupTeller Teller { get; }
     public GroupWatches Watches { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
@@ -44,6 +48,8 @@ internal sealed class GroupService
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
+    /// <summary>Told that a group has another id from now on.</summary>
+    public Action<GroupId, GroupId> OnRenamed { get; set; } = static (_, _) => { };
     /// <summary>Told of a delivery that the application does not see, with its sender and its cost.</summary>
     public Action<GroupMember, NodeId, int> OnDropped { get; set; } = static (_, _, _) => { };
 
@@ -168,7 +174,7 @@ internal sealed class GroupService
     }
 
     /// <summary>Hands a view over, or holds it for a joiner that has no state yet (but its first).</summary>
-    private void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false, bool isRanked = false)
+    public void Show(GroupMember group, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left, bool isFirst = false, bool isRanked = false)
     {
         if (joined.IsEmpty && left.IsEmpty && !isRanked) return;
         group.Credit.SetMembers(group.View);
@@ -178,7 +184,9 @@ internal sealed class GroupService
     }
 
     private View ViewOf(GroupOrder order, ImmutableArray<NodeId> members, ImmutableArray<NodeId> joined, ImmutableArray<NodeId> left) =>
-        new(order.Id, order.Name, order.Number, order.ViewId, members, joined, left, IsPrimary: true);
+        new(order.Id, order.Name, order.Number, order.ViewId, members, joined, left, IsPrimary);
+
+    public bool IsPrimary => _context.Configuration!.IsPrimary;
 
     private void End(GroupOrder order, ImmutableArray<NodeId> after, bool isDeleted)
     {
@@ -208,6 +216,11 @@ internal sealed class GroupService
         {
             if (_isCarryingPlan) Drop(group, message);
             else Hold(group, message);
+            return;
+        }
+        if (_context.IsMerging)
+        {
+            HoldBack(group, message);
             return;
         }
         if ((message.Flags & MessageFlags.Configure) != 0)
@@ -250,6 +263,9 @@ internal sealed class GroupService
         if (!isPiece && sender != _context.Self && group.Credit.TryPayAhead(sender, message.Body.Length + CreditAccount.MessageOverhead)) OnPaid(group);
     }
 
+    /// <summary>What the sides remember of callers, and their configuration data, must be united before a message is looked at.</summary>
+    private void HoldBack(GroupMember group, Message message) => _context.Held!.Later(() => Deliver(group, message));
+
     private bool TryRemember(GroupMember group, CallerStamp caller)
     {
         if (caller.Source.IsClient) _deliveries.Answers.Confirm(group.Id, caller);
@@ -275,60 +291,11 @@ internal sealed class GroupService
 
     // ---- configurations
 
-    /// <summary>The groups whose members may not all know them, or have their state, as they are after a plan.</summary>
-    public ImmutableArray<GroupTold> Tell(RecoveryPlan plan, Func<int[], ImmutableArray<NodeId>> nodes)
-    {
-        var told = ImmutableArray.CreateBuilder<GroupTold>();
-        RecoveryPlan first = plan;
-        while (first.Chain is { } earlier) first = earlier;
-        bool isBefore = _context.Settings.Weak.Lacks(WeakRules.GroupsBeforeThePlan) && _context.Ordering is not null;
-        PlanStep[] steps = isBefore ? [] : [.. first.Regular, .. first.Transitional];
-        foreach (GroupOrder order in isBefore ? _context.Ordering!.Engine.Groups : plan.Groups)
-        {
-            ImmutableArray<NodeId> view = nodes(order.View);
-            GroupMember? group = Find(order.Id);
-            SortedSet<NodeId> awaiting = new(group?.Awaiting ?? []);
-            foreach (PlanStep step in steps)
-            {
-                if (step.Group?.Id != order.Id) continue;
-                awaiting.UnionWith(step.Operations.Where(o => o.IsJoin && !step.OldView.Contains(o.Rank)).Select(o => nodes([o.Rank])[0]));
-            }
-            bool hasState = group?.HasState ?? false;
-            if (hasState && !group!.IsLoaded)
-            {
-                awaiting.Add(_context.Self);
-                group.IsToldUnloaded = true;
-            }
-            awaiting.IntersectWith(view);
-            if (hasState && awaiting.Count == 0 && !group!.JoinedHere) continue;
-            PlanStep? last = Array.FindLast(steps, s => s.Group?.Id == order.Id && s.Operations.Length > 0);
-            ImmutableArray<NodeId> joined = last is null ? group?.View.Joined ?? [] : nodes([.. last.Group!.View.Except(last.OldView)]);
-            ImmutableArray<NodeId> left = last is null ? group?.View.Left ?? [] : nodes([.. last.OldView.Except(last.Group!.View)]);
-            if (ViewBeforeTheLastOnTheWay(plan, order) is { } before)
-            {
-                (joined, left) = ([], [.. nodes(before).Where(n => !view.Contains(n))]);
-            }
-            told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, left, hasState, [.. awaiting]));
-        }
-        return told.ToImmutable();
-    }
-
-    /// <summary>The view before the last one that a configuration on the way has changed; null: none did.</summary>
-    private static int[]? ViewBeforeTheLastOnTheWay(RecoveryPlan plan, GroupOrder order)
-    {
-        for (RecoveryPlan? link = plan.Chain; link is not null; link = link.Chain)
-        {
-            if (link.Groups.Find(g => g.Id == order.Id) is { } before && before.Number != order.Number) return before.View;
-        }
-        return null;
-    }
-
     /// <summary>A configuration was installed: every group goes on with those that are in it.</summary>
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
         _states.OnInstalled();
-        foreach (GroupMember group in _groups)
-            _deliveries.Answers.Forget(group.Id, group.Callers.Forget(caller => _context.RankOf(caller) < 0, _context.Configuration!.Id.Epoch));
+        foreach (GroupMember group in _groups) _deliveries.Answers.Forget(group.Id, group.Callers.Forget(IsGone, _context.Configuration!.Id.Epoch));
         if (told is null)
         {
             foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, null);
@@ -343,16 +310,55 @@ internal sealed class GroupService
                 entries.Add((from, group));
             }
         }
-        foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups) Continue(order, view, byGroup);
+        HashSet<GroupId> merged = _context.Settings.IsExtended ? Merger.Merge(told) : [];
+        foreach (GroupId id in merged) byGroup.Remove(id);
+        foreach ((GroupOrder order, ImmutableArray<NodeId> view) in groups)
+        {
+            if (!merged.Contains(order.Id)) Continue(order, view, byGroup);
+        }
         foreach (var (id, entries) in byGroup.OrderBy(e => e.Key))
         {
             GroupTold first = entries[0].Told;
-            if (!_groups.Contains(id) && first.View.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
+            ImmutableArray<NodeId> view = AlongOf(entries) ?? first.View;
+            if (!_groups.Contains(id) && view.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
         if (_context.IsFrozen) return;
+        Merger.Begin();
         _directory.OnInstalled();
         Queries.OnInstalled();
         Watches.OnInstalled();
+    }
+
+    /// <summary>In extended mode the same incarnation of a caller may come back with its component: only a later one shows that it is gone.</summary>
+    private bool IsGone(NodeId caller) => _context.RankOf(caller) < 0
+        && (!_context.Settings.IsExtended || _context.Configuration!.Members.Any(m => m.Name == caller.Name && m.Incarnation > caller.Incarnation));
+
+    /// <summary>In extended mode: those of the group that come along, as they have told.</summary>
+    private static ImmutableArray<NodeId>? AlongOf(List<(NodeId From, GroupTold Told)>? entries) =>
+        entries?.Find(static e => !e.Told.Along.IsEmpty) is { Told: { } told } ? told.Along : null;
+
+    /// <summary>This node is a member of a group by the others' plan, and learns of it only now.</summary>
+    public GroupMember EnterByPlan(GroupOrder order) => Enter(order, _directory.TakeJoin(order.Name), hasState: false);
+
+    /// <summary>A group begins in a configuration: what was under way in the one before is not any more.</summary>
+    public void BeginAnew(GroupMember group, ImmutableArray<NodeId> view, SortedSet<NodeId> unloaded)
+    {
+        group.IsAnnounced = group.IsRankingAnnounced = false;
+        group.OwnFinish = null;
+        group.Awaiting = unloaded.Count == 0 ? null : unloaded;
+        group.CutEpoch = 0;
+        group.Deleters = group.Watchers = null;      // who asked asks again
+        group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
+        Announcer.OnChanged(group);
+        group.Pieces = null;
+    }
+
+    /// <summary>The oldest member with the state sends it to those without.</summary>
+    public void TransferState(GroupMember group, SortedSet<NodeId> stateless)
+    {
+        if (stateless.Count == 0) return;
+        if (group.View.Members.First(n => !stateless.Contains(n)) == _context.Self) _states.Begin(group, [.. stateless], 0);
+        else _states.TryInstall(group);
     }
 
     /// <param name="before">The group before, of which only the name, the number and the id of the view count.</param>
@@ -360,7 +366,7 @@ internal sealed class GroupService
     private void Continue(GroupOrder before, ImmutableArray<NodeId> oldView, Dictionary<GroupId, List<(NodeId From, GroupTold Told)>>? told)
     {
         GroupId id = before.Id;
-        ImmutableArray<NodeId> view = [.. oldView.Where(n => _context.RankOf(n) >= 0)];
+        ImmutableArray<NodeId> view = AlongOf(told?.GetValueOrDefault(id)) ?? [.. oldView.Where(n => _context.RankOf(n) >= 0)];
         ImmutableArray<NodeId> left = [.. oldView.Where(n => !view.Contains(n))];
         SortedSet<NodeId> stateless = [.. view.Where(n => told is null ? KnowsNoState(n, Find(id)) : IsStateless(n, told.GetValueOrDefault(id)))];
         var order = new GroupOrder(id, before.Name, [.. view.Select(_context.RankOf)], left.IsEmpty ? before.Number : before.Number + 1,
@@ -375,25 +381,18 @@ internal sealed class GroupService
         bool isNew = group is null;
         if (group is null)
         {
-            group = Enter(order, _directory.TakeJoin(before.Name), hasState: false);
+            group = EnterByPlan(order);
         }
         // Who was told that it has no state may not hear of it before the next change: then this member must speak for itself.
         group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded || group.IsToldUnloaded;
-        group.IsAnnounced = group.IsRankingAnnounced = false;
-        group.OwnFinish = null;
         SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
         if (group.IsLoaded) unloaded.Remove(_context.Self);      // it was told before the application had it
-        group.Awaiting = unloaded.Count == 0 ? null : unloaded;
-        group.CutEpoch = 0;
-        group.Deleters = group.Watchers = null;      // who asked asks again
-        group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
-        Announcer.OnChanged(group);
-        group.Pieces = null;
+        BeginAnew(group, view, unloaded);
         if (isNew)
         {
             // It joined by the others' plan, and learns of it only now.
             GroupTold first = told![id][0].Told;
-            group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, first.Joined, first.Left, IsPrimary: true);
+            group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, first.Joined, first.Left, first.IsPrimary);
             Show(group, group.View.Joined, group.View.Left, isFirst: true);
         }
         if (!left.IsEmpty)
@@ -404,9 +403,7 @@ internal sealed class GroupService
         }
         if (_context.IsFrozen) return;
         if (group.IsToldUnloaded && group.IsLoaded) _states.TellLoaded(group);
-        if (stateless.Count == 0) return;
-        if (view.First(n => !stateless.Contains(n)) == _context.Self) _states.Begin(group, [.. stateless], 0);
-        else _states.TryInstall(group);
+        TransferState(group, stateless);
     }
 
     private bool KnowsNoState(NodeId node, GroupMember? group) =>
@@ -434,6 +431,8 @@ internal sealed class GroupService
         _isCarryingPlan = true;
         foreach (GroupMember group in _groups)
         {
+            if (group.Merge is { } merge) group.IsLoaded = merge.WasLoaded;      // given up: the next configuration sees the sides again
+            group.Merge = null;
             foreach (HeldEvent held in group.Held)
             {
                 if (held.View is not null) _deliveries.View(group, held.View);
@@ -441,6 +440,7 @@ internal sealed class GroupService
             }
             group.Held.Clear();
         }
+        Merger.OnEnded();
     }
 
     public void EndPlan() => _isCarryingPlan = false;
@@ -453,7 +453,7 @@ internal sealed class GroupService
         _deliveries.Unanswered(message);
     }
 
-    private void Lose(GroupMember group)
+    public void Lose(GroupMember group)
     {
         _groups.Remove(group.Id, out _);
         End(group, GroupEnd.Lost);
@@ -463,11 +463,15 @@ internal sealed class GroupService
     {
         Announcer.Forget(group);
         _states.Forget(group);
+        Merger.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });
         if (group.IsWanted) _context.Effects.GroupLeft(group.Id, end);
         _deliveries.OnLeft(group);
         foreach (long call in group.LeaveCalls ?? []) _context.Effects.Completed(call, Outcome.Done);
         foreach ((long call, _) in group.Rankings ?? []) _context.Effects.Completed(call, Outcome.NotMember);
         OnEnded(group);
+        if (group.Merge is null) return;
+        group.Merge = null;
+        Merger.OnEnded();
     }
 }

@@ -7,7 +7,12 @@ using System.Collections.Immutable;
 namespace Core.Groups.Protocol.Groups;
 
 /// <param name="Number">The number of the view: what is told of an older one comes from another member, and late.</param>
-internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<NodeId> Members, long Number);
+/// <param name="Formerly">Other ids that lead to the group.</param>
+internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<NodeId> Members, long Number, ImmutableArray<GroupId> Formerly)
+{
+    /// <summary>Whether an id is the group's, or was before it was merged.</summary>
+    public bool IsKnownAs(GroupId id) => id == Id || Formerly.Contains(id);
+}
 
 internal sealed class Registry
 {
@@ -42,7 +47,7 @@ internal sealed class Registry
         if (entry.Members.IsEmpty)
         {
             _entries.Remove(entry.Name);
-            _byId.Remove(entry.Id);
+            foreach (GroupId id in known.Formerly.Append(known.Id)) _byId.Remove(id);
         }
         else if (entry.Number > known.Number) Set(entry);
     }
@@ -50,7 +55,7 @@ internal sealed class Registry
     private void Set(RegistryEntry entry)
     {
         _entries[entry.Name] = entry;
-        _byId[entry.Id] = entry;
+        foreach (GroupId id in entry.Formerly.Append(entry.Id)) _byId[id] = entry;
     }
 
     /// <summary>Runs a look-up now, or when everybody has reported.</summary>
@@ -69,7 +74,7 @@ internal sealed class Registry
         if (_entries.TryGetValue(name, out RegistryEntry? entry)) return (entry, false);
         if (GroupId.TryParse(name, out GroupId id)) return (_byId.GetValueOrDefault(id), false);
         if (candidate == GroupId.None) return (null, false);
-        entry = new RegistryEntry(candidate, name, [creator], 0);
+        entry = new RegistryEntry(candidate, name, [creator], 0, []);
         Set(entry);
         return (entry, true);
     }

@@ -59,6 +59,19 @@ internal sealed class Services(NodeContext context, ChannelTable channels)
         foreach (NodeId node in nodes) writer.Node(node);
     }
 
+    public static void WriteGroups(WireWriter writer, ImmutableArray<GroupId> groups)
+    {
+        writer.Varint(groups.Length);
+        foreach (GroupId group in groups) writer.Group(group);
+    }
+
+    public static ImmutableArray<GroupId> ReadGroups(ref WireReader reader)
+    {
+        var groups = ImmutableArray.CreateBuilder<GroupId>(reader.Count(16));
+        for (int left = groups.Capacity; left > 0; left--) groups.Add(reader.Group());
+        return groups.MoveToImmutable();
+    }
+
     public static ImmutableArray<NodeId> ReadNodes(ref WireReader reader)
     {
         var nodes = ImmutableArray.CreateBuilder<NodeId>(reader.Count(2));

@@ -4,19 +4,18 @@
 // Follows: protocol.md sections 2 (bulk state has its own flow control) and 7.
 using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Ordering;
-using Core.Groups.Protocol.Requests;
 using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Groups;
 
 /// <summary>A snapshot that is read while it is sent: where it was cut, and for whom.</summary>
-internal sealed class StateSource(GroupMember group, long epoch, PastEntry[] past, byte[] callers, byte[] configuration, IEnumerable<NodeId> joiners)
+internal sealed class StateSource(GroupMember group, long epoch, PastEntry[] past, byte[] head, IEnumerable<NodeId> joiners)
 {
     public GroupMember Group => group;
     public long Epoch => epoch;
     public PastEntry[] Past => past;
-    public byte[] Callers => callers;
-    public byte[] Configuration => configuration;
+    /// <summary>What the library remembers of the group where the state is cut.</summary>
+    public byte[] Head => head;
     /// <summary>The bytes that each joiner has taken.</summary>
     public SortedDictionary<NodeId, long> Taken { get; } = new(joiners.ToDictionary(j => j, _ => 0L));
     /// <summary>The size that the application expects, in bytes; -1: it does not know.</summary>
@@ -38,13 +37,12 @@ internal sealed class StateStreams(NodeContext context, Services services, Group
     private readonly SortedDictionary<long, StateSource> _sources = [];
     private readonly Dictionary<GroupId, Incoming> _incoming = [];
 
-    private sealed class Incoming(NodeId donor, long epoch, long expected, CallerMemory callers, GroupConfiguration configuration)
+    private sealed class Incoming(NodeId donor, long epoch, long expected, GroupState head)
     {
         public NodeId Donor => donor;
         public long Epoch => epoch;
         public long Expected => expected;
-        public CallerMemory Callers => callers;
-        public GroupConfiguration Configuration => configuration;
+        public GroupState Head => head;
         /// <summary>What came before the joiner was at the place where the state was cut.</summary>
         public Queue<ReadOnlyMemory<byte>> Early { get; } = new();
         public long Taken { get; set; }
@@ -116,8 +114,7 @@ internal sealed class StateStreams(NodeContext context, Services services, Group
         if (!source.IsBegun)
         {
             writer.Varint(source.Expected + 1);
-            writer.Blob(source.Callers);
-            writer.Blob(source.Configuration);
+            writer.Blob(source.Head);
         }
         writer.Flag(isLast);
         writer.Blob(piece.Span);
@@ -153,10 +150,7 @@ internal sealed class StateStreams(NodeContext context, Services services, Group
         if (!isNext)
         {
             long expected = reader.Varint() - 1;
-            var callers = new WireReader(reader.Blob());
-            CallerMemory memory = CallerMemory.Read(ref callers);
-            var configuration = new WireReader(reader.Blob());
-            var begun = new Incoming(donor, epoch, expected, memory, GroupConfiguration.Read(ref configuration));
+            var begun = new Incoming(donor, epoch, expected, StateTransfers.Decompose(reader.Blob().ToArray()));
             if (incoming is null || incoming.Epoch <= epoch)
             {
                 Break(id);
@@ -172,25 +166,21 @@ internal sealed class StateStreams(NodeContext context, Services services, Group
         if (groups.Find(id) is { } group) groups.States.TryInstall(group);
     }
 
-    /// <summary>
-    /// Hands over what has come for a joiner that is at the place where the state was cut. True: the application has been given all
-    /// of it, and is to be told so.
-    /// </summary>
-    public bool TryComplete(GroupMember group)
+    /// <summary>Hands over what has come for a joiner that is at the place where the state was cut.</summary>
+    /// <returns>What the library remembers, once the application has been given all of its part, and is to be told so.</returns>
+    public GroupState? TryHandOver(GroupMember group)
     {
-        if (!_incoming.TryGetValue(group.Id, out Incoming? incoming) || incoming.Epoch != group.CutEpoch) return false;
+        if (!_incoming.TryGetValue(group.Id, out Incoming? incoming) || incoming.Epoch != group.CutEpoch) return null;
         if (!incoming.IsBegun)
         {
             incoming.IsBegun = true;
-            foreach ((string key, string value) in incoming.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
+            foreach ((string key, string value) in incoming.Head.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
             context.Effects.StreamState(group.Id, StateStep.Begin, default, incoming.Expected);
         }
         while (incoming.Early.TryDequeue(out ReadOnlyMemory<byte> piece)) context.Effects.StreamState(group.Id, StateStep.Piece, piece, 0);
-        if (!incoming.IsWhole) return false;
+        if (!incoming.IsWhole) return null;
         _incoming.Remove(group.Id);
-        group.Callers = incoming.Callers;
-        group.Configuration = incoming.Configuration;
-        return true;
+        return incoming.Head;
     }
 
     /// <summary>The application has taken so many bytes more.</summary>
@@ -213,7 +203,7 @@ internal sealed class StateStreams(NodeContext context, Services services, Group
     {
         if (!_incoming.Remove(group, out Incoming? incoming) || !incoming.IsBegun) return;
         context.Effects.StreamState(group, StateStep.Void, default, 0);
-        foreach ((string key, _) in incoming.Configuration.Entries) context.Effects.Configured(group, key, null);
+        foreach ((string key, _) in incoming.Head.Configuration.Entries) context.Effects.Configured(group, key, null);
     }
 
     public void OnInstalled()

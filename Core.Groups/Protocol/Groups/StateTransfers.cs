@@ -1,9 +1,10 @@
 // State transfer: the donor's snapshot is cut where the joiner's membership begins, and leaves when nothing that it
 // contains can be lost any more; the joiner orders the new epoch meanwhile and hands it over after the state.
-// The state is what the members remember of callers and the configuration data (each: length and bytes), then what the
-// application saved.
+// The state is what the members remember of callers, the configuration data (each: length and bytes) and the group's former ids,
+// then what the application saved. When sides of a group merge, each side's oldest member sends its state to the other sides.
 // Keeps: invariant 6: a joiner's state equals the state of the others at its first view, message for message.
 // Follows: protocol.md section 7. If the donor fails, the configuration is a new cut, and a new donor snapshots there.
+using System.Collections.Immutable;
 using Core.Groups.Protocol.Links;
 using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Requests;
@@ -17,14 +18,18 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     private const int ChunkSize = 32 << 10;
     private const long LinkWindow = 512 << 10;
     private readonly SortedDictionary<long, Outgoing> _outgoing = [];
-    private readonly Dictionary<GroupId, Incoming> _incoming = [];
-    private readonly Dictionary<GroupId, long> _failed = [];
+    /// <summary>The side of a merge, or this for a state that a joiner gets.</summary>
+    private const int NoSide = -1;
+    private readonly Dictionary<(GroupId Group, int Side), Incoming> _incoming = [];
+    private readonly Dictionary<(GroupId Group, int Side), long> _failed = [];
     private readonly HashSet<(GroupId Group, NodeId Member)> _early = [];
     private long _lastToken;
 
-    private sealed class Outgoing(GroupMember group, long epoch, PastEntry[] past)
+    private sealed class Outgoing(GroupMember group, long epoch, int side, PastEntry[] past)
     {
         public GroupMember Group => group;
+        public int Side => side;
+        public ImmutableArray<GroupId> Formerly { get; } = group.Formerly;
         public long Epoch => epoch;
         public PastEntry[] Past => past;
         /// <summary>What is remembered of callers where the state is cut.</summary>
@@ -42,9 +47,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         public long Length { get; private set; }
         public bool IsWhole => Length == total;
         /// <summary>What the whole consists of, once it is there.</summary>
-        public CallerMemory? Callers { get; private set; }
-        public GroupConfiguration? Configuration { get; private set; }
-        public ReadOnlyMemory<byte> State { get; private set; }
+        public GroupState? State { get; private set; }
 
         private readonly List<ReadOnlyMemory<byte>> _chunks = [];
 
@@ -62,12 +65,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
                 at += part.Length;
             }
             _chunks.Clear();
-            var reader = new WireReader(whole);
-            var callers = new WireReader(reader.Blob());
-            Callers = CallerMemory.Read(ref callers);
-            var configuration = new WireReader(reader.Blob());
-            Configuration = GroupConfiguration.Read(ref configuration);
-            State = whole.AsMemory(reader.Position);
+            State = Decompose(whole);
         }
     }
 
@@ -79,11 +77,21 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     // ---- donor
 
-    public bool IsDonor(GroupMember group) => Streams.IsDonor(group) || _outgoing.Count > 0 && _outgoing.Values.Any(o => o.Group == group);
+    public bool IsDonor(GroupMember group) => Streams.IsDonor(group) || _outgoing.Values.Any(o => o.Group == group);
 
-    public void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch)
+    public void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch) => Begin(group, joiners, epoch, NoSide);
+
+    /// <summary>The sides of a group have met: everybody saves the state of its side, and the oldest of each side sends it to the others.</summary>
+    public void BeginMerge(GroupMember group)
     {
-        var outgoing = new Outgoing(group, epoch, context.Ordering!.CapturePast());
+        if (group.Merge is not { Own: >= 0 } merge) return;
+        ImmutableArray<NodeId> own = merge.Sides[merge.Own];
+        Begin(group, own[0] == context.Self ? [.. group.View.Members.Where(m => !own.Contains(m))] : [], 0, merge.Own);
+    }
+
+    private void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch, int side)
+    {
+        var outgoing = new Outgoing(group, epoch, side, context.Ordering!.CapturePast());
         foreach (NodeId joiner in joiners) outgoing.Sent.Add(joiner, 0);
         long token = ++_lastToken;
         _outgoing.Add(token, outgoing);
@@ -95,37 +103,60 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (!_outgoing.TryGetValue(token, out Outgoing? outgoing)) return;      // a configuration change has overtaken it
         if (state is not null)
         {
-            outgoing.Content = Compose(outgoing, state.Value.Span);
+            byte[] content = Compose(outgoing, state.Value.Span);
+            outgoing.Content = content;
+            if (outgoing.Sent.Count == 0) _outgoing.Remove(token);
+            if (outgoing.Side != NoSide) Take(outgoing, content);
             return;
         }
         _outgoing.Remove(token);
-        TellFailed(outgoing.Group.Id, outgoing.Epoch, outgoing.Sent.Keys);
+        if (outgoing.Side != NoSide) Take(outgoing, null);
+        TellFailed(outgoing.Group.Id, outgoing.Side, outgoing.Epoch, outgoing.Sent.Keys);
     }
 
-    /// <summary>The state is large: it is read while it is sent.</summary>
+    /// <summary>The state is large: it is read while it is sent. Not that of a side in a merge.</summary>
     public void OnOpened(GroupId group, long token, long expected)
     {
-        if (_outgoing.Remove(token, out Outgoing? cut))
-            Streams.Begin(token, new StateSource(cut.Group, cut.Epoch, cut.Past, cut.Callers, cut.Configuration, cut.Sent.Keys) { Expected = expected });
-        else context.Effects.EndState(group, token);      // a configuration change has overtaken it
+        if (_outgoing.TryGetValue(token, out Outgoing? cut) && cut.Side == NoSide)
+        {
+            _outgoing.Remove(token);
+            Streams.Begin(token, new StateSource(cut.Group, cut.Epoch, cut.Past, Compose(cut, default), cut.Sent.Keys) { Expected = expected });
+            return;
+        }
+        context.Effects.EndState(group, token);      // a configuration change has overtaken it
+        OnSaved(token, null);
     }
 
     public void OnRead(long token, ReadOnlyMemory<byte>? piece, bool isLast)
     {
         if (piece is { } given) Streams.OnRead(token, given, isLast);
-        else if (Streams.TakeFailed(token) is { } failed) TellFailed(failed.Group.Id, failed.Epoch, failed.Taken.Keys);
+        else if (Streams.TakeFailed(token) is { } failed) TellFailed(failed.Group.Id, NoSide, failed.Epoch, failed.Taken.Keys);
     }
 
-    private void TellFailed(GroupId group, long epoch, IEnumerable<NodeId> joiners)
+    private void TellFailed(GroupId group, int side, long epoch, IEnumerable<NodeId> joiners)
     {
         foreach (NodeId joiner in joiners)
         {
             services.Send(joiner, ServiceRecord.StateFailed, writer =>
             {
                 writer.Group(group);
+                writer.Varint(side + 1);
                 writer.Varint(epoch);
             });
         }
+    }
+
+    /// <summary>The state of this node's own side in a merge; null: the application could not save it.</summary>
+    private void Take(Outgoing outgoing, byte[]? content)
+    {
+        if (outgoing.Group.Merge is not { } merge) return;
+        if (content is null)
+        {
+            context.Effects.Log(ProtocolLogLevel.Warning, $"{context.Self} could not save the state of {outgoing.Group.Name} for a merge: the other sides go on without it");
+            merge.Fail(outgoing.Side);
+        }
+        else merge.Add(outgoing.Side, Decompose(content));
+        TryInstall(outgoing.Group);
     }
 
     private static byte[] Compose(Outgoing outgoing, ReadOnlySpan<byte> state)
@@ -133,10 +164,20 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         var head = new WireWriter(outgoing.Callers.Length + outgoing.Configuration.Length + 16);
         head.Blob(outgoing.Callers);
         head.Blob(outgoing.Configuration);
+        Services.WriteGroups(head, outgoing.Formerly);
         var content = new byte[head.Length + state.Length];
         head.Written.CopyTo(content);
         state.CopyTo(content.AsSpan(head.Length));
         return content;
+    }
+
+    public static GroupState Decompose(byte[] content)
+    {
+        var reader = new WireReader(content);
+        var callers = new WireReader(reader.Blob());
+        var configuration = new WireReader(reader.Blob());
+        ImmutableArray<GroupId> formerly = Services.ReadGroups(ref reader);
+        return new GroupState(CallerMemory.Read(ref callers), GroupConfiguration.Read(ref configuration), formerly, content.AsMemory(reader.Position));
     }
 
     /// <summary>Sends what may leave, a window at a time, so that messages pass between the chunks. True: all is sent.</summary>
@@ -167,6 +208,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             services.Send(joiner, ServiceRecord.StateChunk, writer =>
             {
                 writer.Group(outgoing.Group.Id);
+                writer.Varint(outgoing.Side + 1);
                 writer.Varint(outgoing.Epoch);
                 writer.Varint(content.Length);
                 writer.Blob(chunk.Span);
@@ -184,11 +226,12 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     public void OnChunk(ref WireReader reader)
     {
         GroupId id = reader.Group();
+        int side = ReadSide(ref reader);
         long epoch = reader.Varint(), total = reader.Varint();
         ReadOnlyMemory<byte> chunk = reader.Blob();
         // A chunk for an earlier membership of this node, from another donor, may come late.
-        if (_incoming.TryGetValue(id, out Incoming? incoming) && incoming.Epoch > epoch) return;
-        if (incoming?.Epoch != epoch) _incoming[id] = incoming = new Incoming(epoch, total);
+        if (_incoming.TryGetValue((id, side), out Incoming? incoming) && incoming.Epoch > epoch) return;
+        if (incoming?.Epoch != epoch) _incoming[(id, side)] = incoming = new Incoming(epoch, total);
         incoming.Add(chunk);
         if (groups.Find(id) is { } group) TryInstall(group);
     }
@@ -196,39 +239,52 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     /// <summary>Hands the state over when it is whole and the joiner has come to the place where it was cut.</summary>
     public void TryInstall(GroupMember group)
     {
-        if (!group.HasState && group.IsWanted && !group.IsLeaving && _failed.TryGetValue(group.Id, out long failed) && failed == group.CutEpoch)
+        if (group.Merge is { } merge)
+        {
+            if (context.IsWorking) TryReconcile(group, merge);
+            return;
+        }
+        if (!group.HasState && group.IsWanted && !group.IsLeaving && _failed.TryGetValue((group.Id, NoSide), out long failed) && failed == group.CutEpoch)
         {
             Fail(group);
             return;
         }
         if (group.HasState || !group.IsWanted) return;
-        if (Streams.TryComplete(group))
+        if (Streams.TryHandOver(group) is { } streamed)
         {
-            TraceState(group);
-            context.Effects.StreamState(group.Id, StateStep.End, default, 0);
-            GoOn(group);
+            TakeState(group, streamed, group.ShownView, isStreamed: true);
+            HandOver(group);
             return;
         }
-        if (!_incoming.TryGetValue(group.Id, out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
-        _incoming.Remove(group.Id);
-        group.Callers = incoming.Callers!;
-        group.Configuration = incoming.Configuration!;
-        TraceState(group);
-        foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
-        context.Effects.LoadState(group.Id, incoming.State);
-        GoOn(group);
+        if (!_incoming.TryGetValue((group.Id, NoSide), out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
+        _incoming.Remove((group.Id, NoSide));
+        TakeState(group, incoming.State!, group.ShownView);
+        HandOver(group);
     }
 
-    private void TraceState(GroupMember group)
-    {
-        long view = group.Held.FirstOrDefault(h => h.View is not null).View is { } next ? next.Number - 1 : group.View.Number;
-        context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
-    }
-
-    /// <summary>The application has the state, or will load it next: what was held follows.</summary>
-    private void GoOn(GroupMember group)
+    /// <param name="view">The number of the view in which it was cut, as far as this node was shown it.</param>
+    /// <param name="isStreamed">The application has been given its part, and the configuration data, already.</param>
+    private void TakeState(GroupMember group, GroupState state, long view, bool isStreamed = false)
     {
         group.HasState = true;
+        group.Callers = state.Callers;
+        group.Configuration = state.Configuration;
+        group.Formerly = [.. group.Formerly.Union(state.Formerly)];
+        groups.Merger.KnowFormer(group);
+        context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
+        group.LoadsExpected++;
+        if (isStreamed)
+        {
+            context.Effects.StreamState(group.Id, StateStep.End, default, 0);
+            return;
+        }
+        foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
+        context.Effects.LoadState(group.Id, state.Application);
+    }
+
+    /// <summary>What a joiner has ordered since its state was cut.</summary>
+    private void HandOver(GroupMember group)
+    {
         foreach (HeldEvent held in group.Held)
         {
             if (held.View is { } shown) groups.Deliveries.View(group, shown);
@@ -239,9 +295,58 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         groups.Announcer.LookAgain(group);
     }
 
+    /// <summary>
+    /// Each side's state is here: the application makes one of them, all members of the same states in the same order, and goes on.
+    /// What it is told of that comes before what is held.
+    /// </summary>
+    private void TryReconcile(GroupMember group, GroupMerge merge)
+    {
+        for (int side = 0; side < merge.Sides.Length; side++)
+        {
+            if (_incoming.TryGetValue((group.Id, side), out Incoming? incoming) && incoming.IsWhole) merge.Add(side, incoming.State!);
+            if (_failed.ContainsKey((group.Id, side))) merge.Fail(side);
+        }
+        if (!merge.IsComplete) return;
+        for (int side = 0; side < merge.Sides.Length; side++) _incoming.Remove((group.Id, side));
+        if (!group.HasState && merge.First is null)
+        {
+            group.Merge = null;
+            Fail(group);
+            groups.Merger.OnEnded();
+            return;
+        }
+        context.Held!.Suspend(() => Reconcile(group, merge));
+        group.Merge = null;
+        HandOver(group);
+        groups.Announcer.LookAgain(group);
+        groups.Merger.OnEnded();
+    }
+
+    private void Reconcile(GroupMember group, GroupMerge merge)
+    {
+        if (!group.HasState) TakeState(group, merge.First!, merge.View);
+        else context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = merge.View });
+        var (callers, configuration, formerly) = merge.Unite();
+        foreach ((string key, string value) in configuration.Entries)
+        {
+            if (!group.Configuration.Entries.TryGetValue(key, out string? own) || own != value) context.Effects.Configured(group.Id, key, value);
+        }
+        (group.Callers, group.Configuration) = (callers, configuration);
+        group.Formerly = [.. group.Formerly.Union(formerly)];
+        groups.Merger.KnowFormer(group);
+        group.LoadsExpected++;
+        context.Effects.ReconcileState(group.Id, merge.Describe());
+    }
+
     /// <summary>The application has the state: from now on others may leave it to this member.</summary>
     public void OnLoaded(GroupMember group)
     {
+        if (group.LoadsExpected > 0 && --group.LoadsExpected > 0) return;
+        if (group.Merge is { } merge)
+        {
+            merge.WasLoaded = true;      // what it was given before the merge
+            return;
+        }
         group.IsLoaded = true;
         group.Awaiting?.Remove(context.Self);
         if (context.IsWorking) TellLoaded(group);
@@ -261,13 +366,16 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     public void OnFailed(ref WireReader reader)
     {
         GroupId id = reader.Group();
-        _failed[id] = reader.Varint();
+        int side = ReadSide(ref reader);
+        _failed[(id, side)] = reader.Varint();
         if (groups.Find(id) is { } group) TryInstall(group);
     }
 
+    private static int ReadSide(ref WireReader reader) => (int)Math.Min(reader.Varint(), int.MaxValue) - 1;
+
     private void Fail(GroupMember group)
     {
-        _failed.Remove(group.Id);
+        _failed.Remove((group.Id, NoSide));
         context.Effects.Completed(group.JoinCall, Outcome.StateTransferFailed);
         groups.Leave(group, 0);
     }
@@ -298,8 +406,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     public void Forget(GroupMember group)
     {
         Streams.Forget(group);
-        _incoming.Remove(group.Id);
-        _failed.Remove(group.Id);
+        foreach (var key in _incoming.Keys.Where(k => k.Group == group.Id).ToArray()) _incoming.Remove(key);
+        foreach (var key in _failed.Keys.Where(k => k.Group == group.Id).ToArray()) _failed.Remove(key);
         foreach (long token in _outgoing.Where(o => o.Value.Group == group).Select(o => o.Key).ToArray()) _outgoing.Remove(token);
     }
 }

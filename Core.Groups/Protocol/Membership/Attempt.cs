@@ -39,6 +39,21 @@ internal sealed class Attempt(Proposal proposal)
         ? PrimaryRule.Force(Voters, NewestInstalled, proposal.NewLineage)
         : PrimaryRule.Decide(Voters, proposal.HasElectorate, proposal.MinimumWeight, proposal.NewLineage, weak);
 
+    /// <summary>
+    /// Extended mode: whether the configuration is primary; nobody is blocked by it. Where everybody who knew the last state of a
+    /// lineage is proven dead, those that remember it count as strangers (in primary mode they come back as such).
+    /// </summary>
+    public PrimaryDecision Label(WeakRules weak)
+    {
+        Voter[] voters = Voters;
+        while (true)
+        {
+            PrimaryDecision decision = PrimaryRule.Decide(voters, proposal.HasElectorate, proposal.MinimumWeight, proposal.NewLineage, weak);
+            if (decision.IsPrimary || decision.Ended is not { } ended) return decision;
+            voters = [.. voters.Select(v => v with { Last = v.Last?.Lineage == ended ? null : v.Last, Attempts = [.. v.Attempts.Where(a => a.Lineage != ended)] })];
+        }
+    }
+
     /// <summary>The newest configuration that any of the participants is in.</summary>
     private ConfigurationId? NewestInstalled => Statuses.Values.Select(s => s.Installed).Where(i => i is not null).Max();
 

@@ -17,6 +17,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 {
     private readonly ChangeRecords _records = new(context, channels);
     private readonly MessageExchange _exchange = new(context, channels, reachability, user);
+    private readonly Installation _installation = new(context, channels, user);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
@@ -66,7 +67,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
         }
         // While this node works, only its own configuration's members may change it: others ask to be let in.
-        if (context.IsWorking && context.RankOf(proposal.Id.Representative) < 0) return false;
+        // (In extended mode components that meet are on a par.)
+        if (context.IsWorking && !context.Settings.IsExtended && context.RankOf(proposal.Id.Representative) < 0) return false;
         if (Current is { } running && context.Now < running.Deadline && running.IsCutShortBy(proposal, reachability.Reach())) return false;
         channels.SealAll();
         Votes.Promise(proposal.Id);
@@ -129,28 +131,36 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.IsExchanging = true;
         CompleteInstalled(attempt);
         if (Current != attempt) return;
-        PrimaryDecision decision = attempt.Decide(Weak);
-        attempt.Decision = decision;
-        if (!decision.IsPrimary)
-        {
-            Block(attempt, decision);
-            return;
-        }
-        bool isOfAnother = !attempt.Proposal.IsForced && Last is { } last && last.Lineage != decision.Lineage;
-        if (!attempt.Proposal.IsForced && GivesUpALineage(attempt, decision)) return;
-        GoOnFromAttempt(attempt, decision);
-        if (IsOver) return;
-        MemberStatus self = attempt.Statuses[context.Self];
-        if (self.Installed != decision.Base?.Number && (self.Installed is not null || Attempts.Any(a => a.Contains(context.Self) && attempt.IsPending(a))))
-        {
-            Exclude($"the primary goes on from {decision.Base}, without this incarnation", isOfAnother);
-            return;
-        }
+        attempt.Decision = context.Settings.IsExtended ? attempt.Label(Weak) : attempt.Decide(Weak);
+        // In extended mode everybody goes on, from the configuration where it stands.
+        if (!context.Settings.IsExtended && !GoesOn(attempt, attempt.Decision)) return;
         if (attempt.Chain is null && !Weak.Lacks(WeakRules.KeptPlanIsNeverVoid)) Void();
+        MemberStatus self = attempt.Statuses[context.Self];
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
         foreach (NodeId member in attempt.Together) _records.SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
+    }
+
+    /// <summary>Primary mode: whether this node goes on, as a member of the primary.</summary>
+    private bool GoesOn(Attempt attempt, PrimaryDecision decision)
+    {
+        if (!decision.IsPrimary)
+        {
+            Block(attempt, decision);
+            return false;
+        }
+        bool isOfAnother = !attempt.Proposal.IsForced && Last is { } last && last.Lineage != decision.Lineage;
+        if (!attempt.Proposal.IsForced && GivesUpALineage(attempt, decision)) return false;
+        GoOnFromAttempt(attempt, decision);
+        if (IsOver) return false;
+        MemberStatus self = attempt.Statuses[context.Self];
+        if (self.Installed != decision.Base?.Number && (self.Installed is not null || Attempts.Any(a => a.Contains(context.Self) && attempt.IsPending(a))))
+        {
+            Exclude($"the primary goes on from {decision.Base}, without this incarnation", isOfAnother);
+            return false;
+        }
+        return true;
     }
 
     /// <summary>True: somebody here comes back as a stranger, so this attempt is over at all members, before any has recorded it.</summary>
@@ -245,7 +255,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.EarlyForwards.Clear();
         var plan = new RecoveryPlan
         {
-            Proposal = attempt.Proposal, Session = attempt.SessionOf(attempt.Decision!.Lineage), Together = attempt.Together, Chain = attempt.Chain,
+            Proposal = attempt.Proposal, Session = attempt.Decision!.IsPrimary ? attempt.SessionOf(attempt.Decision.Lineage) : null, Together = attempt.Together, Chain = attempt.Chain,
             Clock = attempt.Statuses.Values.Max(s => s.Clock),
         };
         if (attempt.Chain is { } chain) plan.Groups.AddRange(chain.Groups.Select(g => chain.Continue(g, context.NodeAt)));
@@ -255,7 +265,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             plan.Compute(ordering, ++_plans, oracle);
         }
         attempt.Plan = _kept = plan;
-        Votes.Record(plan.Session, attempt.Voters);
+        if (plan.Session is { } session) Votes.Record(session, attempt.Voters);
         ImmutableArray<GroupTold> told = user.Tell(plan);
         Stable.Keep(() => TellRecovered(attempt, told));
     }
@@ -284,9 +294,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private void Install(RecoveryPlan plan, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> told, bool isLate)
     {
-        List<(GroupOrder, ImmutableArray<NodeId>)> groups = DescribeGroups(plan);
+        List<(GroupOrder, ImmutableArray<NodeId>)> groups = _installation.DescribeGroups(plan);
         if (_traceBlocked) Unblock();
-        InstallChain(plan);
+        _installation.InstallChain(plan);
         if (plan.Proposal.Leavers.Contains(context.Self))
         {
             // It has left its groups: nothing of the old configuration concerns it any more.
@@ -294,9 +304,9 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             user.OnLeft();
             return;
         }
-        CarryOut(plan);
-        Enter(plan);
-        Votes.Install(plan.Session);
+        _installation.CarryOut(plan);
+        _installation.Enter(plan);
+        if (plan.Session is { } session) Votes.Install(session);
         Stable.Keep();
         _kept = null;
         _table = told;
@@ -310,54 +320,13 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             _stash.Clear();
             reachability.OnInstalled();
         }
-        TraceConfiguration(context.Configuration!);
-        context.Effects.ConfigurationInstalled(context.Configuration!, plan.Peers, plan.Proposal.Leavers);
+        _installation.Announce(plan);
         user.OnInstalled(groups, told);
         if (isLate) return;
         Held[] early = [.. _future.Where(h => IsOf(h, plan.Proposal.Id))];
         _future.Clear();
         foreach (Held held in early) user.OnHeld(held.From, held.Header, held.Records, silently: false);
     }
-
-    /// <summary>Installs the attempts that are gone on from, the oldest first: others may have installed them and shown their views.</summary>
-    private void InstallChain(RecoveryPlan plan)
-    {
-        var chain = new Stack<(RecoveryPlan Plan, List<(GroupOrder, ImmutableArray<NodeId>)> Groups)>();
-        for (RecoveryPlan? link = plan.Chain; link is not null; link = link.Chain) chain.Push((link, DescribeGroups(link)));
-        foreach ((RecoveryPlan link, var groups) in chain)
-        {
-            CarryOut(link);
-            Enter(link);
-            TraceConfiguration(context.Configuration!);
-            context.Effects.ConfigurationInstalled(context.Configuration!, link.Peers, link.Proposal.Leavers);
-            user.OnInstalled(groups, null);
-        }
-    }
-
-    /// <summary>Delivers the rest of the old regular configuration, then the transitional configuration with the rest of all.</summary>
-    private void CarryOut(RecoveryPlan plan)
-    {
-        if (context.Configuration is null) return;
-        user.BeginPlan();
-        user.Carry(plan.Regular);
-        TraceConfiguration(new Configuration(plan.Proposal.Id, true, [.. plan.Together.Where(n => !plan.Proposal.Leavers.Contains(n))], IsPrimary: false));
-        user.Carry(plan.Transitional);
-        user.EndPlan();
-    }
-
-    private void Enter(RecoveryPlan plan)
-    {
-        ImmutableArray<NodeId> members = [.. plan.Peers.Select(m => m.Id)];
-        context.Enter(new Configuration(plan.Proposal.Id, false, members, IsPrimary: true));
-        user.OnEntering(plan.Proposal.Id, members.IndexOf(context.Self), members.Length, Math.Max(plan.Clock, context.Ordering?.Clock ?? 0));
-        channels.SetRanks(members);
-    }
-
-    /// <summary>The groups after the plan with their views as nodes: the ranks are those of the configuration before.</summary>
-    private List<(GroupOrder, ImmutableArray<NodeId>)> DescribeGroups(RecoveryPlan plan) =>
-        [.. plan.Groups.Select(g => (g, NodesOf(g.View)))];
-
-    public ImmutableArray<NodeId> NodesOf(int[] ranks) => [.. ranks.Select(context.NodeAt)];
 
     // ---- blocked, void, over
 
@@ -449,12 +418,4 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private static bool IsOf(Held held, ConfigurationId? id) =>
         id is { } value && held.Header.Configuration.Span.SequenceEqual(NodeContext.Encode(value));
-
-    private void TraceConfiguration(Configuration configuration) => context.Trace(TraceKind.Configuration, line => line with
-    {
-        ConfigurationId = configuration.IsTransitional ? $"{context.Configuration!.Id}>{configuration.Id}:{string.Join(',', configuration.Members)}" : configuration.Id.ToString(),
-        IsTransitional = configuration.IsTransitional,
-        Members = configuration.Members,
-        IsPrimary = configuration.IsPrimary,
-    });
 }

@@ -7,11 +7,14 @@ using System.Collections.Immutable;
 
 namespace Core.Groups.Protocol.Membership;
 
-internal sealed class Gathering(NodeContext context, Reachability reachability)
+/// <param name="promised">The proposal that this node answered last: who has installed it knows this node as a member.</param>
+internal sealed class Gathering(NodeContext context, Reachability reachability, Func<ConfigurationId> promised)
 {
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500), LongestBackoff = TimeSpan.FromSeconds(15);
     private readonly SortedDictionary<NodeId, Backoff> _passed = [];
     private (NodeId Node, TimeSpan Since)? _waiting;
+    /// <summary>The nodes of other working components that this one sees, since when nothing has changed in them.</summary>
+    private (ImmutableArray<NodeId> Members, TimeSpan Until)? _meeting;
 
     private readonly record struct Backoff(TimeSpan Until, TimeSpan Length);
 
@@ -22,6 +25,10 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     public Choice Choose(Presence own, ImmutableSortedDictionary<NodeId, string> reach)
     {
         NodeId[] candidates = [.. reach.Keys.Where(n => n == context.Self || IsCandidate(n, own, reach)).OrderBy(n => KeyOf(n, own))];
+        if (context.Settings.IsExtended && context.Configuration?.Members.Any(IsGoneOn) == true)
+        {
+            candidates = [.. candidates.Where(n => n == context.Self || (context.RankOf(n) >= 0 && !IsGoneOn(n)))];
+        }
         var clique = new List<NodeId>();
         // The different sets of what the clique's nodes reach: each holds the whole clique. Mostly there is one.
         var reaches = new List<ImmutableSortedDictionary<NodeId, string>>();
@@ -70,6 +77,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     public void OnInstalled(IEnumerable<NodeId> members)
     {
         _waiting = null;
+        _meeting = null;
         foreach (NodeId member in members) _passed.Remove(member);
     }
 
@@ -79,6 +87,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     public TimeSpan Deadline()
     {
         TimeSpan deadline = _waiting is { } waiting ? waiting.Since + Patience : TimeSpan.MaxValue;
+        if (_meeting is { } meeting && meeting.Until > context.Now) deadline = Min(deadline, meeting.Until);
         foreach (Backoff backoff in _passed.Values)
         {
             if (backoff.Until > context.Now) deadline = Min(deadline, backoff.Until);
@@ -103,11 +112,44 @@ internal sealed class Gathering(NodeContext context, Reachability reachability)
     private (bool, long, NodeId, int, NodeId) KeyOf(NodeId node, Presence own)
     {
         // Members of a working configuration are in it, even where their last presence does not say so yet.
+        if (context.Settings.IsExtended) return KeyByConfiguration(node, own);
         int rank = own.IsBlocked ? -1 : context.RankOf(node);
         if (rank >= 0 && !IsLeftBehind(node)) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
         Presence presence = PresenceOf(node, own);
         ConfigurationId? session = presence.Last?.Number;
         return (presence.IsBlocked, -(session?.Epoch ?? 0), session?.Representative ?? default, presence.Configuration is null ? int.MaxValue : presence.Rank, node);
+    }
+
+    /// <summary>In extended mode: the newest configuration first, by rank there; newcomers last.</summary>
+    private (bool, long, NodeId, int, NodeId) KeyByConfiguration(NodeId node, Presence own)
+    {
+        int rank = own.Configuration is null || IsLeftBehind(node) || IsGoneOn(node) ? -1 : context.RankOf(node);
+        Presence presence = PresenceOf(node, own);
+        ConfigurationId? stands = rank >= 0 ? own.Configuration : presence.Configuration;
+        return (stands is null, -(stands?.Epoch ?? 0), stands?.Representative ?? default, rank >= 0 ? rank : presence.Rank, node);
+    }
+
+    /// <summary>
+    /// In extended mode: a member that is in a later configuration without this node. What is left of the present one first goes
+    /// on by itself (with it end the suspicions that tore it apart); then it meets the others like any component.
+    /// </summary>
+    private bool IsGoneOn(NodeId member) => member != context.Self && context.RankOf(member) >= 0
+        && reachability.Of(member)?.Configuration is { } its && its.Epoch > context.Configuration!.Id.Epoch && its != promised();
+
+    /// <summary>
+    /// Components that meet see each other's nodes one after the other: who merges waits until it sees no more of them come, so
+    /// that none of them is torn apart. Null: nothing is to be waited for.
+    /// </summary>
+    public bool IsStillMeeting(ImmutableArray<NodeId> members)
+    {
+        bool isWhole = context.Configuration?.Members.All(members.Contains) == true;      // who has to go on without a member does not wait
+        if (!isWhole || members.All(n => context.RankOf(n) >= 0 || reachability.Of(n)?.Configuration is null))
+        {
+            _meeting = null;
+            return false;
+        }
+        if (_meeting is not { } meeting || !meeting.Members.SequenceEqual(members)) _meeting = meeting = (members, context.Now + context.Settings.Heartbeat);
+        return context.Now < meeting.Until;
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

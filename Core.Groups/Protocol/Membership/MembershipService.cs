@@ -36,7 +36,7 @@ internal sealed class MembershipService
         _own = own;
         _newLineage = newLineage;
         Reachability = new Reachability(context, channels);
-        _gathering = new Gathering(context, Reachability);
+        _gathering = new Gathering(context, Reachability, () => Change!.Promised);
         Change = new ConfigurationChange(context, channels, Reachability, user);
         Reachability.IsInAttempt = node => Change.Current?.Proposal.Includes(node) == true;
     }
@@ -150,7 +150,7 @@ internal sealed class MembershipService
         {
             if (node != _context.Self && _channels.Find(node) is not { IsConnected: true } && address != _context.Settings.Address) DialSoon(address, TimeSpan.Zero);
         }
-        if (presence.Last is { } session && _context.Configuration is not null && IsOverBecauseOf(session, presence))
+        if (!_context.Settings.IsExtended && presence.Last is { } session && _context.Configuration is not null && IsOverBecauseOf(session, presence))
         {
             Change.Exclude($"{from.Id} knows session {session}", Change.Last?.Lineage != session.Lineage);
             return;
@@ -181,7 +181,7 @@ internal sealed class MembershipService
     {
         if (Change.IsOver || (!_looksAgain && _context.Now < _lookAt)) return;
         _looksAgain = false;
-        _aloneFrom ??= HasElectorate || _context.Settings.Contacts.IsEmpty ? _context.Now : _context.Now + (_context.Settings.Suspect * WaitForContacts);
+        _aloneFrom ??= _context.Now + WaitBeforeAlone;
         if (_context.Now >= _judgeAt)
         {
             _judgeAt = _context.Now + (_context.Settings.Heartbeat / 2);
@@ -196,6 +196,17 @@ internal sealed class MembershipService
         Tell();
         Dial();
         _lookAt = Deadline();
+    }
+
+    /// <summary>How long a node that starts looks for others before it is a configuration of its own.</summary>
+    private TimeSpan WaitBeforeAlone
+    {
+        get
+        {
+            // In extended mode it would work at once, and make groups that others have: it first gives the seeds time to answer.
+            if (_context.Settings.IsExtended && _context.Settings.Seeds.Any(s => s != _context.Settings.Address)) return _context.Settings.Suspect;
+            return HasElectorate || _context.Settings.Contacts.IsEmpty ? TimeSpan.Zero : _context.Settings.Suspect * WaitForContacts;
+        }
     }
 
     private void OnSilentStranger(Channel channel)
@@ -244,6 +255,7 @@ internal sealed class MembershipService
         if (choice.Members.Length == 1 && _context.Now < _aloneFrom) return false;
         if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
         if (Change.IsInterrupted || _context.Configuration is null) return true;
+        if (_context.Settings.IsExtended && _gathering.IsStillMeeting(choice.Members)) return false;
         return !choice.Leavers.IsEmpty || choice.Members.Any(_gathering.IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
     }
 

@@ -164,6 +164,15 @@ internal sealed record MemberStatus
 /// <param name="Awaiting">The members that the teller does not know to have it.</param>
 internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId> View, long Number, string ViewId, ImmutableArray<NodeId> Joined, ImmutableArray<NodeId> Left, bool HasState, ImmutableArray<NodeId> Awaiting)
 {
+    /// <summary>Whether the view stood in a primary configuration.</summary>
+    public bool IsPrimary { get; init; } = true;
+    /// <summary>In extended mode: those of the view that go along with the teller. Else empty.</summary>
+    public ImmutableArray<NodeId> Along { get; init; } = [];
+    /// <summary>Which state the teller has, if the last merge of the group was interrupted: 0 the one of all, else one more than its side.</summary>
+    public int Side { get; init; }
+    /// <summary>Other ids that lead to the group.</summary>
+    public ImmutableArray<GroupId> Formerly { get; init; } = [];
+
     public void Write(WireWriter writer)
     {
         writer.Group(Id);
@@ -175,10 +184,25 @@ internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId>
         WriteNodes(writer, Left);
         writer.Flag(HasState);
         WriteNodes(writer, Awaiting);
+        writer.Flag(IsPrimary);
+        WriteNodes(writer, Along);
+        writer.Varint(Side);
+        writer.Varint(Formerly.Length);
+        foreach (GroupId former in Formerly) writer.Group(former);
     }
 
     public static GroupTold Read(ref WireReader reader) =>
-        new(reader.Group(), reader.Text(), ReadNodes(ref reader), reader.Varint(), reader.Text(), ReadNodes(ref reader), ReadNodes(ref reader), reader.Flag(), ReadNodes(ref reader));
+        new(reader.Group(), reader.Text(), ReadNodes(ref reader), reader.Varint(), reader.Text(), ReadNodes(ref reader), ReadNodes(ref reader), reader.Flag(), ReadNodes(ref reader))
+        {
+            IsPrimary = reader.Flag(), Along = ReadNodes(ref reader), Side = (int)Math.Min(reader.Varint(), int.MaxValue), Formerly = ReadGroups(ref reader),
+        };
+
+    private static ImmutableArray<GroupId> ReadGroups(ref WireReader reader)
+    {
+        var groups = ImmutableArray.CreateBuilder<GroupId>(reader.Count(16));
+        for (int left = groups.Capacity; left > 0; left--) groups.Add(reader.Group());
+        return groups.MoveToImmutable();
+    }
 
     private static void WriteNodes(WireWriter writer, ImmutableArray<NodeId> nodes)
     {

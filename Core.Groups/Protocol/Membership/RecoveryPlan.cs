@@ -14,7 +14,8 @@ internal sealed record PlanStep(Message? Delivered, GroupOrder? Group, Message? 
 internal sealed class RecoveryPlan
 {
     public required Proposal Proposal { get; init; }
-    public required Session Session { get; init; }
+    /// <summary>The session of primaries that the configuration is; null in extended mode where it is not primary.</summary>
+    public required Session? Session { get; init; }
     /// <summary>The members that go along from this node's present configuration, by rank there.</summary>
     public required ImmutableArray<NodeId> Together { get; init; }
     /// <summary>Delivered in the old regular configuration.</summary>

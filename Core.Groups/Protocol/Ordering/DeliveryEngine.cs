@@ -327,7 +327,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (Message message in group.OpenMessages ?? []) MarkDone(message);
         GroupOperation[] operations = group.Operations;
         int[] oldView = group.View;
-        group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{configuration}:{group.Epoch + 1}");
+        // Named after the GBCAST, for components that part in the middle of it may deliver different ones (extended mode).
+        group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{configuration}:{group.Epoch + 1}.{announcement.Sender}.{announcement.Sequence}");
         List<Message>? future = group.Future;
         group.Future = null;
         if (!group.ViewSet.Contains(self))

@@ -41,7 +41,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     private sealed class Waiting(Cast cast, PastEntry[]? past, long number)
     {
-        public Cast Cast => cast;
+        public Cast Cast { get; set; } = cast;
         public PastEntry[]? Past { get; set; } = past;
         /// <summary>The number of the call in the trace.</summary>
         public long Number => number;
@@ -64,6 +64,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     public bool HasUpTo(long number) => _waiting.First?.Value.Number <= number;
 
     public bool Has(GroupId group) => _waitingIn.ContainsKey(group);
+
+    private bool MaySend => context.IsWorking && !context.IsMerging;
 
     public void Submit(in Cast cast)
     {
@@ -89,7 +91,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     public bool Pump()
     {
         WaitsForPast = false;
-        if (_waiting.Count == 0 || !context.IsWorking) return false;
+        if (_waiting.Count == 0 || !MaySend) return false;
         bool any = false, causalWaits = false;
         _stopped.Clear();
         for (LinkedListNode<Waiting>? node = _waiting.First, next; node is not null; node = next)
@@ -146,7 +148,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     /// <summary>A GBCAST is open and this node's marker is owed: what waits for it leaves now, whoever announced it.</summary>
     public void SendBroadcasts(GroupOrder order)
     {
-        while (FirstIn(order.Id) is { } first && first.Value.Cast.Kind == MessageKind.Group)
+        while (MaySend && FirstIn(order.Id) is { } first && first.Value.Cast.Kind == MessageKind.Group)
         {
             Remove(first);
             Destination to = order.DestinationIn(context.Ordering!);
@@ -243,7 +245,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     {
         to = null;
         isOver = false;
-        if (!context.IsWorking) return false;
+        if (!MaySend) return false;
         OrderingLayer ordering = context.Ordering!;
         if (cast.To is { } node)
         {
@@ -363,6 +365,20 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         foreach (GroupId group in cast.Groups)
         {
             if (groups.Find(group) is not null) context.Effects.CreditReleased(group, cast.Body.Length + CreditAccount.MessageOverhead);
+        }
+    }
+
+    /// <summary>A group has another id from now on.</summary>
+    public void Rename(GroupId before, GroupId after)
+    {
+        if (!_waitingIn.Remove(before, out int count)) return;
+        _waitingIn[after] = _waitingIn.GetValueOrDefault(after) + count;
+        foreach (Waiting waiting in _waiting)
+        {
+            Cast cast = waiting.Cast;
+            if (!cast.Uses(before)) continue;
+            SpreadTarget? spread = cast.Spread is { } target ? target with { Groups = [.. target.Groups.Select(g => g == before ? after : g).Order()] } : null;
+            waiting.Cast = cast with { Group = cast.Group == before ? after : cast.Group, Spread = spread };
         }
     }
 

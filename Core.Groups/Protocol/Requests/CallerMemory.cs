@@ -57,6 +57,19 @@ internal sealed class CallerMemory
         return true;
     }
 
+    /// <summary>Takes in what another side of the group has delivered.</summary>
+    public void Unite(CallerMemory other)
+    {
+        foreach ((CallerSource source, Delivered theirs) in other._sources)
+        {
+            if (!_sources.TryGetValue(source, out Delivered? ours)) _sources.Add(source, ours = new Delivered());
+            if (theirs.Last > ours.Last) ours.Server = theirs.Server;
+            ours.Epoch = Math.Max(ours.Epoch, theirs.Epoch);
+            ours.Above.UnionWith(theirs.Above);
+            ours.Raise(theirs.Floor);
+        }
+    }
+
     /// <summary>A configuration is installed: a node that is not in it comes back as another incarnation, if ever; a client may come through another node.</summary>
     /// <returns>The sources that are forgotten.</returns>
     public CallerSource[] Forget(Predicate<NodeId> isGone, long epoch)

@@ -131,7 +131,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         queue.IsLookingUp = false;
         foreach (CallerCall call in queue.Waiting.Values.ToArray())
         {
-            bool isGone = entry is null || (call.SentTo != GroupId.None && call.SentTo != entry.Id);
+            bool isGone = entry is null || (call.SentTo != GroupId.None && !entry.IsKnownAs(call.SentTo));
             if (isGone) requests.End(call.Call, Outcome.NoSuchGroup);
         }
         if (entry is null) return;

@@ -79,6 +79,15 @@ internal sealed class RequestTable(NodeContext context)
         if (_pending.TryGetValue(call, out Pending? pending)) pending.Members = null;
     }
 
+    /// <summary>A group has another id from now on.</summary>
+    public void Rename(GroupId before, GroupId after)
+    {
+        foreach (Pending pending in _pending.Values)
+        {
+            if (pending.Group == before) pending.Group = after;
+        }
+    }
+
     /// <summary>Members of a group (or, without one, nodes) are gone: they will not answer.</summary>
     public void OnGone(GroupId? group, Func<NodeId, bool> isGone)
     {

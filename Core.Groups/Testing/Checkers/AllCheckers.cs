@@ -22,7 +22,7 @@ public static class AllCheckers
             new TotalOrderHoleChecker(),
             new SafeChecker(options),
             new ViewChecker(options),
-            new VirtualSynchronyChecker(),
+            new VirtualSynchronyChecker(options),
             new GroupBroadcastChecker(),
             new StateTransferChecker(options),
             new FilterChecker(options),

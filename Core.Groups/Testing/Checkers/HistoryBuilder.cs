@@ -120,7 +120,7 @@ internal sealed class HistoryBuilder
         }
         if (membership.StateLines.Count == 0)
             membership.StateIndex = trace.Events.Count;
-        membership.StateLines.Add(line);
+        membership.StateLines.Add((line, trace.Events.Count));
         if (membership.HasState)
             return;
         ViewPeriod view = membership.Views.FindLast(period => period.View.Number == line.ViewNumber) ?? membership.Views[^1];

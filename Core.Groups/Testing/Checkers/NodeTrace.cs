@@ -102,6 +102,13 @@ internal sealed class ViewPeriod(Membership membership, GroupView view, TraceEve
     internal Period? InstalledIn { get; } = installedIn;
     internal ViewPeriod? Next { get; set; }
 
+    /// <summary>
+    /// In extended mode: where this view was left behind. Those that went on with it through different transitional configurations
+    /// were apart by then, though they may meet in the next regular one.
+    /// </summary>
+    internal (string, string?)? PlaceOfEnd => Next?.InstalledIn is not { } period ? null
+        : period is { IsTransitional: false, Previous: { IsTransitional: true } before } && InstalledIn?.RegularId != period.RegularId ? before.Key : period.Key;
+
     /// <summary>The place of this view in the membership, from 0.</summary>
     internal int Ordinal { get; } = membership.Views.Count;
 }
@@ -116,7 +123,8 @@ internal sealed class Membership(NodeTrace trace, string group)
     /// <summary>Whether this node is the group's first member, which needs no state.</summary>
     internal bool IsCreator { get; set; }
 
-    internal List<TraceEvent> StateLines { get; } = [];
+    /// <summary>The <c>state</c> lines, and where they stand in the trace.</summary>
+    internal List<(TraceEvent Line, int Index)> StateLines { get; } = [];
 
     /// <summary>Where the first of <see cref="StateLines"/> stands in the trace; -1 if there is none.</summary>
     internal int StateIndex { get; set; } = -1;

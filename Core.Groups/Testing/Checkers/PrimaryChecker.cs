@@ -26,7 +26,9 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
             if (!graph.Precedes(earlier, later) && !graph.Precedes(later, earlier)
                 && (ProvesDead(earlier, later) || EndedOnTheWay(history, earlier, later) || EndedOnTheWay(history, later, earlier)))
                 continue;
-            if (!graph.Precedes(earlier, later))
+            // In extended mode a member that took part in forming a primary and did not install it goes on without it.
+            bool isInOrder = graph.Precedes(earlier, later) || (!options.IsPrimaryMode && !graph.Precedes(later, earlier) && earlier.Members.Overlaps(later.Members));
+            if (!isInOrder)
                 yield return this.Found($"Two primaries could be active at once: no one went from {earlier} to {later} or back.", earlier.Line, later.Line);
             else if (!Continues(earlier, later))
                 yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);

@@ -13,17 +13,17 @@ internal sealed class StateTransferChecker(CheckOptions options) : IChecker
 
     private IEnumerable<Violation> CheckState(Membership membership)
     {
-        foreach (var line in membership.StateLines)
+        foreach (var (line, index) in membership.StateLines)
         {
-            if (!membership.Views.Exists(at => at.View.Number == line.ViewNumber && at.Start <= membership.StateIndex))
+            if (!membership.Views.Exists(at => at.View.Number == line.ViewNumber && at.Start <= index))
                 yield return this.Found($"{membership.Trace} got the state of {membership.Group} as of view {line.ViewNumber}, which it had not installed.", line);
         }
         if (!options.IsPrimaryMode)
             yield break; // components that merge reconcile their states
         if (membership is { IsCreator: true, StateLines: [var superfluous, ..] })
-            yield return this.Found($"{membership.Trace} made {membership.Group} and yet got a state for it.", superfluous);
+            yield return this.Found($"{membership.Trace} made {membership.Group} and yet got a state for it.", superfluous.Line);
         if (membership.StateLines is [var first, var second, ..])
-            yield return this.Found($"{membership.Trace} got the state of {membership.Group} twice.", first, second);
+            yield return this.Found($"{membership.Trace} got the state of {membership.Group} twice.", first.Line, second.Line);
     }
 
     private IEnumerable<Violation> CheckDeliveries(NodeTrace trace)

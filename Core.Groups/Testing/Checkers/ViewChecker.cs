@@ -30,12 +30,14 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
     private IEnumerable<Violation> CheckSuccession(GroupView view)
     {
         var nextIn = new Dictionary<(string, string?), ViewPeriod>();
+        var nextAt = new Dictionary<(string, string?), ViewPeriod>();
         ViewPeriod? anyNext = null;
         foreach (ViewPeriod at in view.Installations)
         {
             if (at.Next is not { InstalledIn: { } period } next)
                 continue;
-            ViewPeriod? other = options.IsPrimaryMode && options.Continuity != PrimaryContinuity.None ? anyNext ??= next : nextIn.GetValueOrDefault(period.Key);
+            ViewPeriod? other = options.IsPrimaryMode && options.Continuity != PrimaryContinuity.None ? anyNext ??= next : nextAt.GetValueOrDefault(at.PlaceOfEnd ?? default);
+            nextAt.TryAdd(at.PlaceOfEnd ?? default, next);
             if (other is not null && other.View != next.View && !ForgottenVotes.Explain(options, other, next))
                 yield return this.Found($"From {view}, {other.Trace} went to {other.View} but {next.Trace} to {next.View}.", other.Line, next.Line);
             if (!nextIn.TryAdd(period.Key, next) || period.Next is not { } then)
@@ -101,7 +103,7 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
             return now.ViewNumber > old.ViewNumber ? null : "the number did not rise";
         List<NodeId> stayed = [.. now.Members.Where(from.View.Members.Contains)];
         bool isRanking = to.View.Members.SetEquals(from.View.Members);
-        if (isRanking && now.Members.SequenceEqual(old.Members))
+        if (isRanking && now.Members.SequenceEqual(old.Members) && !MayBeUnreconciled(from))
             return "the members and their ranks are the same";
         if (!isRanking && !stayed.SequenceEqual(old.Members.Where(to.View.Members.Contains)))
             return "the members that stayed changed their ranks";
@@ -113,6 +115,10 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
             return "who joined is not what is new";
         return SameNames(now.Left, old.Members.Where(member => !to.View.Members.Contains(member))) ? null : "who left is not what is missing";
     }
+
+    /// <summary>Whether a view is a merge, or takes up one that a configuration change has interrupted: then the sides meet again, without a change of members.</summary>
+    private bool MayBeUnreconciled(ViewPeriod at) => IsMerge(at)
+        || (!options.IsPrimaryMode && at.Ordinal > 0 && at.InstalledIn is { IsTransitional: false } && MayBeUnreconciled(at.Membership.Views[at.Ordinal - 1]));
 
     private static IEnumerable<GroupView> PreviousOf(GroupView view) =>
         view.Installations.Where(at => at.Ordinal > 0).Select(at => at.Membership.Views[at.Ordinal - 1].View).Distinct();

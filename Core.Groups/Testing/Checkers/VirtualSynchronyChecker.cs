@@ -1,10 +1,10 @@
 // Virtual synchrony per group (invariant 3; EVS section 5, L4): a message is delivered in the view in which it was sent,
 // and members that go together from one view to the next delivered the same messages in it. A joiner is held to that
-// from its state on, a leaver up to its `leave`.
+// from its state on, a leaver up to its `leave`. (In extended mode: go together also through the configurations.)
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>Members that go together from view to view delivered the same messages.</summary>
-internal sealed class VirtualSynchronyChecker : IChecker
+internal sealed class VirtualSynchronyChecker(CheckOptions options) : IChecker
 {
     public string Name => "virtual synchrony";
 
@@ -59,10 +59,10 @@ internal sealed class VirtualSynchronyChecker : IChecker
     }
 
     /// <summary>For each view that a member left behind: those that went from it to the same next view.</summary>
-    private static Dictionary<ViewPeriod, List<ViewPeriod>> CompaniesOf(History history)
+    private Dictionary<ViewPeriod, List<ViewPeriod>> CompaniesOf(History history)
     {
         var companyOf = new Dictionary<ViewPeriod, List<ViewPeriod>>();
-        var byNext = new Dictionary<GroupView, List<ViewPeriod>>();
+        var byNext = new Dictionary<(GroupView, (string, string?)?), List<ViewPeriod>>();
         foreach (GroupView view in history.Views)
         {
             byNext.Clear();
@@ -70,8 +70,9 @@ internal sealed class VirtualSynchronyChecker : IChecker
             {
                 if (at.Next is null)
                     continue;
-                if (!byNext.TryGetValue(at.Next.View, out List<ViewPeriod>? company))
-                    byNext.Add(at.Next.View, company = []);
+                var key = (at.Next.View, options.IsPrimaryMode ? null : at.PlaceOfEnd);
+                if (!byNext.TryGetValue(key, out List<ViewPeriod>? company))
+                    byNext.Add(key, company = []);
                 company.Add(at);
                 companyOf[at] = company;
             }

@@ -1,18 +1,29 @@
 // Judges whether a history of concurrent calls is linearizable: some order of the calls explains all answers, in which a call
 // that was answered before another was made comes before it (Herlihy and Wing).
 // Follows: Wing and Gong, "Testing and verifying concurrent objects" (1993), and Lowe, "Testing for linearizability" (2017):
-// a pair of (calls taken so far, state) that was seen before is not tried again.
+// a pair of (calls taken so far, state) that was seen before is not tried again. Beyond them: a call whose answer fits and that changes
+// nothing is taken at once and for good, for any order that takes it later can take it here; so reads cost no search.
 namespace Core.Groups.Testing.Histories;
 
-/// <summary>Checks histories of one object. Objects that do not touch each other are checked one by one.</summary>
+/// <summary>Checks histories of one object. Objects that do not touch each other are checked one by one: that is enough, and faster.</summary>
 internal static class LinearizabilityChecker
 {
-    /// <summary>Null if the history is linearizable; else a sentence with the calls that no order explains.</summary>
+    private const int MostStates = 1_000_000;
+
+    /// <summary>
+    /// Null if the history is linearizable; else a sentence: with the calls that no order explains, or, after <paramref name="mostStates"/>
+    /// steps of the search, that it is undecided.
+    /// </summary>
     /// <remarks>Calls without an answer may be taken at any place after their start, or left out.</remarks>
-    public static string? Check<TState, TCall>(ISequentialModel<TState, TCall> model, IReadOnlyList<TimedCall<TCall>> history)
+    public static string? Check<TState, TCall>(ISequentialModel<TState, TCall> model, IReadOnlyList<TimedCall<TCall>> history, int mostStates = MostStates)
     {
         var search = new Search<TState, TCall>(model, history);
-        return search.Run() ? null : search.Describe();
+        return search.Run(mostStates) switch
+        {
+            true => null,
+            false => search.Describe(),
+            null => $"undecided: {mostStates} states of {history.Count} calls have not shown whether an order explains them",
+        };
     }
 
     /// <summary>The start or the end of a call, in the list of those that are not yet taken.</summary>
@@ -31,14 +42,17 @@ internal static class LinearizabilityChecker
         private readonly IReadOnlyList<TimedCall<TCall>> _history;
         private readonly Entry _head = new(-1, false);
         private readonly HashSet<(BitSet Taken, TState State)> _seen = [];
-        private readonly Stack<(Entry Start, TState Before)> _taken = [];
+        private readonly Stack<(Entry Start, TState Before, bool IsChoice)> _taken = [];
+        private BitSet _takenSet;
+        private TState _state;
         private int _answersLeft;
         private int _mostTaken = -1;
         private int _stuckAt = -1;
 
         public Search(ISequentialModel<TState, TCall> model, IReadOnlyList<TimedCall<TCall>> history)
         {
-            (_model, _history) = (model, history);
+            (_model, _history, _state) = (model, history, model.Initial);
+            _takenSet = new BitSet(history.Count);
             _answersLeft = history.Count(c => c.IsAnswered);
             var points = new List<(long Time, int Order, Entry Entry)>(2 * history.Count);
             for (int i = 0; i < history.Count; i++)
@@ -56,44 +70,73 @@ internal static class LinearizabilityChecker
             }
         }
 
-        public bool Run()
+        /// <summary>Null: undecided.</summary>
+        public bool? Run(int mostStates)
         {
-            var taken = new BitSet(_history.Count);
-            TState state = _model.Initial;
-            Entry? at = _head.After;
-            while (_answersLeft > 0)
+            TakeWhatChangesNothing();
+            for (Entry at = _head.After!; _answersLeft > 0;)
             {
-                TimedCall<TCall> call = _history[at!.Call];
                 if (at.IsStart)
                 {
-                    if (_model.TryStep(state, call.Call, call.IsAnswered, out TState next) && _seen.Add((taken.With(at.Call), next)))
-                    {
-                        taken = taken.With(at.Call);
-                        _taken.Push((at, state));
-                        state = next;
-                        _answersLeft -= call.IsAnswered ? 1 : 0;
-                        Lift(at);
-                        at = _head.After;
-                    }
-                    else
-                    {
-                        at = at.After;
-                    }
-
+                    at = TryChoose(at) ? _head.After! : at.After!;
+                    if (_seen.Count > mostStates) return null;
                     continue;
                 }
 
-                // The end of a call that was not taken: something taken before was wrong.
+                // The end of a call that was not taken: something chosen before was wrong.
                 if (_taken.Count > _mostTaken) (_mostTaken, _stuckAt) = (_taken.Count, at.Call);
-                if (!_taken.TryPop(out var last)) return false;
-                Unlift(last.Start);
-                taken = taken.Without(last.Start.Call);
-                state = last.Before;
-                _answersLeft += _history[last.Start.Call].IsAnswered ? 1 : 0;
-                at = last.Start.After;
+                if (GiveBackChoice() is not { } wrong) return false;
+                at = wrong.After!;
             }
 
             return true;
+        }
+
+        // False: it does not fit here, or has led nowhere before.
+        private bool TryChoose(Entry at)
+        {
+            TimedCall<TCall> call = _history[at.Call];
+            if (!_model.TryStep(_state, call.Call, call.IsAnswered, out TState next)) return false;
+            Take(at, next, isChoice: true);
+            TakeWhatChangesNothing();
+            if (_seen.Add((_takenSet, _state))) return true;
+            GiveBackChoice();
+            return false;
+        }
+
+        private void TakeWhatChangesNothing()
+        {
+            for (Entry? at = _head.After; at is { IsStart: true };)
+            {
+                TimedCall<TCall> call = _history[at.Call];
+                bool isFree = call.IsAnswered && _model.TryStep(_state, call.Call, answered: true, out TState next) && EqualityComparer<TState>.Default.Equals(next, _state);
+                if (isFree) Take(at, _state, isChoice: false);
+                at = isFree ? _head.After : at.After; // its end may have kept others from being next
+            }
+        }
+
+        private void Take(Entry start, TState next, bool isChoice)
+        {
+            _taken.Push((start, _state, isChoice));
+            _takenSet = _takenSet.With(start.Call);
+            _state = next;
+            _answersLeft -= _history[start.Call].IsAnswered ? 1 : 0;
+            Lift(start);
+        }
+
+        // Undoes the last choice and all that followed from it. Null: nothing was chosen.
+        private Entry? GiveBackChoice()
+        {
+            while (_taken.TryPop(out var last))
+            {
+                Unlift(last.Start);
+                _takenSet = _takenSet.Without(last.Start.Call);
+                _state = last.Before;
+                _answersLeft += _history[last.Start.Call].IsAnswered ? 1 : 0;
+                if (last.IsChoice) return last.Start;
+            }
+
+            return null;
         }
 
         public string Describe()

@@ -16,6 +16,7 @@ internal sealed class Coverage
     public long Deletions { get; set; }
     public long WatchedChanges { get; set; }
     public long Refusals { get; set; }
+    public long Merges { get; set; }
     public long ClientMoves { get; set; }
     public long StateRestarts { get; set; }
     public long Events { get; set; }
@@ -46,6 +47,7 @@ internal sealed class Coverage
         Deletions += other.Deletions;
         WatchedChanges += other.WatchedChanges;
         Refusals += other.Refusals;
+        Merges += other.Merges;
         ClientMoves += other.ClientMoves;
         StateRestarts += other.StateRestarts;
         Events += other.Events;

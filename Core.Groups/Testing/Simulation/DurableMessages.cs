@@ -14,6 +14,14 @@ internal sealed class DurableMessages
     /// <summary>The group was deleted: nothing of it is kept.</summary>
     public void EndGroup(GroupId group) => promised.Remove(group);
 
+    /// <summary>A group is merged with another one of its name: what either has promised holds.</summary>
+    public void Rename(GroupId before, GroupId after)
+    {
+        promised.TryAdd(after, []);
+        if (!promised.TryGetValue(before, out var promises)) return;
+        foreach ((ulong marker, NodeId[] holders) in promises) promised[after].TryAdd(marker, holders);
+    }
+
     /// <summary>A flush that covers these messages of the group is done; the holders are its members by then.</summary>
     public void Promise(GroupId group, IEnumerable<ulong> markers, IEnumerable<NodeId> holders)
     {

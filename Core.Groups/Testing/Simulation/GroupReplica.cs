@@ -7,7 +7,7 @@ using Core.Groups.Protocol;
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>One membership of one incarnation: from the join to the leave.</summary>
-internal sealed class GroupReplica(GroupId id, string name)
+internal sealed class GroupReplica(GroupId group, string name)
 {
     private readonly List<MessageId> ordered = [];
     private readonly List<MessageId> unordered = [];
@@ -17,7 +17,7 @@ internal sealed class GroupReplica(GroupId id, string name)
     /// <summary>The markers of all messages in the state: a message that was sent again has another id.</summary>
     private readonly HashSet<ulong> known = [];
 
-    public GroupId Id => id;
+    public GroupId Id { get; set; } = group;
     public string Name => name;
 
     /// <summary>The last view that was handed over.</summary>
@@ -126,6 +126,28 @@ internal sealed class GroupReplica(GroupId id, string name)
         {
             return false;
         }
+    }
+
+    /// <summary>
+    /// Makes one state of the sides' states, the same at all members: what is in total order in the sides' order, everything once.
+    /// False: these are not the bytes that members saved.
+    /// </summary>
+    public bool TryReconcile(IEnumerable<ReadOnlyMemory<byte>> sides)
+    {
+        GroupReplica[] all = [.. sides.Select(_ => new GroupReplica(Id, name))];
+        if (!all.Zip(sides, (replica, state) => replica.TryLoad(state)).All(done => done)) return false;
+        Replace(ordered, all.SelectMany(side => side.ordered));
+        Replace(unordered, all.SelectMany(side => side.unordered));
+        known.Clear();
+        foreach (GroupReplica side in all) known.UnionWith(side.known);
+        return true;
+    }
+
+    private static void Replace(List<MessageId> list, IEnumerable<MessageId> messages)
+    {
+        MessageId[] once = [.. messages.Distinct()];
+        list.Clear();
+        list.AddRange(once);
     }
 
     /// <summary>How two states differ, as an English phrase; null if they are equal.</summary>

@@ -47,6 +47,7 @@ internal static class Quiescence
     private static IEnumerable<string> Leftovers(SimulatedProcess process)
     {
         Protocol.MachineStatistics statistics = process.Machine.Statistics;
+        if (process.Machine.IsMerging) yield return "groups are merging";
         if (statistics.Queued != 0) yield return $"{statistics.Queued} sends are queued";
         if (statistics.Unstable != 0) yield return $"{statistics.Unstable} messages are kept";
         foreach (string unfinished in process.Application.Unfinished()) yield return unfinished;

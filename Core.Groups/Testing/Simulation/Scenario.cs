@@ -30,6 +30,8 @@ internal sealed record Scenario(string Name, string Promise)
     public bool StartsAnyOrder { get; init; }
     /// <summary>Whether nothing fails in it but connections, so that nobody may be excluded or blocked.</summary>
     public bool IsFaultless { get; init; }
+    /// <summary>Whether every component goes on, and components that meet merge.</summary>
+    public bool IsExtended { get; init; }
     /// <summary>Whether the nodes outside a majority are crashed at the end, and the others must go on.</summary>
     public bool LosesMinority { get; init; } = true;
     /// <summary>The application; its speed varies with the seed.</summary>
@@ -169,6 +171,25 @@ internal static class Scenarios
                 (Act.Send, 20), (Act.Join, 20), (Act.Leave, 18), (Act.Delete, 2), (Act.Crash, 4), (Act.Restart, 6), (Act.Partition, 1), (Act.Heal, 3),
                 (Act.Break, 4), (Act.Freeze, 1),
             ],
+        },
+        new("extended", "Extended mode: the network falls into components, which all go on, and meet again, two and three at once.")
+        {
+            IsExtended = true, MaximumNodes = 7,
+            Weights =
+            [
+                .. Traffic, (Act.Request, 5), (Act.Join, 4), (Act.Leave, 3), (Act.Crash, 2), (Act.Restart, 4), (Act.Partition, 5), (Act.Cut, 2),
+                (Act.CutOneWay, 1), (Act.Heal, 6), (Act.Break, 4), (Act.Freeze, 2), (Act.Stop, 1),
+            ],
+        },
+        new("extended-stored", "The same with stable storage: a node that fails comes back under its name with what it had promised.")
+        {
+            IsExtended = true, Disk = new(), Continuity = PrimaryContinuity.MajorityOfNames,
+            Weights = [.. Traffic, (Act.Crash, 8), (Act.Restart, 9), (Act.Partition, 4), (Act.Heal, 5), (Act.Join, 3)],
+        },
+        new("extended-start", "Nodes start alone, in components, and make groups of one name each, which are one when they meet.")
+        {
+            IsExtended = true, StartsAnyOrder = true, MaximumNodes = 6, Acts = 60,
+            Weights = [.. Traffic, (Act.Restart, 12), (Act.Crash, 3), (Act.Join, 8), (Act.Leave, 3), (Act.Partition, 6), (Act.Heal, 5), (Act.Request, 3), (Act.Break, 2)],
         },
         new("stop", "Nodes stop in an orderly way, alone and together, and come back.")
         {

@@ -78,6 +78,7 @@ internal sealed class ScenarioDriver
                 CreditWindow = smallCredit ? 4 << 10 : settings.CreditWindow,
                 PieceSize = smallPieces ? 1 << 10 : settings.PieceSize,
                 Weak = scenario.Weak,
+                IsExtended = scenario.IsExtended,
             },
         };
     }

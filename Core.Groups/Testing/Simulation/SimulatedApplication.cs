@@ -197,7 +197,9 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
                 HashSet<ulong> sent = [.. replica.Sent];
                 if (replicas.ContainsValue(replica) && asked.FirstOrDefault(marker => !sent.Contains(marker)) is var waiting and not 0)
                     cluster.Violate($"{process.Id}: a flush ended, but {cluster.FindAnnounced(waiting)}, asked for before it, has not left.");
-                cluster.Durable.Promise(replica.Id, handled.Concat(asked.Where(sent.Contains)), replica.View!.Members);
+                // Where components meet, those of the other sides get it with this side's state only.
+                View view = replica.View!;
+                cluster.Durable.Promise(replica.Id, handled.Concat(asked.Where(sent.Contains)), view.Sides.FirstOrDefault(s => s.Contains(process.Id), view.Members));
             }
         });
         process.Machine.Flush(now, call);
@@ -246,6 +248,32 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
             replica.IsLoaded = !fails;
             process.Call(now => process.Machine.StateLoaded(now, group, !fails));
         }));
+    }
+
+    public void OnReconcile(GroupId group, ImmutableArray<SideState> sides)
+    {
+        if (Expect(group, "the states of its sides") is not { } replica) return;
+        if (replica.View is not { } view || !view.Sides.SelectMany(s => s).SequenceEqual(sides.SelectMany(s => s.Members)))
+            cluster.Violate($"{process.Id} is to reconcile sides of {replica.Name} that are not those of its view.");
+        cluster.Coverage.Merges++;
+        HandOver(replica, () => Hold(replica, profile.StateTime, () =>
+        {
+            if (!replica.TryReconcile([.. sides.Where(s => s.State is not null).Select(s => s.State!.Value)]))
+                cluster.Violate($"{process.Id} got a damaged state of a side of {replica.Name}.");
+            process.Call(now => process.Machine.StateLoaded(now, replica.Id, true));
+        }));
+    }
+
+    public void OnRenamed(GroupId before, GroupId after)
+    {
+        if (!replicas.Remove(before, out GroupReplica? replica))
+        {
+            cluster.Violate($"{process.Id} is told that {before} is {after} now, and is no member of it.");
+            return;
+        }
+        replica.Id = after;
+        replicas.Add(after, replica);
+        cluster.Durable.Rename(before, after);
     }
 
     public void OnConfigured(GroupId group, string key, string? value)

@@ -233,6 +233,10 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.StreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece, long expected) => Application.OnStreamState(group, step, piece);
 
+    void INodeEffects.ReconcileState(GroupId group, ImmutableArray<SideState> sides) => Scripted.OnReconcile(group, sides);
+
+    void INodeEffects.GroupRenamed(GroupId before, GroupId after) => Scripted.OnRenamed(before, after);
+
     void INodeEffects.Configured(GroupId group, string key, string? value) => Application.OnConfigured(group, key, value);
 
     void INodeEffects.GroupLeft(GroupId group, GroupEnd end) => Application.OnGroupLeft(group, end);

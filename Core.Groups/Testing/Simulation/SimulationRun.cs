@@ -47,6 +47,7 @@ internal static class SimulationRun
     {
         CheckOptions options = new()
         {
+            IsPrimaryMode = !cluster.IsExtended,
             Electorate = [.. cluster.Seeds],
             Continuity = continuity,
             MinimumPrimaryWeight = continuity == PrimaryContinuity.None ? 1 : 0, // what is forced may hold less than the rest

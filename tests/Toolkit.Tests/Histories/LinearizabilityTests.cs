@@ -39,6 +39,24 @@ public sealed class LinearizabilityTests
         Assert.Null(LinearizabilityChecker.Check(new Register(), history));
     }
 
+    [Fact]
+    public void ReadsCostNoSearch()
+    {
+        // 40 reads beside two writes: no order of the reads is tried.
+        List<TimedCall<(char, int)>> reads = [.. Enumerable.Range(0, 40).Select(i => new TimedCall<(char, int)>($"r{i}", 0, 100, ('r', i % 3)))];
+        List<TimedCall<(char, int)>> writes = [new("a", 0, 100, ('w', 1)), new("b", 0, 100, ('w', 2))];
+        Assert.Null(LinearizabilityChecker.Check(new Register(), [.. reads, .. writes], mostStates: 10));
+        Assert.NotNull(LinearizabilityChecker.Check(new Register(), [.. reads, .. writes, new("r", 0, 100, ('r', 7))], mostStates: 10));
+    }
+
+    [Fact]
+    public void WhatIsNotDecidedIsNotPassed()
+    {
+        TimedCall<(char, int)>[] writes = [.. Enumerable.Range(0, 12).Select(i => new TimedCall<(char, int)>($"c{i}", 0, 100, ('w', i)))];
+        Assert.StartsWith("undecided", LinearizabilityChecker.Check(new Register(), [.. writes, new("r", 101, 102, ('r', 99))], mostStates: 100));
+        Assert.StartsWith("no order", LinearizabilityChecker.Check(new Register(), [.. writes, new("r", 101, 102, ('r', 99))]));
+    }
+
     private static List<TimedCall<(char, int)>> Parse(string history) =>
     [
         .. from line in history.Split("; ")

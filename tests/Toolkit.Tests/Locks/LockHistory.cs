@@ -17,6 +17,8 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
     private readonly List<Call> _calls = [];
     private readonly Dictionary<ReplicaSite, List<Call>> _live = [];
     private readonly Dictionary<long, NodeId> _tokens = [];
+    private readonly List<Pulse> _pulses = [];
+    private readonly List<Wait> _waits = [];
     private SimulationRandom _random = null!;
 
     public int Grants { get; private set; }
@@ -28,25 +30,31 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
 
     public ReplicaWorkload<QueueReplica> Workload => new() { Create = site => create(() => site.Now.Ticks / TimeSpan.TicksPerMicrosecond), Act = Act, Check = Check };
 
-    /// <summary>What the clients of a mutex saw, as a linearizable history must explain it. Holds that were not released may be over at any time.</summary>
+    /// <summary>What the clients saw, as a linearizable history must explain it. Holds that were not released may be over at any time.</summary>
     public string? CheckLinearizable()
     {
-        var history = new List<TimedCall<(bool IsRelease, long Token)>>();
+        var history = new List<TimedCall<HoldCall>>();
         foreach (Call call in _calls)
         {
             foreach (Hold hold in call.Holds)
             {
-                history.Add(new(call.Site.Node, hold.Asked, hold.Told, (false, hold.Token)));
                 // Out of a later holder's view it was over before its client gave it up: a leaver hears of its leave last.
-                bool isSure = hold.Released is not null && !_calls.Exists(c => c.Holds.Exists(h => h.Token > hold.Token && !h.View.Contains(hold.Node)));
-                history.Add(isSure
-                    ? new(call.Site.Node, hold.Released!.Value, hold.Released.Value, (true, hold.Token))
-                    : new(call.Site.Node, hold.Asked, TimedCall<(bool, long)>.NeverAnswered, (true, hold.Token)));
+                bool isLate = _calls.Exists(c => c.Holds.Exists(h => (h.Token, c.IsShared ? 1 : 0).CompareTo((hold.Token, call.IsShared ? 1 : 0)) > 0 && !h.View.Contains(hold.Node)));
+                if (isLate && call.IsLocal) continue; // it was cut off, and could not know: no message is needed for a local read
+                int number = history.Count;
+                history.Add(new(call.Site.Node, hold.Asked, hold.Told, new(number, false, call.IsShared, hold.Token, call.Weight)));
+                bool isSure = hold.Released is not null && !isLate;
+                long released = isSure ? hold.Released!.Value : TimedCall<HoldCall>.NeverAnswered;
+                history.Add(new(call.Site.Node, isSure ? released : hold.Asked, released, new(number, true, call.IsShared, hold.Token, call.Weight)));
             }
         }
 
-        return LinearizabilityChecker.Check(new MutexModel(), history);
+        return LinearizabilityChecker.Check(new HoldModel(permits), history);
     }
+
+    /// <summary>Who asked first at a node holds by the lower ticket.</summary>
+    public string? CheckFairness() => FairnessChecker.Check(
+        _calls.Where(c => !c.IsShared && c.Holds.Count > 0).Select(c => (c.Incarnation, c.Number, c.Holds[0].Token)));
 
     private void Act(ReplicaSite<QueueReplica> site, SimulationRandom random)
     {
@@ -86,6 +94,7 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         if (isShared && ((ReadWriteReplica)replica).TryReadLocally(call, out long number, out long token))
         {
             LocalReads++;
+            call.IsLocal = true;
             call.Number = number;
             OnGranted(call, token);
             return;
@@ -106,13 +115,16 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
     {
         if (random.Chance(0.5))
         {
-            if (!monitor.Pulse(call.Number, "c", random.Chance(0.5) ? 1 : 3)) call.Site.Violate("a holder cannot pulse");
+            int count = random.Chance(0.5) ? 1 : 3;
+            if (!monitor.Pulse(call.Number, "c", count)) call.Site.Violate("a holder cannot pulse");
+            _pulses.Add(new Pulse(call.Site, call.Incarnation, call.Holds[^1].Token, count));
             return;
         }
 
         call.Holds[^1].Released = Stamp(call.Site);
         call.IsHeld = false;
         call.IsInCondition = true;
+        _waits.Add(call.Wait = new Wait(call.Holds[^1].Token));
         call.Asked = Stamp(call.Site);
         if (!monitor.Wait(call.Number, "c")) call.Site.Violate("a holder cannot wait");
     }
@@ -132,6 +144,7 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         View view = site.Slot!.View;
         if (!view.Contains(site.Self)) site.Violate("granted in a view without the holder");
         if (!call.IsShared && !_tokens.TryAdd(token, site.Self)) site.Violate(string.Create(CultureInfo.InvariantCulture, $"token {token} was given twice"));
+        if (FairnessChecker.Check(call.Site.Replica!.Look(), call.IsLocal) is { } unfair) site.Violate($"{unfair} when {call} is granted");
         call.Holds.Add(new Hold(call.Asked, Stamp(site), token, site.Self, view));
         call.IsHeld = true;
         call.IsInCondition = false;
@@ -142,7 +155,7 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         long held = 0;
         foreach (Call other in _calls)
         {
-            if (other.Holds.LastOrDefault() is not { Released: null, IsOver: false } hold || (other != call && !SeesOneAnother(hold, call.Holds[^1]))) continue;
+            if (other.Holds.LastOrDefault() is not { Released: null, IsOver: false } hold || (other != call && !SeesOneAnother(other, call))) continue;
             if (other != call && (call.IsShared != other.IsShared || (!call.IsShared && permits == 1)))
                 site.Violate($"{call} is granted while {other} holds");
             held += other.Weight;
@@ -151,8 +164,14 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         if (!call.IsShared && held > permits) site.Violate($"{call} is granted, and {held} permits are held of {permits}");
     }
 
-    // A holder that was out of the other's view had lost its hold when the other was granted, though it may not know.
-    private static bool SeesOneAnother(Hold before, Hold now) => before.Token <= now.Token ? now.View.Contains(before.Node) : before.View.Contains(now.Node);
+    // A holder that was out of the other's view had lost its hold when the other was granted, though it may not know. A reader has
+    // the token of the writer before it.
+    private static bool SeesOneAnother(Call one, Call two)
+    {
+        (Hold first, Hold second) = (one.Holds[^1], two.Holds[^1]);
+        bool isInOrder = first.Token != second.Token ? first.Token < second.Token : two.IsShared;
+        return isInOrder ? second.View.Contains(first.Node) : first.View.Contains(second.Node);
+    }
 
     private IEnumerable<string> Check(IReadOnlyList<ReplicaSite<QueueReplica>> members)
     {
@@ -170,6 +189,8 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         foreach (Call call in live.Where(c => !c.IsInCondition && !state.Holders.Concat(state.Waiting).Any(r => r.Call == c.Number && r.Node == c.Site.Self)))
             yield return $"{call} is in no queue: it would wait for ever, or holds what another can hold.";
         long held = state.Holders.Sum(h => (long)h.Weight);
+        foreach (Call waiter in live.Where(c => c.IsInCondition && !state.Waiting.Any(r => r.Call == c.Number && r.Node == c.Incarnation) && c.Wait!.IsLost(_pulses.Where(p => p.Site.IsMember && p.Site.Self == p.By), _waits)))
+            yield return $"{waiter} still waits for its condition, though it was pulsed often enough.";
         if (state.Waiting.Length > 0 && (state.Holders.Length == 0 || (permits > 1 && held + state.Waiting[0].Weight <= permits)))
             yield return $"{state.Waiting[0].Node} waits for what is free.";
     }
@@ -201,16 +222,20 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         public NodeId Incarnation { get; } = site.Self;
         public int Weight => weight;
         public bool IsShared => isShared;
+        public bool IsLocal { get; set; }
         public long Number { get; set; }
         public long Asked { get; set; }
         public bool IsHeld { get; set; }
         public bool IsInCondition { get; set; }
         public bool IsOver { get; private set; }
         public List<Hold> Holds { get; } = [];
+        /// <summary>The last wait for a condition.</summary>
+        public Wait? Wait { get; set; }
 
         public void Granted(long token, bool pulsed)
         {
             history.Pulsed += pulsed ? 1 : 0;
+            if (Wait is { Woken: null } wait) wait.Woken = pulsed ? token : Wait.Unknown;
             history.OnGranted(this, token);
         }
 
@@ -232,14 +257,26 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
         public override string ToString() => $"{(isShared ? "a read" : "a hold")} of {Incarnation} (call {Number}, token {Holds.LastOrDefault()?.Token})";
     }
 
-    private sealed class MutexModel : ISequentialModel<(long Last, bool IsHeld), (bool IsRelease, long Token)>
-    {
-        public (long Last, bool IsHeld) Initial => (0, false);
+    /// <summary>A pulse of the condition by the holder of a token.</summary>
+    private sealed record Pulse(ReplicaSite Site, NodeId By, long Token, int Count);
 
-        public bool TryStep((long Last, bool IsHeld) state, (bool IsRelease, long Token) call, bool answered, out (long Last, bool IsHeld) next)
+    /// <summary>A wait for the condition, begun by the holder of a token.</summary>
+    private sealed class Wait(long token)
+    {
+        public const long Unknown = -1;
+
+        public long Token => token;
+
+        /// <summary>The token of the hold that a pulse led to; <see cref="Unknown"/>: it ended otherwise. Null: it may have ended, or waits.</summary>
+        public long? Woken { get; set; }
+
+        /// <summary>A wait that has not ended was not passed over: pulses after its beginning have all woken others.</summary>
+        public bool IsLost(IEnumerable<Pulse> pulses, List<Wait> waits)
         {
-            next = (call.Token, !call.IsRelease);
-            return call.IsRelease ? state == (call.Token, true) : !state.IsHeld && call.Token > state.Last;
+            Pulse[] later = [.. pulses.Where(p => p.Token > token)];
+            if (later.Length == 0) return false;
+            int others = waits.Count(w => w != this && w.Token < later.Max(p => p.Token) && (w.Woken is null or Unknown || w.Woken > later.Min(p => p.Token)));
+            return later.Sum(p => p.Count) > others;
         }
     }
 }

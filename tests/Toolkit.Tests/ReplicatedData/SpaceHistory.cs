@@ -79,19 +79,31 @@ internal sealed class SpaceHistory(Weakness weakness)
         public long AdditionsMade { get; set; }
         public long AdditionsFlushed { get; set; }
 
-        // What changed nothing, and what was not answered and was never seen, can be left out of any order: with them left in,
-        // there are too many orders.
+        // All values are different. So who saw the value of a call that was never answered says when it had its effect at the latest;
+        // and what nobody saw can be left out of any order.
         private List<TimedCall<VariableCall>> Observable()
         {
-            List<TimedCall<VariableCall>> calls = [.. Variable.Where(c => !c.IsAnswered || c.Call.Applied)];
-            int before;
+            List<TimedCall<VariableCall>> calls = [.. Variable];
+            int changes;
             do
             {
-                before = calls.Count;
-                HashSet<string> seen = [.. calls.Where(c => c.Call.Kind == 'r').Select(c => c.Call.Value), .. calls.Where(c => c.Call.Expected is not null).Select(c => c.Call.Expected!)];
-                calls.RemoveAll(c => !c.IsAnswered && !seen.Contains(c.Call.Value));
+                changes = 0;
+                var seen = new Dictionary<string, long>();
+                foreach (TimedCall<VariableCall> call in calls.Where(c => c.IsAnswered && (c.Call.Kind == 'r' || c.Call is { Expected: not null, Applied: true })))
+                {
+                    string value = call.Call.Kind == 'r' ? call.Call.Value : call.Call.Expected!;
+                    seen[value] = Math.Min(call.End, seen.GetValueOrDefault(value, long.MaxValue));
+                }
+
+                for (int i = 0; i < calls.Count; i++)
+                {
+                    if (calls[i].IsAnswered || !seen.TryGetValue(calls[i].Call.Value, out long end)) continue;
+                    calls[i] = calls[i] with { End = end };
+                    changes++;
+                }
             }
-            while (calls.Count < before);
+            while (changes > 0);
+            calls.RemoveAll(c => !c.IsAnswered);
             return calls;
         }
 

@@ -1,0 +1,47 @@
+namespace Toolkit.Recovery;
+
+/// <summary>How a logged group is kept. The same at all members.</summary>
+public sealed class LoggedGroupOptions
+{
+    /// <summary>A member takes a checkpoint of its own when its log has grown by so many bytes; from 4 KiB.</summary>
+    public long CheckpointAfter { get; set; } = 64L << 20;
+
+    /// <summary>How many numbered checkpoints (<see cref="LoggedGroup.CheckpointAsync"/>) are kept: the newest ones; from 1.</summary>
+    public int KeepCheckpoints { get; set; } = 4;
+
+    /// <summary>
+    /// Called when it is known why the group cannot come back yet, and again when that changes; on the thread pool. Null: it is only logged.
+    /// </summary>
+    public Action<LoggedGroupStatus>? OnWaiting { get; set; }
+
+    internal void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(CheckpointAfter, 4L << 10, nameof(CheckpointAfter));
+        ArgumentOutOfRangeException.ThrowIfLessThan(KeepCheckpoints, 1, nameof(KeepCheckpoints));
+    }
+}
+
+/// <summary>Where a logged group stands at a node.</summary>
+public enum LoggedGroupState
+{
+    /// <summary>This node has nothing to do with it now; it may have a log.</summary>
+    Idle,
+
+    /// <summary>This node wants to join, and it is not known yet whose log is the last.</summary>
+    Waiting,
+
+    /// <summary>This node is being given the state, from its log or by another member.</summary>
+    Joining,
+
+    /// <summary>This node is a member.</summary>
+    Running,
+}
+
+/// <summary>Where a logged group stands at a node.</summary>
+/// <param name="State">In one word.</param>
+/// <param name="WaitingFor">The names of the nodes that are waited for.</param>
+/// <param name="Reason">Why it waits, and what to do; empty otherwise.</param>
+/// <param name="Checkpoints">The numbers of the checkpoints that this node can be rolled back to.</param>
+/// <param name="LastView">The number of the last view that this node has logged; 0: none.</param>
+public sealed record LoggedGroupStatus(
+    LoggedGroupState State, IReadOnlyList<string> WaitingFor, string Reason, IReadOnlyList<long> Checkpoints, long LastView);

@@ -1,0 +1,349 @@
+// The recovery manager of one node: tells the others of this node's logs, and this node what was decided.
+// Keeps: what is decided stands on the disks of a majority before anybody here acts on it. It lives as long as its node.
+// Follows: "Exploiting virtual synchrony", section 3.6 (the recovery manager as a group of its own, for many groups at a time).
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using Core.Groups;
+using Core.Groups.Replication;
+using Microsoft.Extensions.Logging;
+using Toolkit.Recovery.Decision;
+using Toolkit.Recovery.Logs;
+
+namespace Toolkit.Recovery;
+
+/// <summary>
+/// Knows which logged groups there are and whose logs are the last. One per node, as a member of the group <see cref="GroupName"/>: open
+/// it when the program starts, also where no logged group is joined, so that this node's logs and its knowledge count. May be used from any thread.
+/// </summary>
+public sealed class RecoveryManager : IManagerEffects
+{
+    /// <summary>The name of the managers' own group.</summary>
+    public const string GroupName = "/groups#recovery";
+
+    private static readonly ConditionalWeakTable<GroupNode, Opening> Managers = [];
+
+    private readonly Lock _gate = new();
+    private readonly Pulse _changed = new();
+    private readonly IStableStore _store;
+    private readonly SortedDictionary<string, (Declaration Declaration, NodeId By)> _declared = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, GroupLog> _logs = [];
+    private readonly HashSet<string> _used = [];
+    private readonly SemaphoreSlim _opening = new(1);
+    private ReadOnlyMemory<byte> _catalogue = TableFormat.EncodeCatalogue(0, []);
+    private ReplicaHost<ManagerReplica> _host = null!;
+    private volatile StableStoreException? _failure;
+
+    private RecoveryManager(GroupNode node, IStableStore store) => (Node, _store) = (node, store);
+
+    /// <summary>The node.</summary>
+    public GroupNode Node { get; }
+
+    internal ILogger Logger => _host.Logger;
+
+    /// <summary>The recovery manager of a node; opens it if need be. Completes when it works; while the node is blocked this waits.</summary>
+    /// <exception cref="InvalidOperationException">The node has no stable store.</exception>
+    /// <exception cref="StableStoreException">A log is damaged; the message says which, and what to do.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public static async ValueTask<RecoveryManager> OpenAsync(GroupNode node, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(node);
+        IStableStore store = node.StableStore ?? throw new InvalidOperationException("Logged groups need a stable store: set GroupNodeOptions.DataDirectory.");
+        return await Managers.GetValue(node, static _ => new Opening()).Get(() => OpenAsync(node, store)).WaitAsync(ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Where a logged group stands, as this node sees it.</summary>
+    public LoggedGroupStatus GetStatus(string group)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        (MemberPhase? phase, RestartDecision? wait) = ReadTable(table =>
+            (table.Groups.GetValueOrDefault(group)?.Members.GetValueOrDefault(Node.Id)?.Phase, table.WaitOf(group)));
+        LoggedGroupState state = phase switch
+        {
+            MemberPhase.Active => LoggedGroupState.Running,
+            MemberPhase.Busy or MemberPhase.Joining or MemberPhase.Restoring => LoggedGroupState.Joining,
+            MemberPhase.Waiting => LoggedGroupState.Waiting,
+            _ => LoggedGroupState.Idle,
+        };
+        GroupLog? log;
+        lock (_gate)
+        {
+            log = _logs.GetValueOrDefault(group);
+        }
+
+        bool waits = state is LoggedGroupState.Waiting && wait is not null;
+        return new LoggedGroupStatus(state, waits ? wait!.WaitingFor : [], waits ? wait!.Reason : "", log?.Numbered.ToArray() ?? [], log?.Place?.View.Number ?? 0);
+    }
+
+    /// <summary>
+    /// An operator's act when those that are waited for are lost: the group goes on with these nodes alone, from the newest of their
+    /// logs. What others have logged beyond that is given up: when they come back they are given the group's state. Logged as a warning.
+    /// </summary>
+    /// <param name="group">The group.</param>
+    /// <param name="members">The names of those to go on with. It still waits for them.</param>
+    /// <param name="ct">Ends the wait; it may happen all the same.</param>
+    /// <exception cref="InvalidOperationException">There is no such group, or it runs: there is nothing to decide.</exception>
+    /// <exception cref="ExcludedException">The others went on without this node meanwhile.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped.</exception>
+    public async ValueTask OverrideAsync(string group, IReadOnlyCollection<string> members, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        ArgumentNullException.ThrowIfNull(members);
+        ArgumentOutOfRangeException.ThrowIfZero(members.Count, nameof(members));
+        long before = ReadForced(group);
+        RecoveryLog.Overridden(Logger, group, string.Join(", ", members));
+        _host.Run((group, members), static (replica, o) => replica.Override(o.group, o.members));
+        for (Task next = _changed.Next; ReadForced(group) == before; next = _changed.Next)
+        {
+            await next.WaitAsync(ct).ConfigureAwait(false);
+        }
+    }
+
+    private long ReadForced(string group) => ReadTable(table =>
+        table.Groups.TryGetValue(group, out GroupEntry? entry) && entry is { Catalogue: not null, IsHeld: false } ? entry.Catalogue.Forced
+        : throw new InvalidOperationException(entry?.Catalogue is null ? $"Nobody here knows a logged group '{group}'." : $"'{group}' runs, or is about to: there is nothing to decide."));
+
+    // ---- for the logged groups of this node
+
+    /// <summary>The log of a group, open, for one user at a time; made if it is not there. <see cref="CloseLog"/> follows.</summary>
+    /// <exception cref="AlreadyMemberException">This node uses it already.</exception>
+    internal async ValueTask<GroupLog> OpenLogAsync(string group, CancellationToken ct)
+    {
+        await _opening.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            if (_used.Contains(group)) throw new AlreadyMemberException(group);
+            GroupLog log = _logs.GetValueOrDefault(group) ?? await OpenNewLogAsync(group, ct).ConfigureAwait(false);
+            _used.Add(group);
+            return log;
+        }
+        finally
+        {
+            _opening.Release();
+        }
+    }
+
+    private async ValueTask<GroupLog> OpenNewLogAsync(string group, CancellationToken ct)
+    {
+        var log = await GroupLog.OpenAsync(_store, group, ct).ConfigureAwait(false);
+        if (log.Repaired is { } repaired) RecoveryLog.Repaired(Logger, group, repaired);
+        lock (_gate)
+        {
+            _logs[group] = log;
+        }
+
+        await _store.WriteAsync(LogNames.Groups, EncodeGroups(), CancellationToken.None).ConfigureAwait(false);
+        return log;
+    }
+
+    /// <summary>The log may be used by another one.</summary>
+    internal void CloseLog(GroupLog log)
+    {
+        _opening.Wait();
+        _used.Remove(log.Group);
+        _opening.Release();
+    }
+
+    /// <summary>Says what this node has to do with a group from now on.</summary>
+    internal void Declare(GroupLog log, MemberPhase phase, long attempt)
+    {
+        Declaration declaration = Describe(log, phase, attempt);
+        lock (_gate)
+        {
+            _declared[log.Group] = (declaration, Node.Id);
+        }
+
+        try
+        {
+            _host.Run(declaration, static (replica, declared) => replica.Declare(declared));
+        }
+        catch (GroupException)
+        {
+            // The manager joins its group again, and introduces itself with what is declared; or the node has stopped.
+        }
+    }
+
+    /// <summary>Waits until this node is told what to do in answer to an attempt.</summary>
+    internal async Task<Ticket> WaitForTicketAsync(string group, long attempt, Action<LoggedGroupStatus> onWaiting, CancellationToken ct)
+    {
+        string reason = "";
+        while (true)
+        {
+            Task next = _changed.Next;
+            if (TryReadTicket(group, attempt) is { } ticket) return ticket;
+            if (_failure is { } failure) throw new StableStoreException(failure.Message, failure);
+            if (_host.Completion.IsCompleted) throw new NodeStoppedException(outcomeUnknown: false);
+            if (_host.IsMember && GetStatus(group) is { Reason.Length: > 0 } status && status.Reason != reason)
+            {
+                reason = status.Reason;
+                RecoveryLog.Waits(Logger, group, reason);
+                onWaiting(status);
+            }
+
+            await Task.WhenAny(next, _host.Completion).WaitAsync(ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The store has failed: the others are to look on this node's logs as gone, not as there.</summary>
+    internal void Fail(string group, StableStoreException error)
+    {
+        _failure = error;
+        RecoveryLog.Failed(Logger, error, group);
+        _ = _host.DisposeAsync().AsTask();
+        _changed.Beat();
+    }
+
+    // ---- the replica's side
+
+    (ManagerEntry Manager, long Version, IReadOnlyList<CatalogueEntry> Catalogue, IReadOnlyList<Declaration> Declarations) IManagerEffects.Introduce()
+    {
+        lock (_gate)
+        {
+            var reader = new BodyReader(_catalogue);
+            (long version, CatalogueEntry[] entries) = TableFormat.ReadCatalogue(ref reader);
+            return (new ManagerEntry(_store.Id, Node.IsElector, Node.Seeds.Length), version, entries, [.. _declared.Values.Select(d => Now(d.Declaration, d.By))]);
+        }
+    }
+
+    // A member of the incarnation before is on its way into the group again.
+    private Declaration Now(Declaration declared, NodeId by) =>
+        declared.Phase == MemberPhase.Active && by != Node.Id ? declared with { Phase = MemberPhase.Busy } : declared;
+
+    void IManagerEffects.OnChanged() => _changed.Beat();
+
+    private static async Task<RecoveryManager> OpenAsync(GroupNode node, IStableStore store)
+    {
+        var manager = new RecoveryManager(node, store);
+        await manager.ReadStoreAsync().ConfigureAwait(false);
+        manager._host = await ReplicaHost<ManagerReplica>.OpenAsync(node, GroupName, () => new ManagerReplica(manager)).ConfigureAwait(false);
+        foreach (GroupLog log in manager._logs.Values)
+        {
+            if (log.Repaired is { } repaired) RecoveryLog.Repaired(manager.Logger, log.Group, repaired);
+        }
+
+        _ = manager.WriteCataloguesAsync();
+        return manager;
+    }
+
+    private async Task ReadStoreAsync()
+    {
+        if (await _store.ReadAsync(LogNames.Catalogue).ConfigureAwait(false) is { } catalogue) _catalogue = Checked(catalogue);
+        foreach (string group in DecodeGroups(await _store.ReadAsync(LogNames.Groups).ConfigureAwait(false) ?? default))
+        {
+            var log = await GroupLog.OpenAsync(_store, group).ConfigureAwait(false);
+            _logs[group] = log;
+            _declared[group] = (Describe(log, MemberPhase.Idle, 0), Node.Id);
+        }
+    }
+
+    // Everybody writes the catalogue down when it has changed, and says so.
+    private async Task WriteCataloguesAsync()
+    {
+        while (!_host.Completion.IsCompleted)
+        {
+            Task next = _changed.Next;
+            try
+            {
+                (long version, bool isStored, byte[]? catalogue) = _host.Read(0, static (replica, _) =>
+                    replica.Table.Managers.GetValueOrDefault(replica.Self) is { } self && self.Stored < replica.Table.Version
+                        ? (replica.Table.Version, false, TableFormat.EncodeCatalogue(replica.Table.Version, replica.Table.Catalogue)) : (0L, true, null));
+                if (!isStored)
+                {
+                    await _store.WriteAsync(LogNames.Catalogue, catalogue).ConfigureAwait(false);
+                    lock (_gate)
+                    {
+                        _catalogue = catalogue;
+                    }
+
+                    _host.Run(version, static (replica, version) => replica.Stored(version));
+                }
+            }
+            catch (StableStoreException e)
+            {
+                Fail(GroupName, e);
+                return;
+            }
+            catch (GroupException)
+            {
+                // It joins again, and writes then; or the node has stopped.
+            }
+
+            await Task.WhenAny(next, _host.Completion).ConfigureAwait(false);
+        }
+
+        _changed.Beat();
+        foreach (GroupLog log in _logs.Values.ToArray()) await log.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private Ticket? TryReadTicket(string group, long attempt) => ReadTable(table => table.TicketOf(Node.Id, group, attempt) is { } told
+        ? new Ticket(told.Phase == MemberPhase.Restoring, NewOrigin(), table.Groups[group].Catalogue!.Forced, told.Term) : null);
+
+    // While the manager joins its group again it knows nothing.
+    private T? ReadTable<T>(Func<RecoveryTable, T> read)
+    {
+        try
+        {
+            return _host.Read(read, static (replica, read) => read(replica.Table));
+        }
+        catch (GroupException)
+        {
+            return default;
+        }
+    }
+
+    private static Declaration Describe(GroupLog log, MemberPhase phase, long attempt)
+    {
+        LogReport? report = phase is MemberPhase.Idle or MemberPhase.Waiting && log.Place is { } place
+            ? new LogReport(place.Point, [.. place.View.Members.Select(m => m.Name)]) : null;
+        return new Declaration(log.Group, phase, attempt, report);
+    }
+
+    private static ulong NewOrigin() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+
+    private static ReadOnlyMemory<byte> Checked(ReadOnlyMemory<byte> catalogue)
+    {
+        try
+        {
+            var reader = new BodyReader(catalogue);
+            TableFormat.ReadCatalogue(ref reader);
+            return catalogue;
+        }
+        catch (FormatException e)
+        {
+            throw new StableStoreException($"The catalogue of logged groups cannot be read: {e.Message} Restore the store.", e);
+        }
+    }
+
+    private byte[] EncodeGroups()
+    {
+        var writer = new BodyWriter();
+        lock (_gate)
+        {
+            TableFormat.Write(writer, _logs.Keys);
+        }
+
+        return writer.ToArray();
+    }
+
+    private static ImmutableArray<string> DecodeGroups(ReadOnlyMemory<byte> value)
+    {
+        if (value.IsEmpty) return [];
+        var reader = new BodyReader(value);
+        return TableFormat.ReadNames(ref reader);
+    }
+
+    /// <summary>One opening for all who ask; after a failure the next who asks tries again.</summary>
+    private sealed class Opening
+    {
+        private readonly Lock _gate = new();
+        private Task<RecoveryManager>? _manager;
+
+        public Task<RecoveryManager> Get(Func<Task<RecoveryManager>> open)
+        {
+            lock (_gate)
+            {
+                return _manager is null or { IsFaulted: true } ? _manager = Task.Run(open) : _manager;
+            }
+        }
+    }
+}

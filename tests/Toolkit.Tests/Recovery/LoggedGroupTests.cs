@@ -1,0 +1,53 @@
+// Logged groups on real nodes: they come back from the logs of the last to fail.
+using Toolkit.Recovery;
+
+namespace Toolkit.Tests.Recovery;
+
+public sealed class LoggedGroupTests
+{
+    private static readonly TimeSpan Patience = RealNodes.Patience;
+
+    [Fact]
+    public async Task AllAreKilledAndTheGroupComesBackWithWhatWasAcknowledged()
+    {
+        await using var nodes = new LedgerNodes(3);
+        await StartAndJoinAsync(nodes, 0, 1, 2);
+        await nodes[0].Group.UpdateAsync("one").AsTask().WaitAsync(Patience);
+        await nodes[2].Group.UpdateAsync("two").AsTask().WaitAsync(Patience);
+        foreach (int index in new[] { 1, 0, 2 }) await nodes.KillAsync(index);
+
+        await StartAndJoinAsync(nodes, 2, 1, 0);
+        await nodes[1].Group.UpdateAsync("three").AsTask().WaitAsync(Patience);
+        await nodes[0].Group.FlushAsync().WaitAsync(Patience);
+        for (int i = 0; i < 3; i++) Assert.Equal(["one", "two", "three"], nodes[i].Entries);
+    }
+
+    [Fact]
+    public async Task TheFirstToFailWaitsForTheLast()
+    {
+        await using var nodes = new LedgerNodes(3);
+        await StartAndJoinAsync(nodes, 0, 1, 2);
+        await nodes[0].Group.UpdateAsync("one").AsTask().WaitAsync(Patience);
+        await nodes[2].Group.DisposeAsync();
+        await nodes[1].Group.UpdateAsync("two").AsTask().WaitAsync(Patience); // a view without c is logged
+        foreach (int index in new[] { 0, 1, 2 }) await nodes.KillAsync(index);
+
+        var waits = new TaskCompletionSource<LoggedGroupStatus>(TaskCreationOptions.RunContinuationsAsynchronously);
+        LedgerNode[] early = await Task.WhenAll(nodes.StartAsync(1), nodes.StartAsync(2));
+        Task joins = early[1].JoinAsync(options: new LoggedGroupOptions { OnWaiting = s => waits.TrySetResult(s) });
+        LoggedGroupStatus status = await waits.Task.WaitAsync(Patience);
+        Assert.Equal(LoggedGroupState.Waiting, status.State);
+        Assert.Contains("a", status.WaitingFor);
+        Assert.False(joins.IsCompleted);
+
+        await nodes.StartAsync(0);
+        await Task.WhenAll(joins, nodes[0].JoinAsync(), nodes[1].JoinAsync()).WaitAsync(Patience);
+        for (int i = 0; i < 3; i++) Assert.Equal(["one", "two"], nodes[i].Entries);
+    }
+
+    private static async Task StartAndJoinAsync(LedgerNodes nodes, params int[] order)
+    {
+        foreach (int index in order) await nodes.StartAsync(index);
+        await Task.WhenAll(order.Select(i => nodes[i].JoinAsync())).WaitAsync(Patience);
+    }
+}

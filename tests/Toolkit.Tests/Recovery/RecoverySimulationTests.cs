@@ -1,0 +1,86 @@
+// The rules of recovery against everything that can die at any moment: the journal, the log and the table that run in production, over
+// an ideal group and simulated disks. Longer: RECOVERY_SEEDS=100000 dotnet test --filter RecoverySimulation
+using Toolkit.Tests.Recovery.Simulation;
+
+namespace Toolkit.Tests.Recovery;
+
+public sealed class RecoverySimulationTests
+{
+    private static readonly int[][] Orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+
+    private static int Seeds(int usual) => int.TryParse(Environment.GetEnvironmentVariable("RECOVERY_SEEDS"), out int seeds) ? seeds : usual;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(5)]
+    [InlineData(7)]
+    public void NothingStableIsLostAndTheLastToFailDecide(int sites) => Alone(() =>
+    {
+        int restorations = 0, acknowledged = 0;
+        for (ulong seed = 1; seed <= (ulong)Seeds(1500); seed++)
+        {
+            RecoveryWorld world = RecoverySchedules.Random(seed, sites);
+            Assert.True(world.Violations.Count == 0, $"seed {seed}, {sites} sites: {Describe(world)}");
+            restorations += world.Restorations;
+            acknowledged += world.Acknowledged;
+        }
+
+        Assert.True(restorations > 100 && acknowledged > 100, $"{restorations} restorations, {acknowledged} updates acknowledged: the schedules test little.");
+    });
+
+    [Fact]
+    public void EveryOrderOfThreeCrashesAtEveryStep() => Alone(() =>
+    {
+        int runs = 0;
+        foreach (int[] order in Orders)
+        {
+            for (int first = 0; first < 130; first++)
+            {
+                foreach (int gap in (int[])[0, 1, 3, 8, 20])
+                {
+                    int[] restart = Orders[runs++ % Orders.Length];
+                    RecoveryWorld world = RecoverySchedules.Crashes(order, [first, gap, (gap * 5) % 7], restart);
+                    Assert.True(world.Violations.Count == 0, $"crash {string.Join(",", order)} after {first}, {gap}, restart {string.Join(",", restart)}: {Describe(world)}");
+                }
+            }
+        }
+    });
+
+    [Theory]
+    [InlineData(nameof(Weakness.StateBeforeView))]
+    [InlineData(nameof(Weakness.AnsweredBeforeSynced))]
+    [InlineData(nameof(Weakness.FirstRestores))]
+    [InlineData(nameof(Weakness.ActsBeforeWrittenDown))]
+    public void ARuleThatIsLeftOutIsMissed(string weakness) => Alone(() =>
+    {
+        for (ulong seed = 1; seed <= 4000; seed++)
+        {
+            if (RecoverySchedules.Random(seed, 3, weakness: Enum.Parse<Weakness>(weakness)).Violations.Count > 0) return;
+        }
+
+        Assert.Fail($"Without the rule ({weakness}) nothing goes wrong: the checks are blind to it.");
+    });
+
+    private static string Describe(RecoveryWorld world) => $"{string.Join(" ", world.Violations)}\n{string.Join("\n", world.Log)}";
+
+    // Continuations run where they are completed, on a thread that nothing takes them away from.
+    private static void Alone(Action test)
+    {
+        Exception? failure = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                test();
+            }
+            catch (Exception e)
+            {
+                failure = e;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        if (failure is not null) System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+    }
+}
