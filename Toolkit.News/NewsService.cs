@@ -137,7 +137,7 @@ public sealed class NewsService : IAsyncDisposable
     private async ValueTask<long?> TryPostFromOutsideAsync(int channel, string topic, ReadOnlyMemory<byte> body, NewsOrder order, CancellationToken ct)
     {
         Order primitive = order switch { NewsOrder.Total => Order.Total, NewsOrder.Causal => Order.Causal, _ => Order.Fifo };
-        byte[] post = NewsReplica.Format(new BodyWriter(body.Length + 64), _calls.Next(), order, DateTimeOffset.UtcNow, topic, body.Span).ToArray();
+        byte[] post = NewsReplica.Format(new BodyWriter(body.Length + 64), _calls.Next(), order, DateTimeOffset.UtcNow, topic, body.Span, mayBeAgain: true).ToArray();
         while (true)
         {
             GroupReplies replies;
