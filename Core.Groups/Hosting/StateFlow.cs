@@ -2,7 +2,6 @@
 // taken piece by piece at the joiner.
 // Keeps: one piece of a snapshot is read at a time; what is void or over is read no further, and disposed; nobody waits for what will not come.
 using System.Collections.Concurrent;
-using System.Threading.Channels;
 using Core.Groups.Protocol;
 using Core.Groups.Protocol.Groups;
 
