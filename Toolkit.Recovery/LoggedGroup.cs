@@ -60,6 +60,7 @@ public sealed class LoggedGroup : IAsyncDisposable
         }
 
         logged.Completion = logged.LiveAsync();
+        if (logOptions.OnMemberFailed is { } cleanUp) _ = Task.Run(() => manager.CleanUpAsync(name, cleanUp, logged.Completion), CancellationToken.None);
         return logged;
     }
 
@@ -257,7 +258,7 @@ public sealed class LoggedGroup : IAsyncDisposable
         Journal = journal,
     };
 
-    private void Stand(MemberPhase phase, long attempt = 0) => _manager.Declare(_log, phase, attempt);
+    private void Stand(MemberPhase phase, long attempt = 0) => _manager.Declare(_log, phase, attempt, _logOptions.OnMemberFailed is not null);
 
     private void OnWaiting(LoggedGroupStatus status)
     {

@@ -17,6 +17,13 @@ public sealed class LoggedGroupOptions
     public Action<LoggedGroupStatus>? OnWaiting { get; set; }
 
     /// <summary>
+    /// The clean-up action: called with every member that has failed (or stopped without leaving the group), at one of the survivors, the same
+    /// for all. If that one fails, too, before it is done, it is called at the next: so at least once as long as there are survivors, and mostly once.
+    /// On the thread pool, one at a time; what it throws is logged. Null: this node does not clean up.
+    /// </summary>
+    public Func<NodeId, ValueTask>? OnMemberFailed { get; set; }
+
+    /// <summary>
     /// Called with the id of every message in which a member asks the logs of the others: they stand in the trace and bring nothing to a
     /// handler. In delivery order, one at a time with the handlers; must not throw. Null: nobody wants to know.
     /// </summary>

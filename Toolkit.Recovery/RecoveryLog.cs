@@ -1,3 +1,4 @@
+using Core.Groups;
 using Microsoft.Extensions.Logging;
 
 namespace Toolkit.Recovery;
@@ -18,6 +19,9 @@ internal static partial class RecoveryLog
 
     [LoggerMessage(64, LogLevel.Warning, "{Group} could not be joined; asking again")]
     public static partial void JoinsLater(ILogger logger, Exception error, string group);
+
+    [LoggerMessage(66, LogLevel.Error, "The clean-up after {Failed} in {Group} threw; it counts as done")]
+    public static partial void CleanUpFailed(ILogger logger, Exception error, string group, NodeId failed);
 
     [LoggerMessage(65, LogLevel.Error, "The log of {Group} failed; this node keeps no more logs. Start it anew when the disk is well")]
     public static partial void Failed(ILogger logger, Exception error, string group);

@@ -175,9 +175,9 @@ public sealed class RecoveryManager : IManagerEffects
     internal long NextAttempt() => Interlocked.Increment(ref _attempts);
 
     /// <summary>Says what this node has to do with a group from now on.</summary>
-    internal void Declare(GroupLog log, MemberPhase phase, long attempt)
+    internal void Declare(GroupLog log, MemberPhase phase, long attempt, bool cleansUp)
     {
-        Declaration declaration = Describe(log, phase, attempt);
+        Declaration declaration = Describe(log, phase, attempt, cleansUp);
         lock (_gate)
         {
             _declared[log.Group] = (declaration, Node.Id);
@@ -211,6 +211,47 @@ public sealed class RecoveryManager : IManagerEffects
             }
 
             await Task.WhenAny(next, _host.Completion).WaitAsync(ct).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Runs the clean-up action of a group whenever it is this node's turn.</summary>
+    /// <param name="over">The membership is over.</param>
+    internal async Task CleanUpAsync(string group, Func<NodeId, ValueTask> cleanUp, Task over)
+    {
+        var done = new HashSet<NodeId>(); // until the others know
+        while (!over.IsCompleted && !_host.Completion.IsCompleted)
+        {
+            Task next = _changed.Next;
+            NodeId[] failed = ReadTable(table =>
+                table.Groups.TryGetValue(group, out GroupEntry? entry) && entry.Cleaner == Node.Id ? entry.Failed.ToArray() : []) ?? [];
+            done.IntersectWith(failed);
+            foreach (NodeId node in failed.Where(done.Add))
+            {
+                try
+                {
+                    await cleanUp(node).ConfigureAwait(false);
+                }
+                catch (Exception e)
+                {
+                    RecoveryLog.CleanUpFailed(Logger, e, group, node);
+                }
+
+                TellCleanedUp(group, node);
+            }
+
+            await Task.WhenAny(next, over, _host.Completion).ConfigureAwait(false);
+        }
+    }
+
+    private void TellCleanedUp(string group, NodeId failed)
+    {
+        try
+        {
+            _host.Run((group, failed), static (replica, o) => replica.CleanedUp(o.group, o.failed));
+        }
+        catch (GroupException)
+        {
+            // Another survivor does it again.
         }
     }
 
@@ -262,7 +303,7 @@ public sealed class RecoveryManager : IManagerEffects
         {
             var log = await GroupLog.OpenAsync(_store, group).ConfigureAwait(false);
             _logs[group] = log;
-            _declared[group] = (Describe(log, MemberPhase.Idle, 0), Node.Id);
+            _declared[group] = (Describe(log, MemberPhase.Idle, 0, cleansUp: false), Node.Id);
         }
     }
 
@@ -321,11 +362,11 @@ public sealed class RecoveryManager : IManagerEffects
         }
     }
 
-    private static Declaration Describe(GroupLog log, MemberPhase phase, long attempt)
+    private static Declaration Describe(GroupLog log, MemberPhase phase, long attempt, bool cleansUp)
     {
         LogReport? report = phase is MemberPhase.Idle or MemberPhase.Waiting && log.Place is { } place
             ? new LogReport(place.Point, [.. place.View.Members.Select(m => m.Name)]) : null;
-        return new Declaration(log.Group, phase, attempt, report);
+        return new Declaration(log.Group, phase, attempt, cleansUp, report);
     }
 
     private static ulong NewOrigin() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));

@@ -48,6 +48,14 @@ internal sealed class ManagerReplica(IManagerEffects effects) : Replica
         Port.Multicast(Order.Total, _writer.Written);
     }
 
+    public void CleanedUp(string group, NodeId failed)
+    {
+        Begin(TableOperation.CleanedUp);
+        _writer.Text(group);
+        _writer.Node(failed);
+        Port.Multicast(Order.Total, _writer.Written);
+    }
+
     /// <inheritdoc/>
     protected override void Initialize() => Table = new RecoveryTable();
 
@@ -130,6 +138,10 @@ internal sealed class ManagerReplica(IManagerEffects effects) : Replica
                 string group = reader.Text();
                 ImmutableArray<string> chosen = TableFormat.ReadNames(ref reader);
                 Table.Override(group, chosen);
+                break;
+            case TableOperation.CleanedUp:
+                string cleaned = reader.Text();
+                Table.CleanedUp(cleaned, reader.Node());
                 break;
             default:
                 throw new FormatException("An operation is not known.");

@@ -14,6 +14,9 @@ internal sealed class MemberEntry
     public MemberPhase Phase { get; set; }
     public LogReport? Report { get; set; }
 
+    /// <summary>Whether it cleans up after members that fail.</summary>
+    public bool CleansUp { get; set; }
+
     /// <summary>The node's own count of its attempts to join: what it is told answers one of them.</summary>
     public long Attempt { get; set; }
 
@@ -32,6 +35,15 @@ internal sealed class GroupEntry(CatalogueEntry? catalogue)
 
     public SortedDictionary<NodeId, MemberEntry> Members { get; } = [];
 
+    /// <summary>An operator has decided since the group ran: a majority is not asked for.</summary>
+    public bool IsDecided { get; set; }
+
+    /// <summary>Members that failed, and whose clean-up nobody has reported yet.</summary>
+    public SortedSet<NodeId> Failed { get; } = [];
+
+    /// <summary>Who cleans up now.</summary>
+    public NodeId? Cleaner => Members.Where(m => m.Value is { Phase: MemberPhase.Active, CleansUp: true }).Select(m => (NodeId?)m.Key).FirstOrDefault();
+
     public bool IsRunning => Members.Values.Any(m => m.Phase == MemberPhase.Active);
 
     /// <summary>Whether somebody may be in the group, with its state.</summary>
@@ -42,8 +54,9 @@ internal sealed class GroupEntry(CatalogueEntry? catalogue)
 /// <param name="Group">The group's name.</param>
 /// <param name="Phase">One that a node can say: not what it is told.</param>
 /// <param name="Attempt">The node's count of its attempts to join.</param>
+/// <param name="CleansUp">Whether it cleans up after members that fail.</param>
 /// <param name="Report">Its log; null: none, or it is in use.</param>
-internal sealed record Declaration(string Group, MemberPhase Phase, long Attempt, LogReport? Report);
+internal sealed record Declaration(string Group, MemberPhase Phase, long Attempt, bool CleansUp, LogReport? Report);
 
 /// <summary>A node with a recovery manager.</summary>
 /// <param name="Store">The id of its store.</param>
@@ -58,6 +71,8 @@ internal sealed record ManagerEntry(ulong Store, bool IsElector, int Seeds)
 /// <summary>The table. Deterministic.</summary>
 internal sealed class RecoveryTable
 {
+    private const int MostFailed = 1000;
+
     private readonly SortedDictionary<NodeId, ManagerEntry> _managers = [];
     private readonly SortedDictionary<string, GroupEntry> _groups = new(StringComparer.Ordinal);
 
@@ -80,7 +95,9 @@ internal sealed class RecoveryTable
         foreach ((string name, GroupEntry group) in _groups)
         {
             NodeId[] left = [.. group.Members.Keys.Where(n => !here.Contains(n))];
+            NodeId[] failed = [.. left.Where(n => group.Members[n].Phase == MemberPhase.Active)];
             foreach (NodeId gone in left) group.Members.Remove(gone);
+            if (group.Cleaner is not null && group.Failed.Count < MostFailed) group.Failed.UnionWith(failed); // else no survivor wants to know
             if (left.Length > 0) Decide(name, group);
         }
     }
@@ -116,12 +133,19 @@ internal sealed class RecoveryTable
         if (_managers.TryGetValue(node, out ManagerEntry? manager) && version > manager.Stored) _managers[node] = manager with { Stored = version };
     }
 
+    /// <summary>What a failed member left behind is cleaned up.</summary>
+    public void CleanedUp(string name, NodeId failed)
+    {
+        if (_groups.TryGetValue(name, out GroupEntry? group)) group.Failed.Remove(failed);
+    }
+
     /// <summary>An operator decides whom a group goes on with. Nothing happens while it is held.</summary>
     public void Override(string name, ImmutableArray<string> chosen)
     {
         if (!_groups.TryGetValue(name, out GroupEntry? group) || group.Catalogue is null || group.IsHeld) return;
         group.Catalogue.Forced++;
         group.Catalogue.Chosen = chosen;
+        group.IsDecided = true;
         Version++;
         Decide(name, group);
     }
@@ -145,6 +169,9 @@ internal sealed class RecoveryTable
             writer.Text(name);
             writer.Flag(group.Catalogue is not null);
             group.Catalogue?.Write(writer);
+            writer.Flag(group.IsDecided);
+            writer.Varint(group.Failed.Count);
+            foreach (NodeId failed in group.Failed) writer.Node(failed);
             writer.Varint(group.Members.Count);
             foreach ((NodeId node, MemberEntry member) in group.Members)
             {
@@ -167,6 +194,8 @@ internal sealed class RecoveryTable
         {
             GroupEntry group = table.Open(reader.Text());
             if (reader.Flag()) group.Catalogue = CatalogueEntry.Read(ref reader);
+            group.IsDecided = reader.Flag();
+            for (int failed = reader.Count(); failed > 0; failed--) group.Failed.Add(reader.Node());
             for (int members = reader.Count(); members > 0; members--)
             {
                 NodeId node = reader.Node();
@@ -182,21 +211,22 @@ internal sealed class RecoveryTable
     /// <summary>The call of a node to act: its entry, once it was told something in answer to this attempt that a majority has written down.</summary>
     public MemberEntry? TicketOf(NodeId node, string name, long attempt) =>
         _groups.TryGetValue(name, out GroupEntry? group) && group.Members.TryGetValue(node, out MemberEntry? member)
-        && member.Attempt == attempt && member.Phase is MemberPhase.Restoring or MemberPhase.Joining && IsWrittenDown(member.Needs) ? member : null;
+        && member.Attempt == attempt && member.Phase is MemberPhase.Restoring or MemberPhase.Joining && IsWrittenDown(member.Needs, group.IsDecided) ? member : null;
 
     /// <summary>Why nobody restores a group now; null: it runs, or is on its way.</summary>
     public RestartDecision? WaitOf(string name)
     {
         if (!_groups.TryGetValue(name, out GroupEntry? group) || group.IsHeld) return null;
         if (group.Catalogue is not null && Judge(group) is { Source: null } wait) return wait;
-        return HasQuorum() ? null : new RestartDecision(null, null, [], "less than a majority of the seeds run a recovery manager here: the others may know more of the group. Start them.");
+        return HasQuorum() || group.IsDecided ? null : new RestartDecision(null, null, [], "less than a majority of the seeds run a recovery manager here: the others may know more of the group. Start them.");
     }
 
     private GroupEntry Note(NodeId node, Declaration declared)
     {
         GroupEntry group = Open(declared.Group);
         if (!group.Members.TryGetValue(node, out MemberEntry? member)) group.Members[node] = member = new MemberEntry();
-        (member.Phase, member.Attempt, member.Report) = (declared.Phase, declared.Attempt, declared.Report);
+        if (declared.Phase == MemberPhase.Active) group.IsDecided = false;
+        (member.Phase, member.Attempt, member.CleansUp, member.Report) = (declared.Phase, declared.Attempt, declared.CleansUp, declared.Report);
         if (group.Catalogue is null && declared.Report is { } report)
         {
             // A log that no catalogue knows: its members must be waited for all the same.
@@ -217,7 +247,7 @@ internal sealed class RecoveryTable
         {
             foreach ((NodeId node, MemberEntry member) in waiting) Tell(group, node, member, MemberPhase.Joining);
         }
-        else if (group.IsHeld || !HasQuorum())
+        else if (group.IsHeld || !(HasQuorum() || group.IsDecided))
         {
             return; // fewer might not know what was written down
         }
@@ -244,15 +274,16 @@ internal sealed class RecoveryTable
     private void Tell(GroupEntry group, NodeId node, MemberEntry member, MemberPhase phase)
     {
         member.Phase = phase;
-        Admit(group.Catalogue!, node);
-        member.Needs = Version;
+        long admitted = Admit(group.Catalogue!, node);
+        member.Needs = group.IsDecided || group.Catalogue!.Forced > 0 ? Version : admitted;
     }
 
-    private void Admit(CatalogueEntry catalogue, NodeId node)
+    // Gives the version that has the node among the holders.
+    private long Admit(CatalogueEntry catalogue, NodeId node)
     {
         ulong store = _managers[node].Store;
-        if (catalogue.Holders.TryGetValue(node.Name, out Holder holder) && holder.Store == store) return;
-        catalogue.Holders[node.Name] = new Holder(store, ++Version);
+        if (!catalogue.Holders.TryGetValue(node.Name, out Holder holder) || holder.Store != store) catalogue.Holders[node.Name] = holder = new Holder(store, ++Version);
+        return holder.Stamp;
     }
 
     private GroupEntry Open(string name)
@@ -268,7 +299,7 @@ internal sealed class RecoveryTable
     // Without seeds there is no electorate, and nothing to be sure of: those that are here decide.
     private bool HasQuorum() => !HasSeeds || _managers.Values.Count(m => m.IsElector) >= Majority;
 
-    private bool IsWrittenDown(long version) => HasSeeds
+    private bool IsWrittenDown(long version, bool isDecided) => HasSeeds && !isDecided
         ? _managers.Values.Count(m => m.IsElector && m.Stored >= version) >= Majority
         : _managers.Values.All(m => m.Stored >= version);
 }

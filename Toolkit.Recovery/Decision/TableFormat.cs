@@ -12,6 +12,7 @@ internal enum TableOperation : byte
     Declare = 2,
     Stored = 3,
     Override = 4,
+    CleanedUp = 5,
 }
 
 /// <summary>Reads and writes.</summary>
@@ -32,12 +33,13 @@ internal static class TableFormat
         writer.Varint(member.Attempt);
         writer.Varint(member.Needs);
         writer.Varint(member.Term);
+        writer.Flag(member.CleansUp);
         Write(writer, member.Report);
     }
 
     public static MemberEntry ReadMember(ref BodyReader reader) => new()
     {
-        Phase = ReadPhase(ref reader, MemberPhase.Joining), Attempt = reader.Varint(), Needs = reader.Varint(), Term = reader.Varint(), Report = ReadReport(ref reader),
+        Phase = ReadPhase(ref reader, MemberPhase.Joining), Attempt = reader.Varint(), Needs = reader.Varint(), Term = reader.Varint(), CleansUp = reader.Flag(), Report = ReadReport(ref reader),
     };
 
     public static void Write(BodyWriter writer, Declaration declaration)
@@ -45,11 +47,12 @@ internal static class TableFormat
         writer.Text(declaration.Group);
         writer.Byte((byte)declaration.Phase);
         writer.Varint(declaration.Attempt);
+        writer.Flag(declaration.CleansUp);
         Write(writer, declaration.Report);
     }
 
     public static Declaration ReadDeclaration(ref BodyReader reader) =>
-        new(reader.Text(), ReadPhase(ref reader, MemberPhase.Active), reader.Varint(), ReadReport(ref reader));
+        new(reader.Text(), ReadPhase(ref reader, MemberPhase.Active), reader.Varint(), reader.Flag(), ReadReport(ref reader));
 
     /// <summary>The catalogue as it stands on a disk.</summary>
     public static byte[] EncodeCatalogue(long version, IEnumerable<CatalogueEntry> entries)

@@ -41,7 +41,7 @@ internal sealed class RecoveryOperations
                 operations[name] = Logged(operations[name], kind, Updates.Contains(name));
         }
 
-        operations["log.status"] = async (command, ct) => Status(await RecoveryManager.OpenAsync(_node, ct).ConfigureAwait(false), GroupOf(command));
+        operations["log.status"] = (command, _) => Task.FromResult<AnswerFields?>(Status(GroupOf(command)));
         operations["log.checkpoint"] = (command, ct) => ChangeAsync(command, async group => await group.CheckpointAsync(ct).ConfigureAwait(false), ct);
         operations["log.rollback"] = (command, ct) =>
         {
@@ -93,7 +93,7 @@ internal sealed class RecoveryOperations
         RecoveryManager manager = await RecoveryManager.OpenAsync(_node, ct).ConfigureAwait(false);
         string name = GroupOf(command);
         await change(_lanes.FindLogged(name) ?? manager.FindObject(name) ?? throw new NotMemberException(name)).ConfigureAwait(false);
-        return Status(manager, name);
+        return Status(name);
     }
 
     private async Task<AnswerFields?> OverrideAsync(CommandFields command, CancellationToken ct)
@@ -103,7 +103,7 @@ internal sealed class RecoveryOperations
             throw ShellException.BadField("members", "must name those to go on with");
         RecoveryManager manager = await RecoveryManager.OpenAsync(_node, ct).ConfigureAwait(false);
         await manager.OverrideAsync(name, members, ct).ConfigureAwait(false);
-        return Status(manager, name);
+        return Status(name);
     }
 
     // An object is named by its path: its group is the one of a kind that there is.
@@ -116,9 +116,11 @@ internal sealed class RecoveryOperations
             ?? throw new GroupNotFoundException(path);
     }
 
-    private AnswerFields Status(RecoveryManager manager, string group)
+    private AnswerFields Status(string group)
     {
-        LoggedGroupStatus status = manager.GetStatus(group);
+        LoggedGroupStatus status = _node.GetLoggedStatus(group) ?? (_node.StableStore is null
+            ? throw new InvalidOperationException("Nothing is logged here: start the shell with --data.")
+            : new LoggedGroupStatus(LoggedGroupState.Waiting, [], "the node is not in a primary configuration yet: start the others.", [], 0));
         GroupTexts? texts = _lanes.Find(group)?.Texts;
         return json =>
         {

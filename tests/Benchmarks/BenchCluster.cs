@@ -14,6 +14,7 @@ internal sealed class BenchCluster : IAsyncDisposable
 
     private readonly string[] _addresses;
     private readonly TimeSpan _suspect;
+    private readonly DirectoryInfo? _data;
     private readonly ChildProcess?[] _children;
     private readonly string[][] _views;
     private readonly long[] _viewAt;
@@ -24,9 +25,10 @@ internal sealed class BenchCluster : IAsyncDisposable
     private (string Event, TaskCompletionSource<int> Who)? _expected;
     private int _lastId;
 
-    private BenchCluster(int members, TimeSpan suspect)
+    private BenchCluster(int members, TimeSpan suspect, bool needsData)
     {
         _suspect = suspect;
+        _data = needsData ? Directory.CreateTempSubdirectory("benchmarks") : null;
         _addresses = FreeAddresses.Take(members);
         (_children, _views, _viewAt, _ready) = (new ChildProcess?[members], [.. Enumerable.Repeat<string[]>([], members)], new long[members], new bool[members]);
     }
@@ -37,9 +39,9 @@ internal sealed class BenchCluster : IAsyncDisposable
     public List<double> JoinSeconds { get; } = [];
 
     /// <summary>Starts the processes; they are members of <paramref name="groups"/> groups each when this completes.</summary>
-    public static async Task<BenchCluster> StartAsync(int members, int groups = 1, TimeSpan? suspect = null)
+    public static async Task<BenchCluster> StartAsync(int members, int groups = 1, TimeSpan? suspect = null, bool needsData = false)
     {
-        var cluster = new BenchCluster(members, suspect ?? TimeSpan.FromSeconds(2));
+        var cluster = new BenchCluster(members, suspect ?? TimeSpan.FromSeconds(2), needsData);
         try
         {
             for (int i = 0; i < members; i++)
@@ -69,6 +71,22 @@ internal sealed class BenchCluster : IAsyncDisposable
         await WaitAsync($"{NameOf(member)} is not in a primary configuration", () => _ready[member], StartPatience);
         await JoinAsync(member, 1);
         await WaitForAllAsync();
+    }
+
+    /// <summary>Kills all members at once and starts them again; they are in a primary configuration when this completes, and in no group.</summary>
+    public async Task RestartAllAsync()
+    {
+        for (int i = 0; i < Members; i++)
+            this[i].Kill();
+        for (int i = 0; i < Members; i++)
+        {
+            await this[i].DisposeAsync();
+            lock (_gate)
+                _children[i] = null;
+            Start(i);
+        }
+
+        await WaitAsync("not all processes are in a primary configuration", () => _ready.All(r => r), StartPatience);
     }
 
     /// <summary>Waits until all members have a view of all members.</summary>
@@ -112,8 +130,12 @@ internal sealed class BenchCluster : IAsyncDisposable
         return who.Task;
     }
 
-    public async ValueTask DisposeAsync() =>
+    public async ValueTask DisposeAsync()
+    {
         await Task.WhenAll(_children.OfType<ChildProcess>().Select(c => c.DisposeAsync().AsTask()));
+        if (_data is { Exists: true })
+            _data.Delete(recursive: true);
+    }
 
     private Task<JsonObject> JoinAsync(int member, int groups) =>
         AskAsync(member, new JsonObject { ["do"] = "join", ["groups"] = groups }, StartPatience + TimeSpan.FromSeconds(groups / 10.0));
@@ -126,6 +148,7 @@ internal sealed class BenchCluster : IAsyncDisposable
         [
             "node", "--name", NameOf(member), "--listen", _addresses[member], "--seeds", string.Join(',', _addresses),
             "--suspect", _suspect.TotalMilliseconds.ToString(CultureInfo.InvariantCulture),
+            .. _data is null ? Array.Empty<string>() : ["--data", Path.Combine(_data.FullName, NameOf(member))],
         ];
         ChildProcess started = ChildProcess.Start(NameOf(member), arguments, (child, line) => Hear(member, child, line));
         lock (_gate)

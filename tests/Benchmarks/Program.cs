@@ -28,7 +28,7 @@ internal static class Program
     private static readonly Option<int> Groups = Number("--groups", 1000, "Groups.", 1, 100_000);
 
     /// <summary>The toolkits that can be measured.</summary>
-    public static IReadOnlyList<ToolkitBench> Toolkits { get; } = [new DataBench(), new LocksBench(), new TasksBench(), new NewsBench(), new BoardBench()];
+    public static IReadOnlyList<ToolkitBench> Toolkits { get; } = [new DataBench(), new LocksBench(), new TasksBench(), new NewsBench(), new BoardBench(), new LoggedBench()];
 
     public static Task<int> Main(string[] args)
     {
@@ -69,7 +69,7 @@ internal static class Program
 
     private static async Task<JsonObject> ToolkitAsync(ParseResult given, ToolkitBench toolkit)
     {
-        await using BenchCluster cluster = await BenchCluster.StartAsync(given.GetValue(Members));
+        await using BenchCluster cluster = await BenchCluster.StartAsync(given.GetValue(Members), needsData: toolkit.NeedsData);
         return await toolkit.MeasureAsync(cluster, new ToolkitRun(given.GetValue(Warmup), given.GetValue(Seconds), given.GetValue(Rounds), given.GetValue(Items)));
     }
 
@@ -128,7 +128,9 @@ internal static class Program
         Option<string> name = new("--name") { Required = true };
         Option<string> listen = new("--listen") { Required = true };
         Option<string> seeds = new("--seeds") { Required = true };
+        Option<string?> data = new("--data");
         var command = new Command("node") { Hidden = true };
+        command.Add(data);
         command.Add(name);
         command.Add(listen);
         command.Add(seeds);
@@ -139,6 +141,7 @@ internal static class Program
             Listen = given.GetRequiredValue(listen),
             Seeds = given.GetRequiredValue(seeds).Split(','),
             Cluster = "benchmarks",
+            DataDirectory = given.GetValue(data),
             SuspectAfter = TimeSpan.FromMilliseconds(given.GetValue(Suspect)),
         }));
         return command;

@@ -26,6 +26,9 @@ internal abstract class ToolkitBench
     /// <summary>For the help.</summary>
     public abstract string Description { get; }
 
+    /// <summary>Whether the nodes need stable storage.</summary>
+    public virtual bool NeedsData => false;
+
     /// <summary>In the parent: measures with a fresh cluster.</summary>
     public abstract Task<JsonObject> MeasureAsync(BenchCluster cluster, ToolkitRun run);
 

@@ -75,6 +75,8 @@ internal sealed class LedgerNodes : IAsyncDisposable
 
     public LedgerNode this[int index] => _nodes[index]!;
 
+    public IEnumerable<LedgerNode> All => _nodes.OfType<LedgerNode>();
+
     public async Task<LedgerNode> StartAsync(int index)
     {
         string name = ((char)('a' + index)).ToString();

@@ -23,6 +23,27 @@ public sealed class LoggedGroupTests
     }
 
     [Fact]
+    public async Task ASurvivorCleansUpAfterAMemberThatFailedAndNotAfterOneThatLeft()
+    {
+        await using var nodes = new LedgerNodes(3);
+        var failed = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        for (int i = 0; i < 3; i++) await nodes.StartAsync(i);
+        await Task.WhenAll(nodes.All.Select(n => n.JoinAsync(options: new LoggedGroupOptions
+        {
+            OnMemberFailed = node =>
+            {
+                failed.TrySetResult($"{n.Node.Name} after {node.Name}");
+                return default;
+            },
+        }))).WaitAsync(Patience);
+        await nodes[2].Group.DisposeAsync();
+        await nodes.KillAsync(2);
+        await nodes.KillAsync(0);
+        await Task.WhenAll(nodes.StartAsync(0), nodes.StartAsync(2)).WaitAsync(Patience);
+        Assert.Equal("b after a", await failed.Task.WaitAsync(Patience));
+    }
+
+    [Fact]
     public async Task TheFirstToFailWaitsForTheLast()
     {
         await using var nodes = new LedgerNodes(3);

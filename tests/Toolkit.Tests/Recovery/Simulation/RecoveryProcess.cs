@@ -178,7 +178,7 @@ internal sealed class RecoveryProcess : IJournaledMember
     {
         LogReport? report = _phase is MemberPhase.Idle or MemberPhase.Waiting && _log.Place is { } place
             ? new LogReport(place.Point, [.. place.View.Members.Select(m => m.Name)]) : null;
-        return new Declaration(RecoveryWorld.Group, _phase, _attempt, report);
+        return new Declaration(RecoveryWorld.Group, _phase, _attempt, CleansUp: false, report);
     }
 
     private void Join(Ticket ticket)
