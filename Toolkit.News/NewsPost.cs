@@ -5,7 +5,7 @@ namespace Toolkit.News;
 /// <summary>In which order the subscribers of a topic get a post.</summary>
 public enum NewsOrder : byte
 {
-    /// <summary>In one order at all; the topic's posts are numbered in it. The default.</summary>
+    /// <summary>In one order at all, when all members of the channel have it: it is not lost and its number stands, whoever fails. The default.</summary>
     Total = 0,
 
     /// <summary>After all that its poster had seen.</summary>
