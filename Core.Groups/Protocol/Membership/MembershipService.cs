@@ -22,6 +22,7 @@ internal sealed class MembershipService
     private readonly SortedDictionary<string, (TimeSpan At, TimeSpan Wait)> _dials = new(StringComparer.Ordinal);
     private readonly LineageId _newLineage;
     private readonly List<long> _forcing = [];
+    private readonly HashSet<string> _otherMode = [];
     private TimeSpan? _aloneFrom;
     private Presence? _told;
     private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
@@ -145,6 +146,12 @@ internal sealed class MembershipService
 
     private void OnPresence(Channel from, Presence presence)
     {
+        if (presence.IsExtended != _context.Settings.IsExtended)
+        {
+            // It is never reached: nodes of different modes cannot be in one configuration.
+            if (_otherMode.Add(from.Id.Name)) _context.Effects.Log(ProtocolLogLevel.Warning, $"{from.Id} is in {(presence.IsExtended ? "extended" : "primary")} mode and {_context.Self} is not: they do not work together. Set the same Mode at all nodes");
+            return;
+        }
         Reachability.OnPresence(from.Id, presence);
         foreach ((NodeId node, string address) in presence.Reach)
         {
@@ -345,7 +352,10 @@ internal sealed class MembershipService
     // ---- telling and dialling
 
     private Presence Describe(ImmutableSortedDictionary<NodeId, string> reach) => new(
-        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach);
+        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach)
+    {
+        IsExtended = _context.Settings.IsExtended,
+    };
 
     /// <summary>What others may know of this node: of its votes what is on disk.</summary>
     private Presence Tellable() => Describe(Reachability.Reach()) with { Promised = Change.Stable.Promised.Epoch, Last = Change.Stable.Last };
