@@ -243,7 +243,7 @@ internal sealed class MembershipService
         if (choice.Representative == _context.Self)
         {
             _gathering.WaitsNoMore();
-            if (!IsWanted(choice)) return false;
+            if (!IsWanted(choice, reach)) return false;
             Propose(choice);
             return true;
         }
@@ -256,13 +256,14 @@ internal sealed class MembershipService
     }
 
     /// <summary>Whether the chosen configuration is another one than the present, or the present one needs a change.</summary>
-    private bool IsWanted(Gathering.Choice choice)
+    private bool IsWanted(Gathering.Choice choice, ImmutableSortedDictionary<NodeId, string> reach)
     {
         if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
-        if (choice.Members.Length == 1 && _context.Now < _aloneFrom) return false;
+        bool mayBeAlone = _context.Now >= _aloneFrom || (_context.Settings.IsExtended && _context.Configuration is not null);
+        if (choice.Members.Length == 1 && !mayBeAlone) return false;
         if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
         if (Change.IsInterrupted || _context.Configuration is null) return true;
-        if (_context.Settings.IsExtended && _gathering.IsStillMeeting(choice.Members)) return false;
+        if (_context.Settings.IsExtended && _gathering.IsStillMeeting(choice.Members, reach)) return false;
         return !choice.Leavers.IsEmpty || choice.Members.Any(_gathering.IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
     }
 
