@@ -84,7 +84,7 @@ public sealed class Cohort<TRequest, TResult> : ICohort<TRequest, TResult>, IAsy
         }
 
         runner.Use(host);
-        return new Cohort<TRequest, TResult>(host, new CohortCalls<TRequest, TResult>(node, runner, options.Serializer));
+        return new Cohort<TRequest, TResult>(host, new CohortCalls<TRequest, TResult>(CallerIdentity.Of(node), runner, options.Serializer));
     }
 
     /// <inheritdoc/>
@@ -116,15 +116,15 @@ public sealed class Cohort<TRequest, TResult> : ICohort<TRequest, TResult>, IAsy
     }
 }
 
-/// <summary>Calls a cohort from a node that need not be a member.</summary>
+/// <summary>Calls a cohort from a node that need not be a member, or from a client.</summary>
 /// <typeparam name="TRequest">The requests.</typeparam>
 /// <typeparam name="TResult">The results.</typeparam>
 public sealed class CohortClient<TRequest, TResult> : ICohort<TRequest, TResult>
 {
     private readonly CohortCalls<TRequest, TResult> _calls;
 
-    internal CohortClient(GroupNode node, string name, IPayloadSerializer serializer) =>
-        _calls = new(node, new OutsideRunner(node, CohortName.GroupOf(name)), serializer);
+    internal CohortClient(CallerIdentity identity, IOutside outside, string name, IPayloadSerializer serializer) =>
+        _calls = new(identity, new OutsideRunner(outside, CohortName.GroupOf(name)), serializer);
 
     /// <inheritdoc/>
     public ValueTask<TResult> RunAsync(TRequest request, RunOptions? options = null, CancellationToken ct = default) => _calls.RunAsync(request, options ?? new(), ct);
@@ -166,7 +166,19 @@ public static class CohortNodes
     {
         ArgumentNullException.ThrowIfNull(node);
         ArgumentNullException.ThrowIfNull(name);
-        return new CohortClient<TRequest, TResult>(node, name, serializer ?? new JsonPayloadSerializer());
+        return new CohortClient<TRequest, TResult>(CallerIdentity.Of(node), new OutsideNode(node), name, serializer ?? new JsonPayloadSerializer());
+    }
+
+    /// <summary>Calls a cohort from a client: as from a node; a change of the node that serves the client costs time, nothing else.</summary>
+    /// <param name="client">The client.</param>
+    /// <param name="name">The cohort's path.</param>
+    /// <param name="serializer">Null: JSON. The same as at the members.</param>
+    /// <exception cref="ArgumentException">The name is none.</exception>
+    public static CohortClient<TRequest, TResult> CallCohort<TRequest, TResult>(this GroupClient client, string name, IPayloadSerializer? serializer = null)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        ArgumentNullException.ThrowIfNull(name);
+        return new CohortClient<TRequest, TResult>(CallerIdentity.Of(client), new OutsideClient(client), name, serializer ?? new JsonPayloadSerializer());
     }
 }
 
@@ -188,10 +200,9 @@ internal sealed class CohortCoder<TResult>(IPayloadSerializer serializer)
 }
 
 /// <summary>Calls as objects, over whatever runs them.</summary>
-internal sealed class CohortCalls<TRequest, TResult>(GroupNode node, ICohortRunner runner, IPayloadSerializer serializer)
+internal sealed class CohortCalls<TRequest, TResult>(CallerIdentity identity, ICohortRunner runner, IPayloadSerializer serializer)
 {
     private readonly CohortCoder<TResult> _coder = new(serializer);
-    private readonly CallerIdentity _identity = CallerIdentity.Of(node);
 
     public async ValueTask<TResult> RunAsync(TRequest request, RunOptions options, CancellationToken ct)
     {
@@ -214,7 +225,7 @@ internal sealed class CohortCalls<TRequest, TResult>(GroupNode node, ICohortRunn
 
     private async Task<CohortReply> AskAsync(TRequest request, RunOptions options, CancellationToken ct)
     {
-        ExecutionId id = _identity.Next();
+        ExecutionId id = identity.Next();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(ct);
         if (options.Timeout != Timeout.InfiniteTimeSpan)
             limit.CancelAfter(options.Timeout);

@@ -65,6 +65,12 @@ public sealed class LockHold : ILockWaiter, IDisposable, IAsyncDisposable
     /// <summary>Whether it is held and not lost, as far as this node knows.</summary>
     public bool IsHeld => _phase == Phase.Holds;
 
+    /// <summary>
+    /// Whether a holder (of a read/write lock: a writer) failed, or left, while this call waited: it has not released what it held, so what the lock protects may be half done. Look
+    /// at it before you go on. Those who ask later are not told.
+    /// </summary>
+    public bool IsAfterFailure { get; private set; }
+
     internal long Call { get; set; }
     internal LockOwner? Owner { get; }
     internal int Weight { get; }
@@ -164,6 +170,14 @@ public sealed class LockHold : ILockWaiter, IDisposable, IAsyncDisposable
         {
             _phase = Phase.Over;
             (_granted ??= NewSource()).TrySetResult(false);
+        }
+    }
+
+    void ILockWaiter.HolderFailed()
+    {
+        lock (_gate)
+        {
+            if (_phase == Phase.Waits) IsAfterFailure = true;
         }
     }
 

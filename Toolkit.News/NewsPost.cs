@@ -35,6 +35,15 @@ public sealed class NewsOptions
 
     /// <summary>How many posts of a channel are kept in all; the oldest go first. Must be the same at all nodes.</summary>
     public int BackIssuesOfChannel { get; init; } = 100_000;
+
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    internal void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(Channels, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Channels, 1000);
+        ArgumentOutOfRangeException.ThrowIfLessThan(BackIssues, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(BackIssuesOfChannel, 1);
+    }
 }
 
 /// <summary>How to subscribe.</summary>

@@ -26,10 +26,7 @@ public sealed class NewsService : IAsyncDisposable
 
     internal NewsService(GroupNode node, NewsOptions options)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.Channels, 1, nameof(options));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Channels, 1000, nameof(options));
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.BackIssues, 1, nameof(options));
-        ArgumentOutOfRangeException.ThrowIfLessThan(options.BackIssuesOfChannel, 1, nameof(options));
+        options.Validate();
         (_node, _options) = (node, options);
         _channels = new Task<ReplicaHost<NewsReplica>>?[options.Channels];
         _calls = NewsCalls.Of(node);
@@ -50,7 +47,7 @@ public sealed class NewsService : IAsyncDisposable
     /// <exception cref="NodeStoppedException">The node has stopped.</exception>
     public async ValueTask<long> PostAsync(string topic, ReadOnlyMemory<byte> body, NewsOrder order = NewsOrder.Total, CancellationToken ct = default)
     {
-        TopicPattern pattern = Topic(topic);
+        TopicPattern pattern = ChannelMap.Topic(topic);
         int channel = ChannelOf(pattern.FirstWord!);
         Task<ReplicaHost<NewsReplica>>? open;
         lock (_gate)
@@ -105,7 +102,7 @@ public sealed class NewsService : IAsyncDisposable
     public async ValueTask<IReadOnlyList<NewsPost>> BackAsync(string topic, int count, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        ReplicaHost<NewsReplica> host = await OpenAsync(ChannelOf(Topic(topic).FirstWord!)).WaitAsync(ct).ConfigureAwait(false);
+        ReplicaHost<NewsReplica> host = await OpenAsync(ChannelOf(ChannelMap.Topic(topic).FirstWord!)).WaitAsync(ct).ConfigureAwait(false);
         return host.Read((topic, count), static (replica, asked) => replica.Back(asked.topic, asked.count));
     }
 
@@ -136,24 +133,14 @@ public sealed class NewsService : IAsyncDisposable
     // Null: nobody has part in the channel.
     private async ValueTask<long?> TryPostFromOutsideAsync(int channel, string topic, ReadOnlyMemory<byte> body, NewsOrder order, CancellationToken ct)
     {
-        Order primitive = order switch { NewsOrder.Total => Order.Total, NewsOrder.Causal => Order.Causal, _ => Order.Fifo };
-        byte[] post = NewsReplica.Format(new BodyWriter(body.Length + 64), _calls.Next(), order, DateTimeOffset.UtcNow, topic, body.Span).ToArray();
-        while (true)
+        try
         {
-            GroupReplies replies;
-            try
-            {
-                replies = await _node.RequestAsync(GroupOf(channel), primitive, post, Replies.First, timeout: null, ct).ConfigureAwait(false);
-            }
-            catch (GroupNotFoundException)
-            {
-                return null;
-            }
-
-            if (replies.Answers is [{ IsError: false } answer, ..])
-                return new BodyReader(answer.Body).Varint();
-            if (replies.Answers.Count > 0)
-                throw new InvalidOperationException($"{replies.Answers[0].From}: {System.Text.Encoding.UTF8.GetString(replies.Answers[0].Body.Span)}");
+            return await OutsidePost.SendAsync(
+                (primitive, post) => _node.RequestAsync(GroupOf(channel), primitive, post, Replies.First, timeout: null, ct), _calls.Next(), topic, body, order).ConfigureAwait(false);
+        }
+        catch (GroupNotFoundException)
+        {
+            return null;
         }
     }
 
@@ -167,20 +154,9 @@ public sealed class NewsService : IAsyncDisposable
         }
     }
 
-    private string GroupOf(int channel) => $"/news/{_options.Channels}.{channel}#news";
+    private string GroupOf(int channel) => ChannelMap.GroupOf(channel, _options.Channels);
 
-    // Topics with one first word share a channel, so that a pattern that begins with it needs that one alone.
-    private int ChannelOf(string firstWord)
-    {
-        uint hash = 2166136261;
-        foreach (char c in firstWord)
-            hash = (hash ^ c) * 16777619;
-        return (int)((hash ^ (hash >> 15)) % (uint)_channels.Length);
-    }
-
-    private static TopicPattern Topic(string topic) => new TopicPattern(topic) is { IsTopic: true } read
-        ? read
-        : throw new ArgumentException($"'{topic}' is a pattern: name one topic.", nameof(topic));
+    private int ChannelOf(string firstWord) => ChannelMap.ChannelOf(firstWord, _options.Channels);
 }
 
 /// <summary>A subscription. Dispose of it to end it.</summary>
@@ -304,5 +280,17 @@ public static class NewsNodes
     {
         ArgumentNullException.ThrowIfNull(node);
         return new NewsService(node, options ?? new NewsOptions());
+    }
+
+    /// <summary>Posts from a client, which takes no part in channels: it costs nothing until it is used.</summary>
+    /// <param name="client">The client.</param>
+    /// <param name="options">Null: the defaults. The same as at the nodes.</param>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static NewsPoster OpenNewsPoster(this GroupClient client, NewsOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(client);
+        options ??= new NewsOptions();
+        options.Validate();
+        return new NewsPoster(client, options.Channels);
     }
 }

@@ -2,6 +2,7 @@
 // Follows: the replicated data of Isis ("Exploiting virtual synchrony", 3.2, 3.3, 3.5; "The history of virtual synchrony").
 using Core.Groups;
 using Core.Groups.Replication;
+using Toolkit.Locks;
 using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
@@ -190,21 +191,26 @@ public sealed class ReplicatedSpace : IAsyncDisposable
     }
 
     /// <summary>Begins a transaction. Prefer <see cref="TransactAsync{TResult}"/>, which does the work again after a deadlock.</summary>
-    public Transaction BeginTransaction() => _host.Run(
-        this, static (_, space) => new Transaction(space, space._client, space._host, space._client.NextTransaction(), space._client.Memberships));
+    /// <param name="owner">
+    /// Who also waits for locks of Toolkit.Locks or works in another space: a deadlock that leads through them is found, too. Null: an owner of its own.
+    /// </param>
+    public Transaction BeginTransaction(LockOwner? owner = null) => _host.Run(
+        (this, owner), static (_, call) => new Transaction(call.Item1, call.Item1._client, call.Item1._host, call.Item1._client.NextTransaction(), call.owner));
 
     /// <summary>Does a piece of work as a transaction and commits it; does it again, up to 20 times, if it had to give way to break a deadlock.</summary>
     /// <param name="work">Reads and writes through the transaction. What it throws aborts the transaction and comes out here.</param>
     /// <param name="wait">What the answer is to mean.</param>
+    /// <param name="owner">As in <see cref="BeginTransaction"/>. If it holds something else, the work is not done again after a deadlock: let go of that first.</param>
     /// <param name="ct">Aborts it, unless the commit is under way.</param>
-    /// <exception cref="DeadlockException">It had to give way every time.</exception>
-    public async ValueTask<TResult> TransactAsync<TResult>(Func<Transaction, ValueTask<TResult>> work, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
+    /// <exception cref="DeadlockException">It had to give way, every time or while its owner held something else.</exception>
+    public async ValueTask<TResult> TransactAsync<TResult>(
+        Func<Transaction, ValueTask<TResult>> work, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(work);
         const int Most = 20;
         for (int attempt = 1; ; attempt++)
         {
-            Transaction transaction = BeginTransaction();
+            Transaction transaction = BeginTransaction(owner);
             await using (transaction.ConfigureAwait(false))
             {
                 try
@@ -213,7 +219,7 @@ public sealed class ReplicatedSpace : IAsyncDisposable
                     await transaction.CommitAsync(wait, ct).ConfigureAwait(false);
                     return result;
                 }
-                catch (DeadlockException) when (attempt < Most)
+                catch (DeadlockException) when (attempt < Most && owner is not { Tickets.Count: > 0 })
                 {
                     // It was chosen to give way: what it held is released, and the others go on.
                 }
@@ -222,7 +228,7 @@ public sealed class ReplicatedSpace : IAsyncDisposable
     }
 
     /// <summary>As <see cref="TransactAsync{TResult}"/>, without a result.</summary>
-    public async ValueTask TransactAsync(Func<Transaction, ValueTask> work, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
+    public async ValueTask TransactAsync(Func<Transaction, ValueTask> work, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(work);
         await TransactAsync(
@@ -231,7 +237,7 @@ public sealed class ReplicatedSpace : IAsyncDisposable
                 await work(transaction).ConfigureAwait(false);
                 return true;
             },
-            wait, ct).ConfigureAwait(false);
+            wait, owner, ct).ConfigureAwait(false);
     }
 
     /// <summary>Gives the space up; the node leaves the group when all who opened it here have.</summary>

@@ -2,6 +2,7 @@
 // Follows: "Exploiting virtual synchrony", 3.5. Keeps: it never goes on under another membership than the one it began in.
 using Core.Groups;
 using Core.Groups.Replication;
+using Toolkit.Locks;
 using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
@@ -24,12 +25,17 @@ public sealed class Transaction : IAsyncDisposable
     private readonly ReplicaHost<SpaceReplica> _host;
     private readonly long _number;
     private readonly long _membership;
+    private readonly LockOwner _owner;
     private readonly Dictionary<LockKey, Held> _held = [];
+    private Ticket? _ticket; // of all its locks: they go together
     private bool _isOver;
     private int _busy;
 
-    internal Transaction(ReplicatedSpace space, SpaceClient client, ReplicaHost<SpaceReplica> host, long number, long membership) =>
-        (_space, _client, _host, _number, _membership) = (space, client, host, number, membership);
+    internal Transaction(ReplicatedSpace space, SpaceClient client, ReplicaHost<SpaceReplica> host, long number, LockOwner? owner)
+    {
+        (_space, _client, _host, _number, _membership) = (space, client, host, number, client.Memberships);
+        _owner = owner ?? new LockOwner($"transaction {number}");
+    }
 
     /// <summary>Reads a variable, under a shared lock; with <paramref name="forUpdate"/> under an exclusive one, so that a write will not have to wait.</summary>
     public async ValueTask<T?> ReadAsync<T>(ReplicatedVariable<T> variable, bool forUpdate = false, CancellationToken ct = default)
@@ -117,7 +123,7 @@ public sealed class Transaction : IAsyncDisposable
     public async ValueTask CommitAsync(UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
     {
         using Turn turn = Take();
-        _isOver = true;
+        End();
         if (_held.Count == 0) return;
         await _host.Run((this, wait), static (replica, call) =>
         {
@@ -132,7 +138,7 @@ public sealed class Transaction : IAsyncDisposable
     public void Abort()
     {
         if (_isOver) return;
-        _isOver = true;
+        End();
         if (_held.Count == 0 && Volatile.Read(ref _busy) == 0) return;
         try
         {
@@ -188,13 +194,15 @@ public sealed class Transaction : IAsyncDisposable
         try
         {
             await _host.WhenWritable(ct).ConfigureAwait(false);
-            UpdateResult result = await _host.Run((this, key, exclusive), static (replica, call) =>
+            PendingCall asked = _host.Run((this, key, exclusive), static (replica, call) =>
             {
                 call.Item1.CheckMembership();
+                call.Item1.Show(replica.Self);
                 var pending = new PendingCall(mayHaveEffect: false);
                 replica.Lock(call.Item1._client.Add(pending, UpdateWait.Ordered), call.Item1._number, call.exclusive, call.key.Object, call.key.Key);
-                return pending.Task;
-            }).WaitAsync(ct).ConfigureAwait(false);
+                return pending;
+            });
+            UpdateResult result = await WaitAsync(asked, ct).ConfigureAwait(false);
             if (held is null) _held.Add(key, held = new Held { Cell = result.Taken!, Sum = result.Number });
             held.IsExclusive = exclusive;
             return held;
@@ -204,6 +212,36 @@ public sealed class Transaction : IAsyncDisposable
             Abort(); // what it asked for it may still be given: nobody would release it
             throw;
         }
+    }
+
+    // Who has nothing yet is in no circle.
+    private async Task<UpdateResult> WaitAsync(PendingCall asked, CancellationToken ct)
+    {
+        if (asked.Task.IsCompleted || (_held.Count == 0 && _owner.Tickets.Count < 2)) return await asked.Task.WaitAsync(ct).ConfigureAwait(false);
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        _ = LockWaitReporter.RunAsync(_host, _owner, _ticket!.Value, asked, _number, over.Token);
+        try
+        {
+            return await asked.Task.WaitAsync(ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            await over.CancelAsync().ConfigureAwait(false);
+        }
+    }
+
+    // Before the first lock can be in anybody's way.
+    private void Show(NodeId self)
+    {
+        if (_ticket is not null) return;
+        _ticket = new Ticket(_host.Name, self, _number);
+        _owner.Add(_ticket.Value);
+    }
+
+    private void End()
+    {
+        _isOver = true;
+        if (_ticket is { } ticket) _owner.Remove(ticket);
     }
 
     private void Check(ReplicatedObject target)

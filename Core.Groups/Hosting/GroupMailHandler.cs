@@ -33,11 +33,15 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         _group = group;
         _options = options;
         _entries = entries;
+        States = new StateFlow(host, membership, options.State);
         _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger, options.OnKill);
         _journal = options.Journal is { } journal ? new JournalPost(journal, group, _dispatcher, this, PackAsync, LoadPackedAsync) : null;
     }
 
     public Broadcast<View> Views { get; } = new();
+
+    /// <summary>Large states on their way from and to the application.</summary>
+    public StateFlow States { get; }
 
     public View View => Views.Present ?? NoView;
 
@@ -81,6 +85,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
                 return OnConfiguredAsync((ConfigurationEntry)mail.Subject!);
             case MailKind.SaveState:
                 return SaveAsync(mail.Token, generation);
+            case MailKind.LoadState when mail.Subject is StateReader stream:
+                return LoadAsync(stream, generation);
             case MailKind.LoadState:
                 return LoadAsync((ReadOnlyMemory<byte>?)mail.Subject, generation);
             case MailKind.Reconcile:
@@ -229,6 +235,17 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private async ValueTask SaveAsync(long token, int generation)
     {
+        if (_options.State?.SaveStream is { } open)
+        {
+            Exception? failure = await GuardAsync("Save", async () => States.Open(token, await open().ConfigureAwait(false), generation)).ConfigureAwait(false);
+            if (failure is not null)
+            {
+                Post(new NodeInput { Kind = InputKind.StateSaved, Token = token, Generation = generation });
+            }
+
+            return;
+        }
+
         byte[]? saved = null;
         await GuardAsync("Save", async () =>
         {
@@ -252,6 +269,33 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
     private async ValueTask LoadAsync(ReadOnlyMemory<byte>? state, int generation)
     {
         Exception? error = await GuardAsync("Load", () => LoadAsync(state)).ConfigureAwait(false);
+        await OnLoadedAsync(error, generation).ConfigureAwait(false);
+    }
+
+    private async ValueTask LoadAsync(StateReader stream, int generation)
+    {
+        Exception? error = await GuardAsync("Load", async () =>
+        {
+            try
+            {
+                Func<StateReader, ValueTask> load = _options.State?.LoadStream
+                    ?? throw new InvalidOperationException("the member that gives the state gives it as a stream; use StateTransfer.Stream at all members.");
+                await load(stream).ConfigureAwait(false);
+                await stream.DrainAsync().ConfigureAwait(false);
+            }
+            catch (Exception) when (stream.IsVoid)
+            {
+                // The donor is gone. A new one begins anew, or the membership is over.
+            }
+        }).ConfigureAwait(false);
+        if (!stream.IsVoid)
+        {
+            await OnLoadedAsync(error, generation).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask OnLoadedAsync(Exception? error, int generation)
+    {
         if (error is not null)
         {
             _withoutState = generation;

@@ -41,6 +41,7 @@ internal sealed class GroupMembership
     public ReadOnlyMemory<byte> Credentials { get; }
     public bool Inspects { get; }
     public Mailbox Mailbox { get; }
+    public StateFlow States => _mail.States;
     public GroupId Id => _latest?.Id ?? GroupId.None;
     public View View => _mail.View;
     public IReadOnlyDictionary<string, string> Configuration => _mail.Configuration;
@@ -203,6 +204,7 @@ internal sealed class GroupMembership
     {
         _endError = error;
         _present = null;
+        States.Drop();
         Mailbox.Drop();
         _credit.Close(EndError);
         _ = _ended.CancelAsync(); // what is registered there is the application's code

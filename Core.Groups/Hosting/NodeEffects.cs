@@ -150,6 +150,39 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Stage(group, new Mail { Kind = MailKind.LoadState, Subject = state });
 
+    public void ReadState(GroupId group, long token)
+    {
+        if (_members.TryGet(group, out GroupMembership? member))
+        {
+            member.States.Read(token);
+        }
+    }
+
+    public void EndState(GroupId group, long token)
+    {
+        if (_members.TryGet(group, out GroupMembership? member))
+        {
+            member.States.End(token);
+        }
+    }
+
+    public void StreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece, long expected)
+    {
+        if (!_members.TryGet(group, out GroupMembership? member))
+        {
+            return;
+        }
+
+        if (step == StateStep.Begin)
+        {
+            Stage(group, new Mail { Kind = MailKind.LoadState, Subject = member.States.Begin(expected, host.Generation) });
+        }
+        else
+        {
+            member.States.OnStep(step, piece);
+        }
+    }
+
     public void Configured(GroupId group, string key, string? value) =>
         Stage(group, new Mail { Kind = MailKind.Configured, Subject = new ConfigurationEntry(key, value) });
 

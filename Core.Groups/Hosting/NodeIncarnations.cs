@@ -50,7 +50,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
                 Feed(input, now);
                 GoOnAfterExclusion();
             }
-            else if (host.Calls.Take(input.Call) is { } late)
+            else if (input.Kind != InputKind.StateOpened && host.Calls.Take(input.Call) is { } late)
             {
                 late.End(CallResult.Of(Outcome.Excluded));
             }
@@ -218,7 +218,10 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.Nothing: break;
             case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;
             case InputKind.Rank: machine.Rank(now, i.Call, i.Group, (NodeId[])i.Subject!); break;
-            case InputKind.StateSaved: machine.StateSaved(now, i.Token, i.Flag ? i.Body : null); break;
+            case InputKind.StateSaved: machine.StateSaved(now, i.Token, StateOf(i)); break;
+            case InputKind.StateOpened: machine.StateOpened(now, i.Group, i.Token, i.Call); break;
+            case InputKind.StateRead: machine.StateRead(now, i.Token, StateOf(i), i.Number != 0); break;
+            case InputKind.StateTaken: machine.StateTaken(now, i.Group, i.Number); break;
             case InputKind.StateLoaded: machine.StateLoaded(now, i.Group, i.Flag); break;
             case InputKind.Consumed: machine.Consumed(now, i.Group, i.Number); break;
             case InputKind.WatchGroup: machine.WatchGroup(now, i.Call, (string)i.Subject!); break;
@@ -230,6 +233,9 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             default: throw new InvalidOperationException($"There is no input {i.Kind}.");
         }
     }
+
+    // Not the null literal: it would be taken for an array, and become an empty state.
+    private static ReadOnlyMemory<byte>? StateOf(in NodeInput i) => i.Flag ? i.Body : default(ReadOnlyMemory<byte>?);
 
     private void Configure(in NodeInput i, ConfigurationEntry entry, TimeSpan now) =>
         Machine!.Configure(now, i.Call, i.Group, entry.Key, entry.Value);

@@ -9,6 +9,7 @@ internal enum InputKind : byte
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored, ForcePrimary,
     NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
     FindGroup, ListGroups, DeleteGroup, WatchGroup, JoinInspected, Spread,
+    StateOpened, StateRead, StateTaken,
     /// <summary>No call: only credit was taken.</summary>
     Nothing,
 }
@@ -22,13 +23,13 @@ internal readonly struct NodeInput
     public required InputKind Kind { get; init; }
     public Order Order { get; init; }
     public ReplyMode Mode { get; init; }
-    /// <summary>DialFailed: refused. Reply: an error. StateSaved, StateLoaded: success.</summary>
+    /// <summary>DialFailed: refused. Reply: an error. StateSaved, StateLoaded, StateRead: success.</summary>
     public bool Flag { get; init; }
     /// <summary>The incarnation that it is meant for, counted from 0; inputs for an earlier one are dropped.</summary>
     public int Generation { get; init; }
-    /// <summary>A connection, a number of replies, or a number of deliveries.</summary>
+    /// <summary>A connection, a number of replies, or a number of deliveries. StateRead: not 0 for the last piece. StateTaken: bytes.</summary>
     public int Number { get; init; }
-    /// <summary>The number of a pending call; 0: none.</summary>
+    /// <summary>The number of a pending call; 0: none. StateOpened: the size that is expected.</summary>
     public long Call { get; init; }
     /// <summary>A token of the machine, or the number of a stored record.</summary>
     public long Token { get; init; }

@@ -1,7 +1,32 @@
 // How a joiner gets a group's state: the Isis state transfer tool (RFC 992; protocol, section 7).
+using System.Buffers;
 using System.Text.Json;
+using Core.Groups.Hosting;
 
 namespace Core.Groups;
+
+/// <summary>A group's state as a donor gives it, piece by piece.</summary>
+/// <param name="pieces">
+/// The state as it is now: what the group's handlers do while it is read must not change it. Read once, at the speed of the joiners;
+/// disposed when it is read, or when nobody wants it any more. A piece must not change before the next one is asked for.
+/// </param>
+/// <param name="length">The size in bytes, for those who watch the progress; null: not known.</param>
+public sealed class StateSnapshot(IAsyncEnumerable<ReadOnlyMemory<byte>> pieces, long? length = null)
+{
+    /// <summary>The pieces, of any size.</summary>
+    public IAsyncEnumerable<ReadOnlyMemory<byte>> Pieces { get; } = pieces ?? throw new ArgumentNullException(nameof(pieces));
+
+    /// <summary>The size in bytes; null: not known.</summary>
+    public long? Length { get; } = length;
+}
+
+/// <summary>How far a transfer of a group's state has come.</summary>
+/// <param name="Group">The group's name.</param>
+/// <param name="IsDonor">Whether this node gives the state; else it joins.</param>
+/// <param name="Bytes">What was given to the network, or taken by the application. Begins at 0 again with another donor.</param>
+/// <param name="Length">The size that the donor expects, in bytes; null: it does not know.</param>
+/// <param name="IsComplete">Whether that was all.</param>
+public readonly record struct StateProgress(string Group, bool IsDonor, long Bytes, long? Length, bool IsComplete);
 
 /// <summary>
 /// Saves a group's state at a member and loads it at a joiner. The callbacks run in the group's delivery order, one at a
@@ -17,6 +42,64 @@ public sealed class StateTransfer
 
     /// <summary>Called instead of <see cref="Load"/> at the group's first member; null: nothing to do.</summary>
     public Func<ValueTask>? Initialize { get; init; }
+
+    /// <summary>
+    /// Told how far a state that is a stream has come, at both ends; from any thread, one call at a time for each transfer. What it
+    /// throws is logged.
+    /// </summary>
+    public Action<StateProgress>? OnProgress { get; init; }
+
+    /// <summary>Gives the state as a stream; null: it is one object.</summary>
+    internal Func<ValueTask<StateSnapshot>>? SaveStream { get; private init; }
+
+    /// <summary>Loads it.</summary>
+    internal Func<StateReader, ValueTask>? LoadStream { get; private init; }
+
+    /// <summary>
+    /// State that is too large for one object: given and loaded piece by piece, with about a megabyte of it under way, however large it is.
+    /// The group goes on meanwhile, the donor too; the joiner handles what was sent since when it has the state (up to 64 MiB a group are
+    /// held for it, then the senders wait). The same at all members.
+    /// </summary>
+    /// <param name="save">Takes a snapshot, at its place in the delivery order: quickly, for the donor's handlers wait. If it or the reading throws, the join fails at the joiner.</param>
+    /// <param name="load">
+    /// Loads the state in place of whatever there was before, at its place in the delivery order. When the donor fails the reading ends with
+    /// <see cref="OperationCanceledException"/>, and this is called again with the state of a new donor.
+    /// </param>
+    /// <param name="initialize">Called in place of <paramref name="load"/> at the group's first member.</param>
+    /// <param name="onProgress">See <see cref="OnProgress"/>.</param>
+    public static StateTransfer Stream(
+        Func<ValueTask<StateSnapshot>> save, Func<StateReader, ValueTask> load, Func<ValueTask>? initialize = null, Action<StateProgress>? onProgress = null)
+    {
+        ArgumentNullException.ThrowIfNull(save);
+        ArgumentNullException.ThrowIfNull(load);
+        return new StateTransfer
+        {
+            SaveStream = save, LoadStream = load, Initialize = initialize, OnProgress = onProgress,
+            Save = async () =>
+            {
+                var whole = new ArrayBufferWriter<byte>();
+                await foreach (ReadOnlyMemory<byte> piece in (await save().ConfigureAwait(false)).Pieces.ConfigureAwait(false))
+                {
+                    whole.Write(piece.Span);
+                }
+
+                return whole.WrittenMemory;
+            },
+            Load = state => load(new StateReader(state)),
+        };
+    }
+
+    internal void Report(NodeHost host, in StateProgress progress)
+    {
+        try
+        {
+            OnProgress?.Invoke(progress);
+        }
+        catch (Exception e)
+        {
+            HostLog.CallbackFailed(host.Logger, e, nameof(OnProgress), progress.Group);
+        }
+    }
 
     /// <summary>State as bytes.</summary>
     public static StateTransfer Bytes(Func<ReadOnlyMemory<byte>> save, Action<ReadOnlyMemory<byte>> load)

@@ -70,6 +70,12 @@ internal sealed class HeldEffects(INodeEffects effects) : INodeEffects
 
     public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Show(() => effects.LoadState(group, state));
 
+    public void ReadState(GroupId group, long token) => Show(() => effects.ReadState(group, token));
+
+    public void EndState(GroupId group, long token) => Show(() => effects.EndState(group, token));
+
+    public void StreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece, long expected) => Show(() => effects.StreamState(group, step, piece, expected));
+
     public void ReconcileState(GroupId group, ImmutableArray<SideState> sides) => Show(() => effects.ReconcileState(group, sides));
 
     public void Configured(GroupId group, string key, string? value) => Show(() => effects.Configured(group, key, value));

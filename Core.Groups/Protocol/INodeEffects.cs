@@ -143,6 +143,22 @@ internal interface INodeEffects
     void LoadState(GroupId group, ReadOnlyMemory<byte>? state);
 
     /// <summary>
+    /// The next piece of a state that was opened with <see cref="NodeMachine.StateOpened"/> is wanted; the host gives it, when it has
+    /// it, with <see cref="NodeMachine.StateRead"/>.
+    /// </summary>
+    void ReadState(GroupId group, long token);
+
+    /// <summary>Nothing more of an opened state is wanted.</summary>
+    void EndState(GroupId group, long token);
+
+    /// <summary>
+    /// A state for a group that this node joined, in pieces. At the place where it begins in the delivery order the application loads it,
+    /// tells what it has taken with <see cref="NodeMachine.StateTaken"/>, and ends as with <see cref="LoadState"/>.
+    /// </summary>
+    /// <param name="expected">Begin: the size that the donor expects, in bytes; -1: it does not know.</param>
+    void StreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece, long expected);
+
+    /// <summary>
     /// An entry of a group's configuration data was set, or removed (null), at this place in the delivery order. A joiner is
     /// told of all entries right before its state.
     /// </summary>
@@ -216,6 +232,17 @@ internal enum GroupEnd : byte
 }
 
 /// <summary>How much a protocol event matters to an operator.</summary>
+/// <summary>A step of a state that comes in pieces.</summary>
+internal enum StateStep : byte
+{
+    Begin,
+    Piece,
+    /// <summary>That was all of it.</summary>
+    End,
+    /// <summary>The donor is gone: what has come is void, and another one begins anew; or nothing does, and the membership is over.</summary>
+    Void,
+}
+
 internal enum ProtocolLogLevel : byte
 {
     /// <summary>The ordinary life of a cluster.</summary>

@@ -40,6 +40,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests);
         Requests.OnClientCall = Clients.OnEnded;
         Groups.OnDropped = Credit.OnDropped;
+        Groups.OnPaid = Credit.Owe;
         Groups.OnRenamed = (before, after) =>
         {
             Calls.Rename(before, after);
@@ -278,6 +279,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.Update: Groups.Directory.OnUpdate(ref reader); break;
             case ServiceRecord.StateInstalled: Groups.States.OnLoadedBy(from, ref reader); break;
             case ServiceRecord.StateChunk: Groups.States.OnChunk(ref reader); break;
+            case ServiceRecord.StateStream: Groups.States.Streams.OnPiece(from, ref reader); break;
+            case ServiceRecord.StateTaken: Groups.States.Streams.OnTaken(from, ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
             case ServiceRecord.ClockWanted: Context.Ordering!.OnClockWanted(reader.Varint()); break;

@@ -271,6 +271,26 @@ internal sealed class NodeMachine
         if (Enter(now)) _core.Groups.States.OnSaved(token, state);
     }
 
+    /// <summary>In place of <see cref="StateSaved"/>: the state is large, and is read in pieces.</summary>
+    /// <param name="expected">Its size in bytes; -1: not known.</param>
+    public void StateOpened(TimeSpan now, GroupId group, long token, long expected)
+    {
+        if (Enter(now)) _core.Groups.States.OnOpened(group, token, expected);
+    }
+
+    /// <summary>The next piece of an opened state, at most <see cref="StateStreams.PieceSize"/> bytes.</summary>
+    /// <param name="piece">Null: the application's snapshot could not be read.</param>
+    public void StateRead(TimeSpan now, long token, ReadOnlyMemory<byte>? piece, bool isLast)
+    {
+        if (Enter(now)) _core.Groups.States.OnRead(token, piece, isLast);
+    }
+
+    /// <summary>The application has taken so many bytes of a state that comes in pieces.</summary>
+    public void StateTaken(TimeSpan now, GroupId group, long bytes)
+    {
+        if (Enter(now)) _core.Groups.States.Streams.OnConsumed(group, bytes);
+    }
+
     public void StateLoaded(TimeSpan now, GroupId group, bool succeeded)
     {
         if (!Enter(now) || _core.Groups.Find(Resolve(group)) is not { } member) return;

@@ -79,6 +79,14 @@ internal ref struct WireReader(ReadOnlyMemory<byte> memory)
         return slice;
     }
 
+    /// <summary>All that is left.</summary>
+    public ReadOnlyMemory<byte> Rest()
+    {
+        ReadOnlyMemory<byte> rest = _memory[Position..];
+        Position = _span.Length;
+        return rest;
+    }
+
     public readonly ReadOnlySpan<byte> Since(int start) => _span[start..Position];
 
     public string Text()

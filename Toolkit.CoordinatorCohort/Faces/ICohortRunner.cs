@@ -14,10 +14,12 @@ internal interface ICohortRunner
 /// <summary>Numbers the requests of a node, over all its faces.</summary>
 internal sealed class CallerIdentity(NodeId caller)
 {
-    private static readonly ConditionalWeakTable<GroupNode, CallerIdentity> Identities = [];
+    private static readonly ConditionalWeakTable<object, CallerIdentity> Identities = [];
     private long _last;
 
-    public static CallerIdentity Of(GroupNode node) => Identities.GetValue(node, static node => new CallerIdentity(node.Id));
+    public static CallerIdentity Of(GroupNode node) => Identities.GetValue(node, static node => new CallerIdentity(((GroupNode)node).Id));
+
+    public static CallerIdentity Of(GroupClient client) => Identities.GetValue(client, static client => new CallerIdentity(((GroupClient)client).Id));
 
     public ExecutionId Next() => new(caller, Interlocked.Increment(ref _last));
 }

@@ -1,4 +1,4 @@
-// A caller that is no member: the request goes as it is to all members, and one of them answers.
+// A caller that is no member, a node or a client: the request goes as it is to all members, and one of them answers.
 // Keeps: exactly once as the caller sees it: whatever ends without an answer is asked again under the same id.
 using Core.Groups;
 using Core.Groups.Replication;
@@ -6,8 +6,45 @@ using Toolkit.CoordinatorCohort.Replication;
 
 namespace Toolkit.CoordinatorCohort.Faces;
 
+/// <summary>How a caller reaches a group that it is no member of.</summary>
+internal interface IOutside
+{
+    ValueTask<GroupReplies> RequestAsync(string group, Order order, ReadOnlyMemory<byte> body, CancellationToken ct);
+
+    Task SendAsync(string group, Order order, ReadOnlyMemory<byte> body);
+
+    /// <summary>Whether an error says that nothing is known of the call: it is asked again when <see cref="WhenBackAsync"/> completes.</summary>
+    bool IsInterruption(GroupException error);
+
+    ValueTask WhenBackAsync(CancellationToken ct);
+}
+
+internal sealed class OutsideNode(GroupNode node) : IOutside
+{
+    public ValueTask<GroupReplies> RequestAsync(string group, Order order, ReadOnlyMemory<byte> body, CancellationToken ct) =>
+        node.RequestAsync(group, order, body, Replies.First, timeout: null, ct);
+
+    public Task SendAsync(string group, Order order, ReadOnlyMemory<byte> body) => node.SendAsync(group, order, body, CancellationToken.None).AsTask();
+
+    public bool IsInterruption(GroupException error) => error is ExcludedException;
+
+    public ValueTask WhenBackAsync(CancellationToken ct) => node.WaitForPrimaryAsync(ct);
+}
+
+internal sealed class OutsideClient(GroupClient client) : IOutside
+{
+    public ValueTask<GroupReplies> RequestAsync(string group, Order order, ReadOnlyMemory<byte> body, CancellationToken ct) =>
+        client.RequestAsync(group, order, body, Replies.First, timeout: null, ct);
+
+    public Task SendAsync(string group, Order order, ReadOnlyMemory<byte> body) => client.SendAsync(group, order, body, CancellationToken.None).AsTask();
+
+    public bool IsInterruption(GroupException error) => error is ClientForgottenException;
+
+    public ValueTask WhenBackAsync(CancellationToken ct) => client.WaitUntilServedAsync(ct);
+}
+
 /// <summary>Asks a cohort from outside.</summary>
-internal sealed class OutsideRunner(GroupNode node, string group) : ICohortRunner
+internal sealed class OutsideRunner(IOutside outside, string group) : ICohortRunner
 {
     private static readonly TimeSpan ProgressPeriod = TimeSpan.FromMilliseconds(250);
 
@@ -42,11 +79,11 @@ internal sealed class OutsideRunner(GroupNode node, string group) : ICohortRunne
         GroupReplies replies;
         try
         {
-            replies = await node.RequestAsync(group, CohortFormat.RequestOrder, body, Replies.First, timeout: null, ct).ConfigureAwait(false);
+            replies = await outside.RequestAsync(group, CohortFormat.RequestOrder, body, ct).ConfigureAwait(false);
         }
-        catch (ExcludedException)
+        catch (GroupException e) when (outside.IsInterruption(e))
         {
-            await node.WaitForPrimaryAsync(ct).ConfigureAwait(false);
+            await outside.WhenBackAsync(ct).ConfigureAwait(false);
             return null;
         }
 
@@ -60,7 +97,7 @@ internal sealed class OutsideRunner(GroupNode node, string group) : ICohortRunne
     {
         try
         {
-            await node.SendAsync(group, Order.Total, CohortFormat.Named(new BodyWriter(), CohortMessage.Cancel, id).ToArray(), CancellationToken.None).ConfigureAwait(false);
+            await outside.SendAsync(group, Order.Total, CohortFormat.Named(new BodyWriter(), CohortMessage.Cancel, id).ToArray()).ConfigureAwait(false);
         }
         catch (GroupException)
         {
@@ -77,7 +114,7 @@ internal sealed class OutsideRunner(GroupNode node, string group) : ICohortRunne
         {
             while (await timer.WaitForNextTickAsync(ct).ConfigureAwait(false))
             {
-                GroupReplies replies = await node.RequestAsync(group, Order.Fifo, query, Replies.First, timeout: null, ct).ConfigureAwait(false);
+                GroupReplies replies = await outside.RequestAsync(group, Order.Fifo, query, ct).ConfigureAwait(false);
                 if (replies.Answers is [{ IsError: false, Body: { IsEmpty: false } body }, ..] && !body.Span.SequenceEqual(last.Span))
                     onProgress(last = body);
             }

@@ -13,6 +13,11 @@ internal interface ILockWaiter
     /// <summary>A try: it was not to be had at once, and is withdrawn.</summary>
     void Refused();
 
+    /// <summary>While this call waited, one that held, not shared, failed or left: it has not released what it held.</summary>
+    void HolderFailed()
+    {
+    }
+
     /// <summary>The hold was given up by <see cref="QueueReplica.GiveUpHolds"/>.</summary>
     void Lost();
 

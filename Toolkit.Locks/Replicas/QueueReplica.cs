@@ -124,7 +124,9 @@ internal abstract class QueueReplica(Func<long> clock) : Replica
 
     protected sealed override void OnView(View view)
     {
-        foreach (LinkedListNode<Request> place in _places.Values.Where(p => !view.Contains(p.Value.Node)).ToArray()) Remove(place);
+        LinkedListNode<Request>[] gone = [.. _places.Values.Where(p => !view.Contains(p.Value.Node))];
+        if (gone.Any(p => p.Value is { IsGranted: true, IsShared: false })) TellWaiters();
+        foreach (LinkedListNode<Request> place in gone) Remove(place);
         OnMembers(view);
         Grant();
         if (_tries.Count > 0) RefuseTries();
@@ -272,6 +274,14 @@ internal abstract class QueueReplica(Func<long> clock) : Replica
         };
 
     protected static int Weight(long weight) => weight is > 0 and <= int.MaxValue ? (int)weight : throw new FormatException("A number of permits is none.");
+
+    private void TellWaiters()
+    {
+        foreach ((long call, ILockWaiter waiter) in _own)
+        {
+            if (!Holds(call)) waiter.HolderFailed();
+        }
+    }
 
     private void RefuseTries()
     {

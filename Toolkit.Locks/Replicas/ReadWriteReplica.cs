@@ -124,14 +124,14 @@ internal class ReadWriteReplica(Func<long> clock) : QueueReplica(clock)
 
     protected override Blockers BlockersOf(LinkedListNode<Request> place)
     {
+        // A reader waits for the last writer before it, and so for all that this one waits for.
+        LinkedListNode<Request>? writer = place;
+        while (writer is { Value.IsShared: true }) writer = writer.Previous;
+        if (writer is null) return new Blockers(0, []);
         var before = new List<Request>();
-        for (LinkedListNode<Request>? earlier = Queue.First; earlier != place; earlier = earlier!.Next)
-        {
-            if (!place.Value.IsShared || !earlier!.Value.IsShared) before.Add(earlier!.Value);
-        }
-
-        if (!place.Value.IsShared)
-            before.AddRange(_readers.SelectMany(member => member.Value.Select(call => Reader(member.Key, call))));
+        for (LinkedListNode<Request>? earlier = Queue.First; earlier != writer; earlier = earlier!.Next) before.Add(earlier!.Value);
+        if (writer != place) before.Add(writer.Value);
+        before.AddRange(_readers.SelectMany(member => member.Value.Select(call => Reader(member.Key, call))));
         return new Blockers(before.Sum(b => (long)b.Weight), [.. before]);
     }
 

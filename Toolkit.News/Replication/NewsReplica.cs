@@ -26,13 +26,18 @@ internal interface INewsSink
     void Add(NewsPost post);
 }
 
-/// <summary>One member's copy. The bodies of posts: sequence of the poster, order, time in ms since 1970, topic, content.</summary>
+/// <summary>One member's copy. The bodies of posts: sequence of the poster, order (and 128: it may come again), time in ms since 1970, topic, content.</summary>
 [SuppressMessage("Performance", "CA1852", Justification = "Tests of the checkers derive broken channels.")]
 internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
 {
+    private const byte MayBeAgain = 128;
+    private const int MostOutside = 4096;
+
     private readonly Dictionary<string, Topic> _topics = [];
     private Queue<(Topic Topic, long Place)> _arrivals = []; // all kept posts in their order, and some that are gone
     private readonly List<INewsSink> _sinks = [];
+    private readonly Dictionary<(NodeId Poster, long Sequence), long> _outside = []; // the numbers of the last posts that may come again
+    private readonly Queue<(NodeId Poster, long Sequence)> _outsideOrder = [];
     private readonly HashSet<long> _calls = [];
     private readonly BodyWriter _body = new();
     private long _lastPlace;
@@ -61,10 +66,12 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
     public long Delivered { get; private set; }
     public long Unwanted { get; private set; }
 
-    public static ReadOnlySpan<byte> Format(BodyWriter body, long sequence, NewsOrder order, DateTimeOffset time, string topic, ReadOnlySpan<byte> content)
+    /// <param name="mayBeAgain">Its poster may send it again, because the answer is lost: it is one post all the same.</param>
+    public static ReadOnlySpan<byte> Format(
+        BodyWriter body, long sequence, NewsOrder order, DateTimeOffset time, string topic, ReadOnlySpan<byte> content, bool mayBeAgain = false)
     {
         body.Reset().Varint(sequence);
-        body.Byte((byte)order);
+        body.Byte((byte)((byte)order | (mayBeAgain ? MayBeAgain : 0)));
         body.Varint(Math.Max(0, time.ToUnixTimeMilliseconds()));
         body.Text(topic);
         body.Raw(content);
@@ -106,13 +113,13 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
 
     protected override void OnMessage(in ReplicaMessage message)
     {
-        if (TryAdd(message, mayBeAgain: false, out long sequence, out long number) && message.From == Port.Self && _calls.Remove(sequence))
+        if (TryAdd(message, out long sequence, out long number) && message.From == Port.Self && _calls.Remove(sequence))
             effects.Posted(sequence, number);
     }
 
     protected override void OnRequest(in ReplicaMessage message, long token)
     {
-        bool isRead = TryAdd(message, mayBeAgain: true, out _, out long number);
+        bool isRead = TryAdd(message, out _, out long number);
         if (Port.View.RankOf(Port.Self) != 0)
         {
             Port.NoReply(token); // if the oldest fails before it has answered, the poster asks again
@@ -128,18 +135,20 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
         }
     }
 
-    // What comes from outside may have come before: its poster asks again when the answer was lost.
-    private bool TryAdd(in ReplicaMessage message, bool mayBeAgain, out long sequence, out long number)
+    // What may come again is looked for first. That does not depend on how it comes: to a member that need not answer, a request is a message.
+    private bool TryAdd(in ReplicaMessage message, out long sequence, out long number)
     {
         (sequence, number) = (0, 0);
         string name;
         NewsOrder order;
+        bool mayBeAgain;
         DateTimeOffset time;
         var reader = new BodyReader(message.Body);
         try
         {
             sequence = reader.Varint();
-            order = (NewsOrder)reader.Byte();
+            byte kind = reader.Byte();
+            (order, mayBeAgain) = ((NewsOrder)(kind & ~MayBeAgain), (kind & MayBeAgain) != 0);
             long milliseconds = reader.Varint();
             name = reader.Text();
             bool isSound = milliseconds <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds() && name.Length <= TopicPattern.MaximumLength
@@ -153,20 +162,24 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
             return false; // nobody of this library wrote it, and all members pass it over alike
         }
 
+        if (mayBeAgain && _outside.TryGetValue((message.From, sequence), out number))
+            return true;
         if (!_topics.TryGetValue(name, out Topic? topic))
             _topics.Add(name, topic = new Topic(name));
-        foreach ((long known, _, NewsPost post) in mayBeAgain ? topic.Posts : [])
-        {
-            if (known == sequence && post.From == message.From)
-            {
-                number = post.Number;
-                return true;
-            }
-        }
-
         number = order == NewsOrder.Total ? ++topic.Last : sequence;
+        if (mayBeAgain)
+            Remember(message.From, sequence, number);
         Keep(topic, sequence, new NewsPost(topic.Name, message.From, order, number, time, reader.Rest()), isNew: true);
         return true;
+    }
+
+    private void Remember(NodeId poster, long sequence, long number)
+    {
+        if (!_outside.TryAdd((poster, sequence), number))
+            return;
+        _outsideOrder.Enqueue((poster, sequence));
+        if (_outsideOrder.Count > MostOutside)
+            _outside.Remove(_outsideOrder.Dequeue());
     }
 
     private void Keep(Topic topic, long sequence, NewsPost post, bool isNew)
@@ -241,6 +254,9 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
             var post = new NewsPost(topics[index].Name, from, order, number, DateTimeOffset.FromUnixTimeMilliseconds(milliseconds), reader.Blob());
             Keep(topics[index], sequence, post, isNew: !known.Contains((from, sequence)));
         }
+
+        for (int left = reader.Count(); left > 0; left--)
+            Remember(reader.Node(), reader.Varint(), reader.Varint());
     }
 
     protected override ReadOnlyMemory<byte> Save()
@@ -267,6 +283,14 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
             body.Blob(post.Body.Span);
         }
 
+        body.Varint(_outsideOrder.Count);
+        foreach ((NodeId poster, long sequence) in _outsideOrder)
+        {
+            body.Node(poster);
+            body.Varint(sequence);
+            body.Varint(_outside[(poster, sequence)]);
+        }
+
         return body.ToArray();
     }
 
@@ -274,6 +298,8 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
     {
         _topics.Clear();
         _arrivals.Clear();
+        _outside.Clear();
+        _outsideOrder.Clear();
         _kept = 0;
         _lastPlace = 0;
     }

@@ -82,6 +82,24 @@ internal sealed class LockTable
         return Reaches(_owners[from], _owners[from], path, []) ? [.. path.Select(o => o.Id)] : null;
     }
 
+    /// <summary>
+    /// All that must end before an owner can go on: those in its way, and those in their way. So it does not matter which of them tell of their own waits.
+    /// </summary>
+    public IReadOnlyCollection<OwnerId> BlockersOf(OwnerId id)
+    {
+        if (!_owners.TryGetValue(id, out Owner? owner)) return [];
+        List<Owner> reached = [owner];
+        for (int i = 0; i < reached.Count; i++)
+        {
+            foreach (Owner before in InTheWayOf(reached[i]))
+            {
+                if (!reached.Contains(before)) reached.Add(before);
+            }
+        }
+
+        return [.. reached.Skip(1).Select(o => o.Id)];
+    }
+
     /// <summary>The owner that came last; updates that only wait are no owners to give way.</summary>
     public OwnerId YoungestOf(List<OwnerId> circle) =>
         circle.Where(o => o.Number > 0).MaxBy(o => (_owners[o].Born, o.Node.Name, o.Number));
@@ -112,20 +130,27 @@ internal sealed class LockTable
     {
         if (from.Waiting == 0 || !tried.Add(from)) return false;
         path.Add(from);
-        foreach (LockKey key in from.Keys)
+        foreach (Owner before in InTheWayOf(from))
         {
-            List<Request> queue = _queues[key];
-            int waiting = queue.FindIndex(r => r.Owner == from && !r.Granted);
-            for (int i = 0; i < waiting; i++)
-            {
-                Request before = queue[i];
-                if (before.Owner == from || !(before.Exclusive || queue[waiting].Exclusive)) continue;
-                if (before.Owner == goal || Reaches(before.Owner, goal, path, tried)) return true;
-            }
+            if (before == goal || Reaches(before, goal, path, tried)) return true;
         }
 
         path.RemoveAt(path.Count - 1);
         return false;
+    }
+
+    // Whose requests stand before what it waits for, and do not go together with it.
+    private IEnumerable<Owner> InTheWayOf(Owner waiter)
+    {
+        foreach (LockKey key in waiter.Keys)
+        {
+            List<Request> queue = _queues[key];
+            int waiting = queue.FindIndex(r => r.Owner == waiter && !r.Granted);
+            for (int i = 0; i < waiting; i++)
+            {
+                if (queue[i].Owner != waiter && (queue[i].Exclusive || queue[waiting].Exclusive)) yield return queue[i].Owner;
+            }
+        }
     }
 
     public void Clear()

@@ -141,6 +141,12 @@ internal sealed class SpaceReplica : Replica
     /// <summary>Gives a transaction up.</summary>
     public void Abort(long transaction) => MulticastNumber(SpaceMessage.Abort, transaction);
 
+    /// <summary>This member, as it is known to the others in this membership.</summary>
+    public NodeId Self => Port.Self;
+
+    /// <summary>The transactions that must end before one of this member gets the lock that it waits for.</summary>
+    public OwnerId[] BlockersOf(long transaction) => [.. _transactions.BlockersOf(new OwnerId(Port.Self, transaction))];
+
     /// <summary>An object's present content; for reads between deliveries.</summary>
     public SharedObject? Find(ulong id) => _store.Find(id);
 

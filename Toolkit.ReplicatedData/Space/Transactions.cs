@@ -83,6 +83,9 @@ internal sealed class Transactions(SpaceStore store, Action<NodeId, long, Update
             Abort(id.Node, id.Number);
     }
 
+    /// <summary>The transactions that must end before this one gets the lock that it waits for.</summary>
+    public IEnumerable<OwnerId> BlockersOf(OwnerId id) => _locks.BlockersOf(id).Where(o => o.Number > 0);
+
     /// <summary>An update outside any transaction waits until those that hold what it changes have ended. False: nothing is in its way.</summary>
     public bool MustWait(NodeId from, long call, long above, ReadOnlyMemory<byte> operations)
     {

@@ -144,6 +144,9 @@ internal sealed class MachineBench
         public void ViewInstalled(View view) => View = view;
         public void SaveState(GroupId group, long token) => _saves = token;
         public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => _loads = true;
+        public void ReadState(GroupId group, long token) { }
+        public void EndState(GroupId group, long token) { }
+        public void StreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece, long expected) { }
         public void Dial(string address) { }
         public void Close(int connection, string reason) => throw new InvalidOperationException(reason);
         public void Store(long sequence, ReadOnlyMemory<byte> record) { }

@@ -15,7 +15,7 @@ internal sealed class CreditAccount
     private Queue<(Producer From, int Bytes)>? _unconsumed;
     /// <summary>Where among the bytes sent those stand that were sent for callers that are not members: theirs to use again.</summary>
     private Queue<(long Start, long End, NodeId Caller, long Call)>? _forCallers;
-    private long _sent, _released;
+    private long _sent, _released, _paidAhead;
 
     private sealed class Consumer
     {
@@ -27,7 +27,19 @@ internal sealed class CreditAccount
     {
         public NodeId Id => id;
         public long Consumed, Told;
+        /// <summary>Of the consumed bytes those whose messages are still to be handed over.</summary>
+        public long Ahead;
+
+        public int TakeAhead(int bytes)
+        {
+            int taken = (int)Math.Min(Ahead, bytes);
+            Ahead -= taken;
+            return taken;
+        }
     }
+
+    /// <summary>How many bytes a joiner that waits for the state takes in, beside what the window allows, so that the group goes on.</summary>
+    private const long MaximumAhead = 64 << 20;
 
     public IReadOnlyCollection<Producer> Producers => _producers is null ? [] : _producers.Values;
     public TimeSpan? OwesSince { get; set; }
@@ -52,7 +64,8 @@ internal sealed class CreditAccount
 
     public void OnDelivered(NodeId sender, int bytes)
     {
-        (_unconsumed ??= new()).Enqueue((ProducerOf(sender), bytes));
+        Producer from = ProducerOf(sender);
+        (_unconsumed ??= new()).Enqueue((from, bytes - TakeAhead(from, bytes)));
     }
 
     /// <summary>The application has handled so many deliveries.</summary>
@@ -65,7 +78,27 @@ internal sealed class CreditAccount
     /// <returns>The bytes of this sender that are consumed.</returns>
     public long OnDropped(NodeId sender, int bytes)
     {
-        return ProducerOf(sender).Consumed += bytes;
+        Producer from = ProducerOf(sender);
+        return from.Consumed += bytes - TakeAhead(from, bytes);
+    }
+
+    /// <summary>A message is held until the state is here: its sender need not wait for that. False: too much is held already.</summary>
+    public bool TryPayAhead(NodeId sender, int bytes)
+    {
+        if (_paidAhead + bytes > MaximumAhead) return false;
+        Producer from = ProducerOf(sender);
+        from.Consumed += bytes;
+        from.Ahead += bytes;
+        _paidAhead += bytes;
+        return true;
+    }
+
+    private int TakeAhead(Producer from, int bytes)
+    {
+        if (_paidAhead == 0) return 0;
+        int taken = from.TakeAhead(bytes);
+        _paidAhead -= taken;
+        return taken;
     }
 
     // Messages of one sender come in runs.

@@ -65,7 +65,8 @@ internal sealed class CreditService(NodeContext context, Services services, Grou
         }
     }
 
-    private void Owe(GroupMember group)
+    /// <summary>The senders are to hear what is consumed.</summary>
+    public void Owe(GroupMember group)
     {
         group.Credit.OwesSince ??= context.Now;
         _owing.Add(group);

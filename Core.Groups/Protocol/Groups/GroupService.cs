@@ -53,6 +53,9 @@ internal sealed class GroupService
     /// <summary>Told of a delivery that the application does not see, with its sender and its cost.</summary>
     public Action<GroupMember, NodeId, int> OnDropped { get; set; } = static (_, _, _) => { };
 
+    /// <summary>Told of a group in which a sender is to hear of new credit.</summary>
+    public Action<GroupMember> OnPaid { get; set; } = static _ => { };
+
     public GroupMember? Find(GroupId id) => _groups.Find(id);
     public GroupMember? Find(string name) => _groups.FindLowest(g => g.Name == name);
     public GroupOrder? OrderOf(GroupId id) => _context.Ordering?.Engine.Find(id);
@@ -159,6 +162,7 @@ internal sealed class GroupService
         group.Joins?.RemoveWhere(after.Contains);
         Announcer.OnChanged(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
+        _states.Streams.OnView(group);
         bool isRanked = joined.IsEmpty && group.View.Left.IsEmpty && !after.SequenceEqual(before);
         Show(group, joined, group.View.Left, isRanked: isRanked);
         if (!joined.IsEmpty || !group.View.Left.IsEmpty || isRanked) Watches.OnView(group, areFailed: false, _isCarryingPlan);
@@ -211,7 +215,7 @@ internal sealed class GroupService
         if (!group.HasState)
         {
             if (_isCarryingPlan) Drop(group, message);
-            else group.Held.Add(new HeldEvent(message, null));
+            else Hold(group, message);
             return;
         }
         if (_context.IsMerging)
@@ -248,6 +252,15 @@ internal sealed class GroupService
             // It is handed over, and its credit used, in one of the groups.
             if (other != group) OnDropped(other, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
         }
+    }
+
+    // A joiner may wait for a large state for long: the group goes on meanwhile.
+    private void Hold(GroupMember group, Message message)
+    {
+        group.Held.Add(new HeldEvent(message, null));
+        bool isPiece = (message.Flags & (MessageFlags.MorePieces | MessageFlags.Configure)) != 0;
+        NodeId sender = _context.NodeAt(message.Sender);
+        if (!isPiece && sender != _context.Self && group.Credit.TryPayAhead(sender, message.Body.Length + CreditAccount.MessageOverhead)) OnPaid(group);
     }
 
     /// <summary>What the sides remember of callers, and their configuration data, must be united before a message is looked at.</summary>

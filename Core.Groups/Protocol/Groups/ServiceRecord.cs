@@ -37,4 +37,8 @@ internal enum ServiceRecord : byte
     /// <summary>To the node that served a client: let it go.</summary>
     ClientWanted = 0x98,
     ClientYielded = 0x99,
+    /// <summary>A piece of a large state.</summary>
+    StateStream = 0x9A,
+    /// <summary>To the donor: the application has taken so much of it.</summary>
+    StateTaken = 0x9B,
 }

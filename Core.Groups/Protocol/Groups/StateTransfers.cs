@@ -69,12 +69,15 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         }
     }
 
+    /// <summary>States that are read and sent in pieces.</summary>
+    public StateStreams Streams { get; } = new(context, services, groups);
+
     /// <summary>Whether a state waits for stability before it may leave.</summary>
-    public bool Waits => _outgoing.Values.Any(o => o.Content is not null && !context.Ordering!.IsStable(o.Past));
+    public bool Waits => Streams.Waits || _outgoing.Values.Any(o => o.Content is not null && !context.Ordering!.IsStable(o.Past));
 
     // ---- donor
 
-    public bool IsDonor(GroupMember group) => _outgoing.Count > 0 && _outgoing.Values.Any(o => o.Group == group);
+    public bool IsDonor(GroupMember group) => Streams.IsDonor(group) || _outgoing.Values.Any(o => o.Group == group);
 
     public void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch) => Begin(group, joiners, epoch, NoSide);
 
@@ -108,13 +111,37 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         }
         _outgoing.Remove(token);
         if (outgoing.Side != NoSide) Take(outgoing, null);
-        foreach (NodeId joiner in outgoing.Sent.Keys)
+        TellFailed(outgoing.Group.Id, outgoing.Side, outgoing.Epoch, outgoing.Sent.Keys);
+    }
+
+    /// <summary>The state is large: it is read while it is sent. Not that of a side in a merge.</summary>
+    public void OnOpened(GroupId group, long token, long expected)
+    {
+        if (_outgoing.TryGetValue(token, out Outgoing? cut) && cut.Side == NoSide)
+        {
+            _outgoing.Remove(token);
+            Streams.Begin(token, new StateSource(cut.Group, cut.Epoch, cut.Past, Compose(cut, default), cut.Sent.Keys) { Expected = expected });
+            return;
+        }
+        context.Effects.EndState(group, token);      // a configuration change has overtaken it
+        OnSaved(token, null);
+    }
+
+    public void OnRead(long token, ReadOnlyMemory<byte>? piece, bool isLast)
+    {
+        if (piece is { } given) Streams.OnRead(token, given, isLast);
+        else if (Streams.TakeFailed(token) is { } failed) TellFailed(failed.Group.Id, NoSide, failed.Epoch, failed.Taken.Keys);
+    }
+
+    private void TellFailed(GroupId group, int side, long epoch, IEnumerable<NodeId> joiners)
+    {
+        foreach (NodeId joiner in joiners)
         {
             services.Send(joiner, ServiceRecord.StateFailed, writer =>
             {
-                writer.Group(outgoing.Group.Id);
-                writer.Varint(outgoing.Side + 1);
-                writer.Varint(outgoing.Epoch);
+                writer.Group(group);
+                writer.Varint(side + 1);
+                writer.Varint(epoch);
             });
         }
     }
@@ -144,7 +171,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         return content;
     }
 
-    private static GroupState Decompose(byte[] content)
+    public static GroupState Decompose(byte[] content)
     {
         var reader = new WireReader(content);
         var callers = new WireReader(reader.Blob());
@@ -156,7 +183,9 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     /// <summary>Sends what may leave, a window at a time, so that messages pass between the chunks. True: all is sent.</summary>
     public void Pump(ChannelTable channels)
     {
-        if (_outgoing.Count == 0 || !context.IsWorking) return;
+        if (!context.IsWorking) return;
+        Streams.Pump(channels);
+        if (_outgoing.Count == 0) return;
         foreach ((long token, Outgoing outgoing) in _outgoing.ToArray())
         {
             if (outgoing.Content is not { } content || !(context.Settings.Weak.Lacks(WeakRules.SnapshotLeavesAtOnce) || context.Ordering!.IsStable(outgoing.Past))) continue;
@@ -220,14 +249,22 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             Fail(group);
             return;
         }
-        if (group.HasState || !group.IsWanted || !_incoming.TryGetValue((group.Id, NoSide), out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
+        if (group.HasState || !group.IsWanted) return;
+        if (Streams.TryHandOver(group) is { } streamed)
+        {
+            TakeState(group, streamed, group.ShownView, isStreamed: true);
+            HandOver(group);
+            return;
+        }
+        if (!_incoming.TryGetValue((group.Id, NoSide), out Incoming? incoming) || !incoming.IsWhole || incoming.Epoch != group.CutEpoch) return;
         _incoming.Remove((group.Id, NoSide));
         TakeState(group, incoming.State!, group.ShownView);
         HandOver(group);
     }
 
     /// <param name="view">The number of the view in which it was cut, as far as this node was shown it.</param>
-    private void TakeState(GroupMember group, GroupState state, long view)
+    /// <param name="isStreamed">The application has been given its part, and the configuration data, already.</param>
+    private void TakeState(GroupMember group, GroupState state, long view, bool isStreamed = false)
     {
         group.HasState = true;
         group.Callers = state.Callers;
@@ -235,8 +272,13 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         group.Formerly = [.. group.Formerly.Union(state.Formerly)];
         groups.Merger.KnowFormer(group);
         context.Trace(TraceKind.State, line => line with { Group = group.Name, ViewNumber = view });
-        foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
         group.LoadsExpected++;
+        if (isStreamed)
+        {
+            context.Effects.StreamState(group.Id, StateStep.End, default, 0);
+            return;
+        }
+        foreach ((string key, string value) in group.Configuration.Entries) context.Effects.Configured(group.Id, key, value);
         context.Effects.LoadState(group.Id, state.Application);
     }
 
@@ -355,6 +397,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     public void OnInstalled()
     {
         _early.Clear();
+        Streams.OnInstalled();
         _outgoing.Clear();
         _incoming.Clear();
         _failed.Clear();
@@ -362,6 +405,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     public void Forget(GroupMember group)
     {
+        Streams.Forget(group);
         foreach (var key in _incoming.Keys.Where(k => k.Group == group.Id).ToArray()) _incoming.Remove(key);
         foreach (var key in _failed.Keys.Where(k => k.Group == group.Id).ToArray()) _failed.Remove(key);
         foreach (long token in _outgoing.Where(o => o.Value.Group == group).Select(o => o.Key).ToArray()) _outgoing.Remove(token);

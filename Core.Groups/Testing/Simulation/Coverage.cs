@@ -18,6 +18,7 @@ internal sealed class Coverage
     public long Refusals { get; set; }
     public long Merges { get; set; }
     public long ClientMoves { get; set; }
+    public long StateRestarts { get; set; }
     public long Events { get; set; }
     public long[] Deliveries { get; } = new long[Enum.GetValues<Order>().Length];
 
@@ -48,6 +49,7 @@ internal sealed class Coverage
         Refusals += other.Refusals;
         Merges += other.Merges;
         ClientMoves += other.ClientMoves;
+        StateRestarts += other.StateRestarts;
         Events += other.Events;
         for (int i = 0; i < Deliveries.Length; i++) Deliveries[i] += other.Deliveries[i];
     }

@@ -24,6 +24,10 @@ internal interface ISimulatedApplication
     void OnView(View view);
     void OnDelivery(Delivery delivery);
     void OnSaveState(GroupId group, long token);
+    // Only of an application that gives its state in pieces.
+    void OnReadState(GroupId group, long token) => throw new NotSupportedException();
+    void OnEndState(long token) { }
+    void OnStreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece) => throw new NotSupportedException();
     void OnLoadState(GroupId group, ReadOnlyMemory<byte>? state);
     void OnConfigured(GroupId group, string key, string? value);
     void OnGroupLeft(GroupId group, GroupEnd end);

@@ -122,6 +122,11 @@ internal static class Scenarios
             Application = new() { StateBallast = 200_000, StateTime = TimeSpan.FromMilliseconds(400), StateFailureChance = 0.1 },
             Weights = [.. Traffic, (Act.Join, 15), (Act.Leave, 12), (Act.Crash, 3), (Act.Restart, 5), (Act.Partition, 1), (Act.Break, 3), (Act.Heal, 3)],
         },
+        new("state-streams", "States of some megabytes in pieces, while donors and joiners fail and the group goes on.")
+        {
+            Application = new() { StateBallast = 1_500_000, StreamsState = true, StateFailureChance = 0.05 }, Acts = 50, MaximumNodes = 4, MaximumGroups = 2,
+            Weights = [.. Traffic, (Act.Join, 15), (Act.Leave, 10), (Act.Crash, 6), (Act.Restart, 8), (Act.Partition, 1), (Act.Break, 3), (Act.Heal, 3)],
+        },
         new("large-messages", "Messages of many pieces, and consumers that are slower than the senders.")
         {
             MaximumSize = 400_000, MaximumNodes = 4, Acts = 40,

@@ -16,6 +16,9 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
     private readonly SimulationRandom random = seat.Random;
     private const int MaximumHops = 3;
 
+    /// <summary>Of the states that this application gives in pieces, what is still to be read.</summary>
+    private readonly Dictionary<long, ReadOnlyMemory<byte>> snapshots = [];
+    private readonly Dictionary<GroupId, PieceAssembly> streams = [];
     private QueryTracker? queries;
     private readonly Dictionary<GroupId, GroupReplica> replicas = [];
     /// <summary>The groups that this application asked to join with credentials that no member accepts.</summary>
@@ -288,8 +291,56 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
             // Not a byte[]?: a null array converts to an empty state, not to none.
             ReadOnlyMemory<byte>? state = null;
             if (replica.IsLoaded && !random.Chance(profile.StateFailureChance)) state = replica.Save(profile.StateBallast);
-            Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.StateSaved(now, token, state)));
+            if (state is { } whole && profile.StreamsState)
+            {
+                snapshots.Add(token, whole);
+                process.Call(now => process.Machine.StateOpened(now, group, token, whole.Length));
+            }
+            else Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.StateSaved(now, token, state)));
         });
+    }
+
+    public void OnReadState(GroupId group, long token) => process.After(random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(2)), () =>
+    {
+        if (!snapshots.TryGetValue(token, out ReadOnlyMemory<byte> rest)) return;
+        bool fails = random.Chance(profile.StateFailureChance / 20);
+        ReadOnlyMemory<byte>? piece = null;
+        if (!fails)
+        {
+            piece = rest[..Math.Min(rest.Length, random.Between(1, StateStreams.PieceSize))];
+            snapshots[token] = rest[piece.Value.Length..];
+        }
+        bool isLast = piece?.Length == rest.Length;
+        if (fails || isLast) snapshots.Remove(token);
+        process.Call(now => process.Machine.StateRead(now, token, piece, isLast));
+    });
+
+    public void OnEndState(long token) => snapshots.Remove(token);
+
+    public void OnStreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece)
+    {
+        switch (step)
+        {
+            case StateStep.Begin:
+                if (!streams.TryAdd(group, new PieceAssembly())) cluster.Violate($"{process.Id} is given a state of {group} before the last one was void.");
+                break;
+            case StateStep.Piece:
+                PieceAssembly taken = streams[group];
+                taken.Add(piece);
+                process.After(random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(3)), () =>
+                {
+                    if (streams.GetValueOrDefault(group) == taken) process.Call(now => process.Machine.StateTaken(now, group, piece.Length));
+                });
+                break;
+            case StateStep.End:
+                streams.Remove(group, out PieceAssembly? whole);
+                OnLoadState(group, whole!.Join(default));
+                break;
+            default:
+                streams.Remove(group);
+                cluster.Coverage.StateRestarts++;
+                break;
+        }
     }
 
     public void OnDelivery(Delivery delivery)

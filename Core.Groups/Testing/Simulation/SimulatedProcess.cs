@@ -227,6 +227,12 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Application.OnLoadState(group, state);
 
+    void INodeEffects.ReadState(GroupId group, long token) => Application.OnReadState(group, token);
+
+    void INodeEffects.EndState(GroupId group, long token) => Application.OnEndState(token);
+
+    void INodeEffects.StreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece, long expected) => Application.OnStreamState(group, step, piece);
+
     void INodeEffects.ReconcileState(GroupId group, ImmutableArray<SideState> sides) => Scripted.OnReconcile(group, sides);
 
     void INodeEffects.GroupRenamed(GroupId before, GroupId after) => Scripted.OnRenamed(before, after);

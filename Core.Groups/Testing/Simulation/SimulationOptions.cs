@@ -14,6 +14,8 @@ internal sealed record ApplicationProfile
     public double EchoChance { get; init; } = 0.1;
     /// <summary>How many bytes of ballast a group's state has.</summary>
     public int StateBallast { get; init; }
+    /// <summary>Whether the state is given in pieces.</summary>
+    public bool StreamsState { get; init; }
     /// <summary>How long saving and loading a state takes at most.</summary>
     public TimeSpan StateTime { get; init; } = TimeSpan.FromMilliseconds(5);
     /// <summary>How often saving or loading a state fails.</summary>

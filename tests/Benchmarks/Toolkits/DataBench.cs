@@ -70,7 +70,7 @@ internal sealed class DataBench : ToolkitBench
                 read();
             return ValueTask.FromResult(true);
         }, ended);
-        return new JsonObject { ["per_second"] = (double)batches["per_second"]! * ReadsAtOnce, ["allocated_bytes"] = (double)batches["allocated_bytes"]! / ReadsAtOnce };
+        return new JsonObject { ["per_second"] = (double)batches["per_second"]! * ReadsAtOnce, ["cpu_us"] = (double)batches["cpu_us"]! / ReadsAtOnce };
     }
 
     private Task<JsonObject> TotalAsync(JsonObject asked, int loops, UpdateWait wait, CancellationToken ended) =>

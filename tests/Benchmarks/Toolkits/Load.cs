@@ -21,19 +21,15 @@ internal static class Load
         Task[] running = [.. Enumerable.Range(0, loops).Select(loop => Task.Run(() => LoopAsync(loop, counts, state, operation), ended))];
         await WaitAsync(running, warmup, ended);
         var latencies = new LatencyHistogram();
-        (long begin, long start, long allocated) = (Sum(counts), Stopwatch.GetTimestamp(), GC.GetTotalAllocatedBytes());
+        (long begin, Cost before) = (Sum(counts), Cost.Now);
         state.Latencies = latencies;
         await WaitAsync(running, seconds, ended);
-        (long done, TimeSpan passed, long taken) = (Sum(counts) - begin, Stopwatch.GetElapsedTime(start), GC.GetTotalAllocatedBytes() - allocated);
+        JsonObject result = Cost.Now.Since(before, Sum(counts) - begin);
         state.Latencies = null;
         state.IsOver = true;
         await Task.WhenAll(running);
-        return new JsonObject
-        {
-            ["per_second"] = Math.Round(done / passed.TotalSeconds),
-            ["us"] = latencies.ToJson(),
-            ["allocated_bytes"] = Math.Round(taken / (double)Math.Max(1, done), 1),
-        };
+        result["us"] = latencies.ToJson();
+        return result;
     }
 
     /// <summary>How fast a number grows that others drive.</summary>
@@ -44,14 +40,9 @@ internal static class Load
     public static async Task<JsonObject> CountAsync(Func<long> read, double warmup, double seconds, CancellationToken ended)
     {
         await WaitAsync([], warmup, ended);
-        (long begin, long start, long allocated) = (read(), Stopwatch.GetTimestamp(), GC.GetTotalAllocatedBytes());
+        (long begin, Cost before) = (read(), Cost.Now);
         await WaitAsync([], seconds, ended);
-        (long done, TimeSpan passed) = (read() - begin, Stopwatch.GetElapsedTime(start));
-        return new JsonObject
-        {
-            ["per_second"] = Math.Round(done / passed.TotalSeconds),
-            ["allocated_bytes"] = Math.Round((GC.GetTotalAllocatedBytes() - allocated) / (double)Math.Max(1, done), 1),
-        };
+        return Cost.Now.Since(before, read() - begin);
     }
 
     /// <summary>What the process holds, without what it has left.</summary>
@@ -87,6 +78,23 @@ internal static class Load
         for (int i = 0; i < counts.Length; i++)
             sum += Volatile.Read(ref counts[i].Value);
         return sum;
+    }
+
+    /// <summary>What the process has used so far. The work that it does for the others is in it.</summary>
+    private readonly record struct Cost(long Time, TimeSpan Cpu, long Allocated)
+    {
+        public static Cost Now => new(Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime, GC.GetTotalAllocatedBytes());
+
+        public JsonObject Since(Cost before, long done)
+        {
+            double each = Math.Max(1, done);
+            return new JsonObject
+            {
+                ["per_second"] = Math.Round(done / Stopwatch.GetElapsedTime(before.Time, Time).TotalSeconds),
+                ["cpu_us"] = Math.Round((Cpu - before.Cpu).TotalMicroseconds / each, 3),
+                ["allocated_bytes"] = Math.Round((Allocated - before.Allocated) / each, 1),
+            };
+        }
     }
 
     // A cache line each: the loops do not get into each other's way.

@@ -13,11 +13,13 @@ internal sealed class NewsBench : ToolkitBench
 {
     private const int Pipeline = 512;
     private const int FirstWords = 1000;
+    private const int SomeWords = 100;
     private const int SmallPost = 100;
     private const string FloodTopic = "bench.flood";
 
     private readonly TaskCompletionSource _allTopics = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private NewsService? _news;
+    private NewsService? _shared; // over another number of channels
     private NewsSubscription? _subscription;
     private long _received; // these two are written by the handler alone
     private int _topics;
@@ -43,8 +45,18 @@ internal sealed class NewsBench : ToolkitBench
             }
         }
 
+        foreach (int channels in (int[])[16, 64, 256])
+            result[$"false_traffic_{channels}_channels"] = await FalseTrafficAsync(cluster, run, channels);
         result["topics"] = new JsonArray([.. await AskAllAsync(cluster, run, "topics")]);
         return result;
+    }
+
+    private async Task<JsonObject> FalseTrafficAsync(BenchCluster cluster, ToolkitRun run, int channels)
+    {
+        await AskAllAsync(cluster, run, "share", new JsonObject { ["channels"] = channels, ["members"] = cluster.Members });
+        await AskAllAsync(cluster, run, "post-shares");
+        JsonObject[] unwanted = await AskAllAsync(cluster, run, "unwanted");
+        return new JsonObject { ["unwanted_percent"] = Math.Round(unwanted.Average(u => (double)u["unwanted_percent"]!), 1) };
     }
 
     public override async Task<JsonObject> DoAsync(GroupNode node, ParentLink parent, JsonObject asked, CancellationToken ended) => (string?)asked["step"] switch
@@ -52,6 +64,9 @@ internal sealed class NewsBench : ToolkitBench
         "open" => await OpenAsync(node, (int)asked["items"]!, ended),
         "flood" => await FloodAsync(asked, ended),
         "topics" => await TopicsAsync(asked, ended),
+        "share" => await ShareAsync(node, asked, ended),
+        "post-shares" => await PostSharesAsync(ended),
+        "unwanted" => await UnwantedAsync(),
         var step => throw new InvalidOperationException($"There is no step '{step}'."),
     };
 
@@ -75,7 +90,7 @@ internal sealed class NewsBench : ToolkitBench
         byte[] body = new byte[(int)asked["size"]!];
         NewsOrder order = Enum.Parse<NewsOrder>((string)asked["order"]!);
         (double warmup, double seconds) = ((double)asked["warmup"]!, (double)asked["seconds"]!);
-        Task posting = (bool)asked["first"]!
+        Task posting = (int)asked["member"]! == 0
             ? Load.RunAsync(Pipeline, warmup, seconds + After, async _ => await _news!.PostAsync(FloodTopic, body, order, ended) > 0, ended)
             : Task.CompletedTask;
         JsonObject result = await Load.CountAsync(() => Volatile.Read(ref _received), warmup, seconds, ended);
@@ -84,13 +99,36 @@ internal sealed class NewsBench : ToolkitBench
         return result;
     }
 
+    // Each node subscribes to its share of the first words: no word has two subscribers, so what a channel brings of the others' is unwanted.
+    private async Task<JsonObject> ShareAsync(GroupNode node, JsonObject asked, CancellationToken ended)
+    {
+        _shared = node.OpenNews(new NewsOptions { Channels = (int)asked["channels"]! });
+        for (int word = (int)asked["member"]!; word < SomeWords; word += (int)asked["members"]!)
+            await _shared.SubscribeAsync($"w{word}.>", _ => default, ct: ended);
+        return [];
+    }
+
+    private async Task<JsonObject> PostSharesAsync(CancellationToken ended)
+    {
+        for (int word = 0; word < SomeWords; word++)
+            await _shared!.PostAsync($"w{word}.topic", new byte[SmallPost], ct: ended);
+        return [];
+    }
+
+    private async Task<JsonObject> UnwantedAsync()
+    {
+        NewsStatistics seen = _shared!.GetStatistics();
+        await _shared.DisposeAsync();
+        return new JsonObject { ["unwanted_percent"] = Math.Round(100.0 * seen.Unwanted / Math.Max(1, seen.Delivered), 1) };
+    }
+
     // A topic each, with one post.
     private async Task<JsonObject> TopicsAsync(JsonObject asked, CancellationToken ended)
     {
         int topics = (int)asked["items"]!;
         long before = Load.HeapBytes();
         long start = Stopwatch.GetTimestamp();
-        if ((bool)asked["first"]!)
+        if ((int)asked["member"]! == 0)
         {
             byte[] body = new byte[SmallPost];
             int next = -1;

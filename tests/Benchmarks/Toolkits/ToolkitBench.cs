@@ -34,11 +34,11 @@ internal abstract class ToolkitBench
 
     /// <summary>In the parent: a step for one member.</summary>
     protected Task<JsonObject> AskAsync(BenchCluster cluster, ToolkitRun run, int member, string step, JsonObject? more = null) =>
-        cluster.AskAsync(member, Step(run, step, more, isFirst: member == 0), run.StepPatience);
+        cluster.AskAsync(member, Step(run, step, more, member), run.StepPatience);
 
     /// <summary>In the parent: a step for all members at once.</summary>
     protected Task<JsonObject[]> AskAllAsync(BenchCluster cluster, ToolkitRun run, string step, JsonObject? more = null) =>
-        cluster.AskAllAsync(member => Step(run, step, more, isFirst: member == 0), run.StepPatience);
+        cluster.AskAllAsync(member => Step(run, step, more, member), run.StepPatience);
 
     /// <summary>The rate of all members together.</summary>
     protected static JsonObject Sum(JsonObject[] results) => new()
@@ -51,11 +51,11 @@ internal abstract class ToolkitBench
     protected static Task<JsonObject> LoadAsync(JsonObject asked, int loops, Func<int, ValueTask<bool>> operation, CancellationToken ended) =>
         Load.RunAsync(loops, (double)asked["warmup"]!, (double)asked["seconds"]!, operation, ended);
 
-    private JsonObject Step(ToolkitRun run, string step, JsonObject? more, bool isFirst)
+    private JsonObject Step(ToolkitRun run, string step, JsonObject? more, int member)
     {
         var asked = new JsonObject
         {
-            ["do"] = Name, ["step"] = step, ["first"] = isFirst, ["warmup"] = run.Warmup, ["seconds"] = run.Seconds, ["items"] = run.Items,
+            ["do"] = Name, ["step"] = step, ["member"] = member, ["warmup"] = run.Warmup, ["seconds"] = run.Seconds, ["items"] = run.Items,
         };
         foreach ((string key, JsonNode? value) in more ?? [])
             asked[key] = value?.DeepClone();

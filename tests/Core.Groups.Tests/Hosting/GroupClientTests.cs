@@ -60,10 +60,12 @@ public sealed class GroupClientTests
         await using GroupClient client = await ConnectAsync(cluster);
 
         string first = client.Server!.Value.Name;
-        Task<MessageId>[] sends = [.. Enumerable.Range(0, 500).Select(i => client.SendAsync("/ledger", Order.Fifo, Encoding.UTF8.GetBytes(i.ToString())).AsTask())];
-        await sends[20].WaitAsync(RealCluster.Patience);
+        Task<MessageId> SendAsync(int i) => client.SendAsync("/ledger", Order.Fifo, Encoding.UTF8.GetBytes(i.ToString())).AsTask();
+        Task<MessageId>[] before = [.. Enumerable.Range(0, 250).Select(SendAsync)];
+        await before[20].WaitAsync(RealCluster.Patience);
         cluster.Nodes.Single(n => n.Name == first).Crash();
-        await Task.WhenAll(sends).WaitAsync(RealCluster.Patience);
+        Task<MessageId>[] after = [.. Enumerable.Range(250, 250).Select(SendAsync)];
+        await Task.WhenAll([.. before, .. after]).WaitAsync(RealCluster.Patience);
 
         Assert.NotEqual(first, client.Server!.Value.Name);
         foreach (Member survivor in members.Where(m => m.Group.Node.Name != first))

@@ -205,6 +205,12 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         _later.Enqueue((m, now) => m.StateSaved(now, token, state));
     }
 
+    void INodeEffects.ReadState(GroupId group, long token) { }
+
+    void INodeEffects.EndState(GroupId group, long token) { }
+
+    void INodeEffects.StreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece, long expected) { }
+
     void INodeEffects.LoadState(GroupId group, ReadOnlyMemory<byte>? state)
     {
         if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;

@@ -17,7 +17,7 @@ internal static class Layers
         ["Protocol"] = ["Model", "Wire", "Tracing"],
         ["Transport"] = ["Model", "Wire"],
         ["Hosting"] = ["Model", "Wire", "Tracing", "Storage", "Protocol", "Transport"],
-        ["Replication"] = ["Model", "Hosting"],
+        ["Replication"] = ["Model", "Wire", "Hosting"],
         ["Testing"] = ["Model", "Wire", "Tracing", "Storage", "Protocol", "Transport", "Hosting", "Replication"],
     };
 

@@ -79,6 +79,22 @@ public sealed class LockModelTests
         Assert.Equal(Order.Causal, Assert.Single(member.Outbox).Order); // of a hold: asynchronous
     }
 
+    // A writer that waits may have no owner, and so tell nobody: who waits behind it waits for what it waits for.
+    [Fact]
+    public void A_reader_behind_a_writer_waits_for_the_readers_before_it()
+    {
+        var group = new HandFedGroup<ReadWriteReplica>();
+        HandFedMember<ReadWriteReplica> member = group.Join("a", () => new ReadWriteReplica(() => 1));
+        Assert.True(member.Replica.TryReadLocally(new Waiter(), out long reader, out _));
+        long writer = member.Replica.Ask(new Waiter());
+        long behind = member.Replica.Ask(new Waiter(), isShared: true);
+        group.Settle();
+        Blockers blockers = member.Replica.BlockersOf(behind)!.Value;
+        Assert.Equal([writer, reader], blockers.Requests.Select(r => r.Call));
+        Assert.Equal(2, blockers.Need);
+        Assert.Equal([reader], member.Replica.BlockersOf(writer)!.Value.Requests.Select(r => r.Call));
+    }
+
     private static List<TimedCall<HoldCall>> Parse(string history) =>
     [
         .. from line in history.Split("; ")

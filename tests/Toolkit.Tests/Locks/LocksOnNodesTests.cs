@@ -83,7 +83,13 @@ public sealed class LocksOnNodesTests
         lost.HandleLostToken.Register(told.SetResult);
         Task<LockHold> next = second.AcquireAsync(Patience).AsTask();
         nodes[0].Crash();
-        Assert.True((await next).FencingToken > lost.FencingToken);
+        await using (LockHold hold = await next)
+        {
+            Assert.True(hold.FencingToken > lost.FencingToken);
+            Assert.True(hold.IsAfterFailure);
+        }
+
+        await using (LockHold later = await second.AcquireAsync(Patience)) Assert.False(later.IsAfterFailure);
         await told.Task.WaitAsync(Patience);
         Assert.False(lost.IsHeld);
         Assert.False(lost.Release());

@@ -79,8 +79,8 @@ internal sealed class SpaceHistory(Weakness weakness)
         public long AdditionsMade { get; set; }
         public long AdditionsFlushed { get; set; }
 
-        // All values are different. So who saw the value of a call that was never answered says when it had its effect at the latest;
-        // and what nobody saw can be left out of any order.
+        // All values are different. So who saw the value of a call that was never answered says when it had its effect at the latest.
+        // What nobody saw can be left out of any order, but for swaps that failed: it may be why they did, so they go with it.
         private List<TimedCall<VariableCall>> Observable()
         {
             List<TimedCall<VariableCall>> calls = [.. Variable];
@@ -103,7 +103,8 @@ internal sealed class SpaceHistory(Weakness weakness)
                 }
             }
             while (changes > 0);
-            calls.RemoveAll(c => !c.IsAnswered);
+            long firstUnseen = calls.Where(c => !c.IsAnswered).Select(c => c.Start).DefaultIfEmpty(long.MaxValue).Min();
+            calls.RemoveAll(c => !c.IsAnswered || (!c.Call.Applied && c.End > firstUnseen));
             return calls;
         }
 

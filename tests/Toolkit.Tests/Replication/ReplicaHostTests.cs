@@ -159,7 +159,7 @@ public sealed class ReplicaHostTests
     {
         await using RealNodes nodes = await RealNodes.StartAsync(1, o => o.MaximumMessageSize = 2000);
         LogFace log = await LogFace.OpenAsync(nodes[0]);
-        Assert.Throws<FormatException>(() => log.Host.Run(0, static (_, _) => throw new FormatException()));
+        Assert.ThrowsAny<FormatException>(() => log.Host.Run(0, static (_, _) => throw new FormatException()));
         Assert.Throws<MessageTooLargeException>(() => log.Host.Run(2000, static (log, size) => log.MulticastBytes(size)));
         log.Host.Run(1999, static (log, size) => log.MulticastBytes(size));
         Assert.Throws<InvalidOperationException>(() => log.Host.Run(log, static (_, face) => face.Read()));
