@@ -111,24 +111,24 @@ public sealed class GroupClientTests
         {
             Configure = g =>
             {
-                g.OnRequest("add", m => ValueTask.FromResult<ReadOnlyMemory<byte>>(new[] { (byte)(m.Body.Span[0] + 1) }));
-                g.OnRequest(7, m => ValueTask.FromResult<ReadOnlyMemory<byte>>(new[] { (byte)(m.Body.Span[0] + 7) }));
-                g.OnMessage("tell", m =>
+                g.OnEntryRequest("add", m => ValueTask.FromResult<ReadOnlyMemory<byte>>(new[] { (byte)(m.Body.Span[0] + 1) }));
+                g.OnEntryRequest(7, m => ValueTask.FromResult<ReadOnlyMemory<byte>>(new[] { (byte)(m.Body.Span[0] + 7) }));
+                g.OnEntry("tell", m =>
                 {
                     told.TrySetResult(Encoding.UTF8.GetString(m.Body.Span));
                     return default;
                 });
-                Assert.Throws<InvalidOperationException>(() => g.OnRequest(7, _ => default));
+                Assert.Throws<InvalidOperationException>(() => g.OnEntryRequest(7, _ => default));
             },
         });
         await using GroupClient client = await ConnectAsync(cluster);
         byte[] one = [1];
-        Assert.Equal(2, (await client.RequestAsync("/entries", "add", Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
-        Assert.Equal(8, (await cluster.Nodes[1].RequestAsync("/entries", 7, Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
-        Assert.Equal(8, (await group.RequestAsync(7, Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
-        await group.SendAsync("tell", Order.Fifo, "text"u8.ToArray());
+        Assert.Equal(2, (await client.RequestEntryAsync("/entries", "add", Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
+        Assert.Equal(8, (await cluster.Nodes[1].RequestEntryAsync("/entries", 7, Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
+        Assert.Equal(8, (await group.RequestEntryAsync(7, Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
+        await group.SendEntryAsync("tell", Order.Fifo, "text"u8.ToArray());
         Assert.Equal("text", await told.Task.WaitAsync(RealCluster.Patience));
-        Assert.True((await client.RequestAsync("/entries", 8, Order.Total, one, Replies.All)).Answers.Single().IsError);
+        Assert.True((await client.RequestEntryAsync("/entries", 8, Order.Total, one, Replies.All)).Answers.Single().IsError);
     }
 
     [Fact(Timeout = Limit)]
@@ -147,7 +147,7 @@ public sealed class GroupClientTests
                     found.Add((await Assert.ThrowsAsync<InvalidOperationException>(() => g.Node.RequestAsync<int, int>(address, 1, Replies.All).AsTask())).Message);
                 }
 
-                found.Add((await Assert.ThrowsAsync<InvalidOperationException>(() => g.RequestAsync(1, Order.Total, ReadOnlyMemory<byte>.Empty, Replies.All).AsTask())).Message);
+                found.Add((await Assert.ThrowsAsync<InvalidOperationException>(() => g.RequestEntryAsync(1, Order.Total, ReadOnlyMemory<byte>.Empty, Replies.All).AsTask())).Message);
                 errors.TrySetResult([.. found]);
             }),
         });
