@@ -34,11 +34,11 @@ internal static class Envelope
 
     /// <summary>How an entry point by name or number travels.</summary>
     /// <exception cref="ArgumentException">It is none.</exception>
-    public static byte[] NameOf(GroupEntry entry) =>
+    public static byte[] NameOf(EntryAddress entry) =>
         entry.Text is { } text ? Encoding.UTF8.GetBytes(text) : throw new ArgumentException("An entry point has a name or a number.", nameof(entry));
 
     /// <summary>A copy of raw bytes for an entry point by name or number.</summary>
-    public static ReadOnlyMemory<byte> Pack(GroupEntry entry, ReadOnlySpan<byte> body)
+    public static ReadOnlyMemory<byte> Pack(EntryAddress entry, ReadOnlySpan<byte> body)
     {
         byte[] name = NameOf(entry);
         Memory<byte> packed = Allocate(name.Length + body.Length + (name.Length >= 0x80 ? 3 : 2));

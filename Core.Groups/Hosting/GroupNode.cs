@@ -355,7 +355,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// <summary>As the request in bytes, to an entry point by name or number.</summary>
     /// <inheritdoc cref="RequestAsync(string, Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
     public async ValueTask<GroupReplies> RequestEntryAsync(
-        string groupName, GroupEntry entry, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
+        string groupName, EntryAddress entry, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
     {
         RefuseWaitForSelf(groupName, replies);
         return (await CallByNameAsync(groupName, order, Envelope.Pack(entry, body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();

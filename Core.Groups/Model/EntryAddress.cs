@@ -5,33 +5,33 @@ namespace Core.Groups;
 /// Names an entry point of a group: a name or a number that the group's members and callers have agreed on. Made from a string or an
 /// int by itself. Entry points by type are apart from these.
 /// </summary>
-public readonly record struct GroupEntry
+public readonly record struct EntryAddress
 {
     /// <summary>The longest name, in characters.</summary>
     public const int MaximumLength = 200;
 
-    private GroupEntry(string text) => Text = text;
+    private EntryAddress(string text) => Text = text;
 
     /// <summary>As it travels: <c>@name</c> or <c>#number</c>; no full name of a type begins so.</summary>
     internal string Text { get; }
 
     /// <summary>An entry point by name: 1 to <see cref="MaximumLength"/> characters.</summary>
     /// <exception cref="ArgumentException">The name is empty or too long.</exception>
-    public static GroupEntry Named(string name)
+    public static EntryAddress Named(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(name.Length, MaximumLength, nameof(name));
-        return new GroupEntry("@" + name);
+        return new EntryAddress("@" + name);
     }
 
     /// <summary>An entry point by number.</summary>
-    public static GroupEntry Numbered(int number) => new(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"#{number}"));
+    public static EntryAddress Numbered(int number) => new(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"#{number}"));
 
     /// <summary>See <see cref="Named"/>.</summary>
-    public static implicit operator GroupEntry(string name) => Named(name);
+    public static implicit operator EntryAddress(string name) => Named(name);
 
     /// <summary>See <see cref="Numbered"/>.</summary>
-    public static implicit operator GroupEntry(int number) => Numbered(number);
+    public static implicit operator EntryAddress(int number) => Numbered(number);
 
     /// <summary><c>@name</c> or <c>#number</c>.</summary>
     public override string ToString() => Text ?? "";
