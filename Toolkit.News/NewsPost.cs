@@ -5,7 +5,7 @@ namespace Toolkit.News;
 /// <summary>In which order the subscribers of a topic get a post.</summary>
 public enum NewsOrder : byte
 {
-    /// <summary>In one order at all; the topic's posts are numbered in it. The default.</summary>
+    /// <summary>In one order at all, when all members of the channel have it: it is not lost and its number stands, whoever fails. The default.</summary>
     Total = 0,
 
     /// <summary>After all that its poster had seen.</summary>
@@ -36,6 +36,12 @@ public sealed class NewsOptions
     /// <summary>How many posts of a channel are kept in all; the oldest go first. Must be the same at all nodes.</summary>
     public int BackIssuesOfChannel { get; init; } = 100_000;
 
+    /// <summary>
+    /// A node that has not posted to a channel, looked back or had a subscription there for so long (twice as long at most) leaves it, so that it gets
+    /// nothing that it does not want. The two oldest members stay, and keep the back issues. A millisecond to a day, or infinite: never.
+    /// </summary>
+    public TimeSpan LeaveAfter { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     internal void Validate()
     {
@@ -43,6 +49,10 @@ public sealed class NewsOptions
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Channels, 1000);
         ArgumentOutOfRangeException.ThrowIfLessThan(BackIssues, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(BackIssuesOfChannel, 1);
+        if (LeaveAfter == Timeout.InfiniteTimeSpan)
+            return;
+        ArgumentOutOfRangeException.ThrowIfLessThan(LeaveAfter, TimeSpan.FromMilliseconds(1));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(LeaveAfter, TimeSpan.FromDays(1));
     }
 }
 

@@ -44,7 +44,7 @@ internal static class OutsidePost
     public static async ValueTask<long> SendAsync(
         Func<Order, ReadOnlyMemory<byte>, ValueTask<GroupReplies>> request, long sequence, string topic, ReadOnlyMemory<byte> body, NewsOrder order)
     {
-        Order primitive = order switch { NewsOrder.Total => Order.Total, NewsOrder.Causal => Order.Causal, _ => Order.Fifo };
+        Order primitive = NewsReplica.PrimitiveOf(order);
         byte[] post = NewsReplica.Format(new BodyWriter(body.Length + 64), sequence, order, DateTimeOffset.UtcNow, topic, body.Span, mayBeAgain: true).ToArray();
         while (true)
         {

@@ -1,5 +1,6 @@
 // The news as the application holds it: posts go to the channel of their topic, subscriptions filter what their channels bring.
-// Keeps: every subscription has a queue and a reader of its own, so that a slow handler holds up nobody.
+// Keeps: every subscription has a queue and a reader of its own, so that a slow handler holds up nobody; no channel is left while something
+// of this node is under way in it.
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
@@ -20,15 +21,17 @@ public sealed class NewsService : IAsyncDisposable
 {
     private readonly GroupNode _node;
     private readonly NewsOptions _options;
-    private readonly Task<ReplicaHost<NewsReplica>>?[] _channels;
+    private readonly OpenChannel?[] _channels;
     private readonly Lock _gate = new();
     private readonly NewsCalls _calls;
+    private readonly CancellationTokenSource _closed = new();
+    private Task? _tending;
 
     internal NewsService(GroupNode node, NewsOptions options)
     {
         options.Validate();
         (_node, _options) = (node, options);
-        _channels = new Task<ReplicaHost<NewsReplica>>?[options.Channels];
+        _channels = new OpenChannel?[options.Channels];
         _calls = NewsCalls.Of(node);
     }
 
@@ -49,21 +52,25 @@ public sealed class NewsService : IAsyncDisposable
     {
         TopicPattern pattern = ChannelMap.Topic(topic);
         int channel = ChannelOf(pattern.FirstWord!);
-        Task<ReplicaHost<NewsReplica>>? open;
-        lock (_gate)
-            open = _channels[channel];
-        if (open is not { IsCompletedSuccessfully: true })
+        if (EnterIfOpen(channel) is not { } open)
         {
             if (await TryPostFromOutsideAsync(channel, topic, body, order, ct).ConfigureAwait(false) is { } number)
                 return number;
-            open = OpenAsync(channel);
+            open = Enter(channel);
         }
 
-        ReplicaHost<NewsReplica> host = await open.WaitAsync(ct).ConfigureAwait(false);
-        await host.WhenWritable(ct).ConfigureAwait(false);
-        var posted = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
-        host.Run((this, posted, order, topic, body), static (replica, post) => post.Item1._calls.Begin(replica, post.posted, post.order, post.topic, post.body));
-        return await posted.Task.WaitAsync(ct).ConfigureAwait(false);
+        try
+        {
+            ReplicaHost<NewsReplica> host = await open.Opening.WaitAsync(ct).ConfigureAwait(false);
+            await host.WhenWritable(ct).ConfigureAwait(false);
+            var posted = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
+            host.Run((this, posted, order, topic, body), static (replica, post) => post.Item1._calls.Begin(replica, post.posted, post.order, post.topic, post.body));
+            return await posted.Task.WaitAsync(ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            Exit(open);
+        }
     }
 
     /// <summary>Subscribes. Completes when nothing that is posted later is missed. Posts of one topic come in their order, one at a time.</summary>
@@ -83,15 +90,25 @@ public sealed class NewsService : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaximumWaiting, 1, nameof(options));
         var subscription = new NewsSubscription(new TopicPattern(pattern), handler, options.MaximumWaiting);
         IEnumerable<int> channels = subscription.Pattern.FirstWord is { } word ? [ChannelOf(word)] : Enumerable.Range(0, _channels.Length);
-        ReplicaHost<NewsReplica>[] hosts = await Task.WhenAll(channels.Select(OpenAsync)).WaitAsync(ct).ConfigureAwait(false);
-        foreach (ReplicaHost<NewsReplica> host in hosts)
+        OpenChannel[] open = [.. channels.Select(Enter)];
+        subscription.OnEnd = () => Array.ForEach(open, Exit);
+        try
         {
-            await host.WhenJoinedAsync(ct).ConfigureAwait(false);
-            host.Run((subscription, options), static (replica, asked) => replica.Subscribe(asked.subscription, asked.options.BackIssues, asked.options.Since ?? DateTimeOffset.MinValue));
-            subscription.Add(host);
-        }
+            foreach (OpenChannel channel in open)
+            {
+                ReplicaHost<NewsReplica> host = await channel.Opening.WaitAsync(ct).ConfigureAwait(false);
+                await host.WhenJoinedAsync(ct).ConfigureAwait(false);
+                host.Run((subscription, options), static (replica, asked) => replica.Subscribe(asked.subscription, asked.options.BackIssues, asked.options.Since ?? DateTimeOffset.MinValue));
+                subscription.Add(host);
+            }
 
-        return subscription;
+            return subscription;
+        }
+        catch
+        {
+            await subscription.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
     }
 
     /// <summary>The last posts of a topic, the oldest first. This node takes part in the topic's channel from then on.</summary>
@@ -102,17 +119,26 @@ public sealed class NewsService : IAsyncDisposable
     public async ValueTask<IReadOnlyList<NewsPost>> BackAsync(string topic, int count, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        ReplicaHost<NewsReplica> host = await OpenAsync(ChannelOf(ChannelMap.Topic(topic).FirstWord!)).WaitAsync(ct).ConfigureAwait(false);
-        return host.Read((topic, count), static (replica, asked) => replica.Back(asked.topic, asked.count));
+        OpenChannel open = Enter(ChannelOf(ChannelMap.Topic(topic).FirstWord!));
+        try
+        {
+            ReplicaHost<NewsReplica> host = await open.Opening.WaitAsync(ct).ConfigureAwait(false);
+            await host.WhenJoinedAsync(ct).ConfigureAwait(false);
+            return host.Read((topic, count), static (replica, asked) => replica.Back(asked.topic, asked.count));
+        }
+        finally
+        {
+            Exit(open);
+        }
     }
 
     /// <summary>What the channels of this node have brought.</summary>
     public NewsStatistics GetStatistics()
     {
         var sum = new NewsStatistics();
-        foreach (Task<ReplicaHost<NewsReplica>> open in _channels.OfType<Task<ReplicaHost<NewsReplica>>>().Where(c => c.IsCompletedSuccessfully))
+        foreach (ReplicaHost<NewsReplica> host in Hosts().Where(h => h.IsMember))
         {
-            sum = open.Result.Read(sum, static (replica, sum) =>
+            sum = host.Read(sum, static (replica, sum) =>
                 new NewsStatistics(sum.Topics + replica.Topics, sum.Delivered + replica.Delivered, sum.Unwanted + replica.Unwanted));
         }
 
@@ -122,11 +148,14 @@ public sealed class NewsService : IAsyncDisposable
     /// <summary>Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (Task<ReplicaHost<NewsReplica>> open in _channels.OfType<Task<ReplicaHost<NewsReplica>>>())
+        await _closed.CancelAsync().ConfigureAwait(false);
+        if (_tending is not null)
+            await _tending.ConfigureAwait(false);
+        foreach (OpenChannel open in _channels.OfType<OpenChannel>())
         {
-            await ((Task)open).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (open.IsCompletedSuccessfully)
-                await open.Result.DisposeAsync().ConfigureAwait(false);
+            await ((Task)open.Opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (open.Opening.IsCompletedSuccessfully)
+                await open.Opening.Result.DisposeAsync().ConfigureAwait(false);
         }
     }
 
@@ -144,14 +173,96 @@ public sealed class NewsService : IAsyncDisposable
         }
     }
 
-    private Task<ReplicaHost<NewsReplica>> OpenAsync(int channel)
+    // ---- channels
+
+    private IEnumerable<ReplicaHost<NewsReplica>> Hosts() =>
+        _channels.OfType<OpenChannel>().Where(c => c.Opening.IsCompletedSuccessfully).Select(c => c.Opening.Result);
+
+    private OpenChannel? EnterIfOpen(int channel)
     {
         lock (_gate)
         {
-            if (_channels[channel] is null or { IsFaulted: true } or { IsCanceled: true })
-                _channels[channel] = Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, GroupOf(channel), () => new NewsReplica(_options, _calls)).AsTask());
+            if (_channels[channel] is not { Opening.IsCompletedSuccessfully: true } open)
+                return null;
+            open.Users++;
+            return open;
+        }
+    }
+
+    private OpenChannel Enter(int channel)
+    {
+        lock (_gate)
+        {
+            if (_channels[channel] is null or { Opening: { IsFaulted: true } or { IsCanceled: true } })
+            {
+                _channels[channel] = new OpenChannel(
+                    Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, GroupOf(channel), () => new NewsReplica(_options, _calls)).AsTask()));
+            }
+
+            if (_options.LeaveAfter != Timeout.InfiniteTimeSpan)
+                _tending ??= TendAsync();
+            _channels[channel]!.Users++;
             return _channels[channel]!;
         }
+    }
+
+    private void Exit(OpenChannel open)
+    {
+        lock (_gate)
+        {
+            open.Users--;
+            open.WasUsed = true;
+        }
+    }
+
+    // Channels follow their subscribers: a node that has nothing to do with one any more leaves it. The two oldest members stay and keep the back issues.
+    private async Task TendAsync()
+    {
+        using var timer = new PeriodicTimer(_options.LeaveAfter);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_closed.Token).ConfigureAwait(false))
+            {
+                for (int channel = 0; channel < _channels.Length; channel++)
+                {
+                    if (TakeUnused(channel) is { } unused)
+                        await unused.DisposeAsync().AsTask().WaitAsync(_closed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // the service is disposed of
+        }
+    }
+
+    private ReplicaHost<NewsReplica>? TakeUnused(int channel)
+    {
+        const int Keepers = 2;
+        lock (_gate)
+        {
+            if (_channels[channel] is not { Users: 0, Opening.IsCompletedSuccessfully: true } open)
+                return null;
+            ReplicaHost<NewsReplica> host = open.Opening.Result;
+            bool isWanted = open.WasUsed || !host.IsMember || host.View.RankOf(_node.Id) < Keepers;
+            open.WasUsed = false;
+            if (isWanted)
+                return null;
+            _channels[channel] = null;
+            return host;
+        }
+    }
+
+    /// <summary>A channel that this node has part in.</summary>
+    private sealed class OpenChannel(Task<ReplicaHost<NewsReplica>> opening)
+    {
+        public Task<ReplicaHost<NewsReplica>> Opening => opening;
+
+        /// <summary>Subscriptions, and calls that are under way. Under the gate, as what follows.</summary>
+        public int Users { get; set; }
+
+        /// <summary>Whether one has ended since the last look.</summary>
+        public bool WasUsed { get; set; }
     }
 
     private string GroupOf(int channel) => ChannelMap.GroupOf(channel, _options.Channels);
@@ -194,6 +305,9 @@ public sealed class NewsSubscription : INewsSink, IAsyncDisposable
 
     internal void Add(ReplicaHost<NewsReplica> host) => _hosts.Add(host);
 
+    /// <summary>Called once, at the end.</summary>
+    internal Action? OnEnd { get; set; }
+
     /// <summary>Ends the subscription. What waits for the handler still comes; <see cref="Completion"/> tells when that is over.</summary>
     public ValueTask DisposeAsync()
     {
@@ -209,7 +323,8 @@ public sealed class NewsSubscription : INewsSink, IAsyncDisposable
             }
         }
 
-        _waiting.Writer.TryComplete();
+        if (_waiting.Writer.TryComplete())
+            OnEnd?.Invoke();
         return ValueTask.CompletedTask;
     }
 

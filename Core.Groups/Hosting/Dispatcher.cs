@@ -66,7 +66,7 @@ internal sealed class Dispatcher(
 
     private static GroupMessage MessageOf(in Delivery delivery, ReadOnlyMemory<byte> body, ProcessGroup group, View view) => new()
     {
-        From = delivery.From, Order = delivery.Order, Body = body, Id = delivery.Message, Group = group, View = view,
+        From = delivery.From, Order = delivery.Order, Body = body, Id = delivery.Message, IsTransitional = delivery.IsTransitional, Group = group, View = view,
     };
 
     private async ValueTask KillAsync(string reason, Delivery delivery, ProcessGroup group, View view, int generation)

@@ -89,6 +89,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
                 return LoadAsync(stream, generation);
             case MailKind.LoadState:
                 return LoadAsync((ReadOnlyMemory<byte>?)mail.Subject, generation);
+            case MailKind.Reconcile:
+                return ReconcileAsync((ImmutableArray<SideState>)mail.Subject!, generation);
             case MailKind.InspectJoin:
                 return InspectAsync(mail.Token, (JoinRequest)mail.Subject!, generation);
             default:
@@ -323,6 +325,24 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
         _membership.HasJoined = true;
         join.End(CallResult.Of(Outcome.Done));
+    }
+
+    private async ValueTask ReconcileAsync(ImmutableArray<SideState> sides, int generation)
+    {
+        Exception? error = null;
+        if (_options.Reconcile is { } reconcile)
+        {
+            NodeId self = _host.Self;
+            GroupSide[] all = [.. sides.Select(s => new GroupSide(s.Members, s.State?[1..], s.Members.Contains(self)))];
+            error = await GuardAsync("Reconcile", () => reconcile(all)).ConfigureAwait(false);
+        }
+
+        if (error is not null)
+        {
+            _withoutState = generation;
+        }
+
+        Post(new NodeInput { Kind = InputKind.StateLoaded, Group = _membership.Id, Flag = error is null, Generation = generation });
     }
 
     private ValueTask LoadAsync(ReadOnlyMemory<byte>? state)

@@ -175,6 +175,15 @@ internal sealed class GroupMembership
         _present = _latest = new Present(id, generation);
     }
 
+    /// <summary>Event loop: the group was merged with one that has this id.</summary>
+    public void Rename(GroupId id)
+    {
+        if (_present is { } present)
+        {
+            _present = _latest = present with { Id = id };
+        }
+    }
+
     /// <summary>Event loop: this node left; what was delivered before is still handled.</summary>
     public bool StageLeft(GroupEnd end)
     {

@@ -15,6 +15,12 @@ public readonly struct GroupMessage
     /// <summary>The id of the message.</summary>
     public MessageId Id { get; internal init; }
 
+    /// <summary>
+    /// In extended mode: it is delivered in a transitional configuration, to the members that go on together and not to all to whom
+    /// it was sent. A safe message is then known to them alone (EVS specification 7).
+    /// </summary>
+    public bool IsTransitional { get; internal init; }
+
     /// <summary>The group.</summary>
     public ProcessGroup Group { get; internal init; }
 

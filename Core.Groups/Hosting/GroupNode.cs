@@ -128,7 +128,10 @@ public sealed class GroupNode : IAsyncDisposable
 
     internal NodeHost Host { get; }
 
-    /// <summary>The configurations, the present one first. Ends when the node stops.</summary>
+    /// <summary>
+    /// The configurations, the present one first. Ends when the node stops. In extended mode the transitional ones are among them
+    /// (<see cref="Configuration.IsTransitional"/>): those members of the regular one before that go on together to the next.
+    /// </summary>
     public IAsyncEnumerable<Configuration> Configurations(CancellationToken ct = default) => Host.Status.ReadConfigurations(ct);
 
     /// <summary>Waits until the node is in a primary configuration and works.</summary>
@@ -189,6 +192,12 @@ public sealed class GroupNode : IAsyncDisposable
         if (options.Credentials.Length > MaximumCredentials)
         {
             throw new ArgumentException($"GroupOptions.Credentials must have at most {MaximumCredentials} bytes.", nameof(options));
+        }
+
+        if (Host.Options.Mode == ClusterMode.Extended && options.State is not null && options.Reconcile is null)
+        {
+            throw new ArgumentException(
+                $"In extended mode every component changes the state of '{name}' by itself: set GroupOptions.Reconcile, which makes one of them when components meet.", nameof(options));
         }
 
         var group = new ProcessGroup(this, name, options, id);

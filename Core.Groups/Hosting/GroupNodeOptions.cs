@@ -57,6 +57,12 @@ public sealed class GroupNodeOptions
     /// <summary>A stable store of another kind, in place of <see cref="DataDirectory"/>. The node does not dispose it.</summary>
     public IStableStore? StableStore { get; set; }
 
+    /// <summary>
+    /// What components of the cluster do that cannot reach each other; the same at all nodes. In <see cref="ClusterMode.Extended"/> a node with
+    /// seeds waits <see cref="SuspectAfter"/> for them before it goes on alone.
+    /// </summary>
+    public ClusterMode Mode { get; set; }
+
     /// <summary>How often an otherwise silent link says that it lives. From 5 milliseconds to 1 minute.</summary>
     public TimeSpan Heartbeat { get; set; } = TimeSpan.FromMilliseconds(200);
 
@@ -125,6 +131,7 @@ public sealed class GroupNodeOptions
         Require(CreditWindow is >= 1 << 10 and <= 1 << 30, nameof(CreditWindow), "must be from 1 KiB to 1 GiB");
         Require(MaximumClients is >= 0 and <= 1_000_000, nameof(MaximumClients), "must be from 0 to 1,000,000");
         Require(ClientSession >= TimeSpan.FromSeconds(2) && ClientSession <= TimeSpan.FromDays(1), nameof(ClientSession), "must be from 2 seconds to 1 day");
+        Require(Mode is ClusterMode.Primary or ClusterMode.Extended, nameof(Mode), "must be Primary or Extended");
         Require(Serializer is not null, nameof(Serializer), "must be set");
     }
 

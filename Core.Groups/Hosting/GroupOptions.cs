@@ -8,6 +8,16 @@ public sealed class GroupOptions
     /// <summary>How the group's state is passed on to joiners; null: the group has none. The same at all members.</summary>
     public StateTransfer? State { get; set; }
 
+    /// <summary>
+    /// Extended mode only, and needed there by a group with a <see cref="State"/>: makes one state of those that the group's sides bring
+    /// when components meet. Called at every member with the same sides in the same order, in the group's delivery order right after the
+    /// view that names them (<see cref="View.Sides"/>), one at a time with the handlers: nothing of the new view is delivered at this node
+    /// before it is done, and nothing is sent. What it computes must depend on the sides alone, not on this node; and it must bear to be given a
+    /// state that holds another's already (a change of the configuration in the middle of a merge begins it again, with the states as they are then).
+    /// If it throws, the node leaves the group. It must not send and wait.
+    /// </summary>
+    public Func<IReadOnlyList<GroupSide>, ValueTask>? Reconcile { get; set; }
+
     /// <summary>What this node shows to the members that look at it (<see cref="InspectJoin"/>); at most 16 KiB.</summary>
     public ReadOnlyMemory<byte> Credentials { get; set; }
 

@@ -4,7 +4,7 @@
 namespace Core.Groups.Hosting;
 
 /// <summary>What a mailbox holds.</summary>
-internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured, InspectJoin }
+internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured, InspectJoin, Reconcile }
 
 /// <summary>
 /// One thing for the application, at its place in the group's delivery order. A message is copied three times on its way: what
@@ -16,7 +16,7 @@ internal readonly struct Mail
     public Protocol.Delivery Delivery { get; init; }
     public long Token { get; init; }
 
-    /// <summary>A <see cref="View"/>, a <see cref="ConfigurationEntry"/>, a <see cref="JoinRequest"/>, a state (null: none), or nothing.</summary>
+    /// <summary>A <see cref="View"/>, a <see cref="ConfigurationEntry"/>, a <see cref="JoinRequest"/>, the sides of a merge, a state (null: none), or nothing.</summary>
     public object? Subject { get; init; }
 
     /// <summary>Whether handling it gives the event loop an input that someone waits for.</summary>

@@ -53,6 +53,12 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         PublishTrace();
         foreach ((Configuration configuration, ImmutableArray<NodeInfo> members, ImmutableArray<NodeId> leavers) in _configurations)
         {
+            if (configuration.IsTransitional)
+            {
+                host.Status.OnTransitional(configuration);
+                continue;
+            }
+
             host.Status.OnConfiguration(configuration, members);
             host.Watches.OnConfiguration(configuration, leavers);
         }
@@ -114,6 +120,19 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void ConfigurationInstalled(Configuration configuration, ImmutableArray<PeerIdentity> peers, ImmutableArray<NodeId> leavers) =>
         _configurations.Add((configuration, [.. peers.Select(p => new NodeInfo(p.Id, p.Address, p.Site, p.Weight))], leavers));
+
+    public void TransitionBegun(Configuration transitional) => _configurations.Add((transitional, [], []));
+
+    public void GroupRenamed(GroupId before, GroupId after)
+    {
+        if (_members.Remove(before, out GroupMembership? member))
+        {
+            member.Rename(after);
+            _members.Add(after, member);
+        }
+    }
+
+    public void ReconcileState(GroupId group, ImmutableArray<SideState> sides) => Stage(group, new Mail { Kind = MailKind.Reconcile, Subject = sides });
 
     public void Blocked() { } // the host reads the machine's state after the turn
 

@@ -80,7 +80,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
                     Address = HostPort.Normalise(Address), Seeds = [.. Options.Seeds.Select(HostPort.Normalise)], Site = Options.Site, Weight = Options.Weight,
                     MinimumPrimaryWeight = Options.MinimumPrimaryWeight, Heartbeat = Options.Heartbeat, Suspect = Options.SuspectAfter,
                     MaximumMessageSize = Options.MaximumMessageSize, CreditWindow = Options.CreditWindow, Tracing = IsTracing,
-                    MaximumClients = Options.MaximumClients, ClientSession = Options.ClientSession,
+                    IsExtended = Options.Mode == ClusterMode.Extended, MaximumClients = Options.MaximumClients, ClientSession = Options.ClientSession,
                 },
                 Self);
         }

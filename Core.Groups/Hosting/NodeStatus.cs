@@ -25,6 +25,9 @@ internal sealed class NodeStatus
         _configurations.Publish(configuration);
     }
 
+    /// <summary>Extended mode: the configuration before is over, the next one not yet there.</summary>
+    public void OnTransitional(Configuration transitional) => _configurations.Publish(transitional);
+
     public void OnBlocked(bool isBlocked)
     {
         if (isBlocked != IsBlocked)

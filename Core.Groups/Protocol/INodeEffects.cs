@@ -54,6 +54,8 @@ internal readonly record struct Delivery
     public required NodeId From { get; init; }
     /// <summary>The primitive.</summary>
     public required Order Order { get; init; }
+    /// <summary>In extended mode: delivered in a transitional configuration.</summary>
+    public bool IsTransitional { get; init; }
     /// <summary>The body. Not reused: it may be kept.</summary>
     public required ReadOnlyMemory<byte> Body { get; init; }
     /// <summary>The id of the message.</summary>

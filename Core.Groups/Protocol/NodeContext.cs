@@ -25,6 +25,8 @@ internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffec
     public OrderingLayer? Ordering { get; set; }
     /// <summary>A configuration change is under way, or the node is blocked: nothing is sent or delivered.</summary>
     public bool IsFrozen { get; set; }
+    /// <summary>Extended mode: what is delivered now is delivered in the transitional configuration.</summary>
+    public bool IsInTransition { get; set; }
     /// <summary>Not in a primary configuration.</summary>
     public bool IsBlocked { get; set; } = true;
     /// <summary>Somebody waits for what is stable: until then changes are told at once.</summary>

@@ -4,6 +4,7 @@
 // only from the executor and for the attempt that all know; what was asked again is answered from memory.
 // Follows: "Exploiting virtual synchrony", section 3.4. Deviates: the request is totally ordered, so that rules may look at the load,
 // and safe: an execution acts on the world, so a member that is cut off must not take for its own what the others see otherwise.
+using System.Diagnostics.CodeAnalysis;
 using Core.Groups;
 using Core.Groups.Replication;
 
@@ -16,7 +17,8 @@ namespace Toolkit.CoordinatorCohort.Replication;
 internal sealed record CohortSettings(CoordinatorRule Rule, int MaximumResults, TimeSpan ResultLifetime);
 
 /// <summary>One member's copy.</summary>
-internal sealed class CohortReplica(CohortSettings settings, ICohortEffects effects) : Replica
+[SuppressMessage("Performance", "CA1852", Justification = "Tests of the checkers derive broken cohorts.")]
+internal class CohortReplica(CohortSettings settings, ICohortEffects effects) : Replica
 {
     private readonly CohortMemory _memory = new();
     private readonly LoadTable _loads = new();

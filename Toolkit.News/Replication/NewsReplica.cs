@@ -66,6 +66,11 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
     public long Delivered { get; private set; }
     public long Unwanted { get; private set; }
 
+    /// <summary>
+    /// What carries a post. Not the plain total order: a number that somebody was shown could then be given to another post, by those who go on without that node.
+    /// </summary>
+    public static Order PrimitiveOf(NewsOrder order) => order switch { NewsOrder.Total => Order.Safe, NewsOrder.Causal => Order.Causal, _ => Order.Fifo };
+
     /// <param name="mayBeAgain">Its poster may send it again, because the answer is lost: it is one post all the same.</param>
     public static ReadOnlySpan<byte> Format(
         BodyWriter body, long sequence, NewsOrder order, DateTimeOffset time, string topic, ReadOnlySpan<byte> content, bool mayBeAgain = false)
@@ -80,7 +85,7 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
 
     public void Post(long call, NewsOrder order, DateTimeOffset time, string topic, ReadOnlySpan<byte> content)
     {
-        Port.Multicast(order switch { NewsOrder.Total => Order.Total, NewsOrder.Causal => Order.Causal, _ => Order.Fifo }, Format(_body, call, order, time, topic, content));
+        Port.Multicast(PrimitiveOf(order), Format(_body, call, order, time, topic, content));
         _calls.Add(call);
     }
 
@@ -152,7 +157,7 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
             long milliseconds = reader.Varint();
             name = reader.Text();
             bool isSound = milliseconds <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds() && name.Length <= TopicPattern.MaximumLength
-                && (message.Order, order) is (Order.Total, NewsOrder.Total) or (Order.Causal, NewsOrder.Causal) or (Order.Fifo, NewsOrder.Fifo);
+                && order <= NewsOrder.Fifo && message.Order == PrimitiveOf(order);
             if (!isSound)
                 return false;
             time = DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);

@@ -13,7 +13,7 @@ internal sealed class ShellOptions
     private readonly Option<string[]> _seeds = new("--seeds") { Description = "Addresses of nodes to find the cluster by, the same at all nodes; separated by commas.", CustomParser = ParseSeeds, DefaultValueFactory = _ => [] };
     private readonly Option<string> _cluster = new("--cluster") { Description = "The cluster's name.", DefaultValueFactory = _ => "default" };
     private readonly Option<FileInfo?> _keyFile = new("--key-file") { Description = "A file with the cluster's key (at least 16 bytes; line ends at its end do not count)." };
-    private readonly Option<string> _mode = new("--mode") { Description = "primary, or extended (not built yet).", DefaultValueFactory = _ => "primary" };
+    private readonly Option<string> _mode = new("--mode") { Description = "primary: only a majority works; extended: every component goes on. The same at all nodes.", DefaultValueFactory = _ => "primary" };
     private readonly Option<int> _minimumWeight = new("--min-primary-weight") { Description = "The weight of seeds that every primary configuration needs; 0: a majority." };
     private readonly Option<int> _weight = new("--weight") { Description = "The node's weight in majorities.", DefaultValueFactory = _ => 1 };
     private readonly Option<string> _site = new("--site") { Description = "The node's site.", DefaultValueFactory = _ => "" };
@@ -37,12 +37,9 @@ internal sealed class ShellOptions
 
     public bool IsJson(ParseResult given) => given.GetValue(_json);
 
-    /// <exception cref="NotSupportedException">The mode is not built yet.</exception>
     /// <exception cref="ArgumentException">The key file cannot be read.</exception>
     public GroupNodeOptions NodeOptions(ParseResult given)
     {
-        if (given.GetValue(_mode) == "extended")
-            throw new NotSupportedException("The extended mode (--mode extended) is not built yet.");
         return new GroupNodeOptions
         {
             Name = given.GetValue(_name)!,
@@ -50,6 +47,7 @@ internal sealed class ShellOptions
             Seeds = given.GetValue(_seeds)!,
             Cluster = given.GetValue(_cluster)!,
             ClusterKey = given.GetValue(_keyFile) is { } file ? ReadKey(file) : null,
+            Mode = given.GetValue(_mode) == "extended" ? ClusterMode.Extended : ClusterMode.Primary,
             MinimumPrimaryWeight = given.GetValue(_minimumWeight),
             Weight = given.GetValue(_weight),
             Site = given.GetValue(_site)!,

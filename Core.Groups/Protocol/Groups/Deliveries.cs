@@ -60,7 +60,7 @@ internal sealed class Deliveries(NodeContext context)
         long token = (message.Flags & MessageFlags.Request) == 0 ? 0 : TokenFor(message, group.Id);
         context.Effects.Deliver(new Delivery
         {
-            Group = group.Id, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message), ReplyToken = token,
+            Group = group.Id, From = SenderOf(message), Order = message.Kind.ToOrder(), IsTransitional = context.IsInTransition, Body = body, Message = IdOf(message), ReplyToken = token,
             Spread = spread,
         });
     }
@@ -119,7 +119,7 @@ internal sealed class Deliveries(NodeContext context)
         DeliveredBytes += body.Length;
         context.Effects.Deliver(new Delivery
         {
-            Group = GroupId.None, From = SenderOf(message), Order = message.Kind.ToOrder(), Body = body, Message = IdOf(message),
+            Group = GroupId.None, From = SenderOf(message), Order = message.Kind.ToOrder(), IsTransitional = context.IsInTransition, Body = body, Message = IdOf(message),
             ReplyToken = (message.Flags & MessageFlags.Request) == 0 ? 0 : TokenFor(message, GroupId.None),
             Spread = message.Destination.Spread is { } spread ? new Spread([], spread.Label) : null,
         });

@@ -14,7 +14,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     private readonly SortedDictionary<NodeId, Backoff> _passed = [];
     private (NodeId Node, TimeSpan Since)? _waiting;
     /// <summary>The nodes of other working components that this one sees, since when nothing has changed in them.</summary>
-    private (ImmutableArray<NodeId> Members, TimeSpan Until)? _meeting;
+    private (ImmutableArray<NodeId> Members, TimeSpan Since, TimeSpan Until)? _meeting;
 
     private readonly record struct Backoff(TimeSpan Until, TimeSpan Length);
 
@@ -138,9 +138,9 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
 
     /// <summary>
     /// Components that meet see each other's nodes one after the other: who merges waits until it sees no more of them come, so
-    /// that none of them is torn apart. Null: nothing is to be waited for.
+    /// that none of them is torn apart: as long as those it sees reach somebody whom it does not, for a while.
     /// </summary>
-    public bool IsStillMeeting(ImmutableArray<NodeId> members)
+    public bool IsStillMeeting(ImmutableArray<NodeId> members, ImmutableSortedDictionary<NodeId, string> reach)
     {
         bool isWhole = context.Configuration?.Members.All(members.Contains) == true;      // who has to go on without a member does not wait
         if (!isWhole || members.All(n => context.RankOf(n) >= 0 || reachability.Of(n)?.Configuration is null))
@@ -148,8 +148,11 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
             _meeting = null;
             return false;
         }
-        if (_meeting is not { } meeting || !meeting.Members.SequenceEqual(members)) _meeting = meeting = (members, context.Now + context.Settings.Heartbeat);
-        return context.Now < meeting.Until;
+        TimeSpan since = _meeting is { } before && before.Members.SequenceEqual(members) ? before.Since : context.Now;
+        bool areAllHere = members.All(n => reachability.ReachOf(n, reach).Keys.All(reach.ContainsKey));
+        TimeSpan until = since + (areAllHere ? context.Settings.Heartbeat : context.Settings.AttemptTimeout * 2);
+        _meeting = (members, since, until);
+        return context.Now < until;
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;

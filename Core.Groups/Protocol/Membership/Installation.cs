@@ -40,7 +40,9 @@ internal sealed class Installation(NodeContext context, ChannelTable channels, I
         var transitional = new Configuration(plan.Proposal.Id, true, [.. plan.Together.Where(n => !plan.Proposal.Leavers.Contains(n))], IsPrimary: false);
         Trace(transitional);
         if (context.Settings.IsExtended) context.Effects.TransitionBegun(transitional);
+        context.IsInTransition = context.Settings.IsExtended;
         user.Carry(plan.Transitional);
+        context.IsInTransition = false;
         user.EndPlan();
     }
 

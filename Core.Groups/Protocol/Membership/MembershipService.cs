@@ -22,6 +22,7 @@ internal sealed class MembershipService
     private readonly SortedDictionary<string, (TimeSpan At, TimeSpan Wait)> _dials = new(StringComparer.Ordinal);
     private readonly LineageId _newLineage;
     private readonly List<long> _forcing = [];
+    private readonly HashSet<string> _otherMode = [];
     private TimeSpan? _aloneFrom;
     private Presence? _told;
     private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
@@ -145,6 +146,12 @@ internal sealed class MembershipService
 
     private void OnPresence(Channel from, Presence presence)
     {
+        if (presence.IsExtended != _context.Settings.IsExtended)
+        {
+            // It is never reached: nodes of different modes cannot be in one configuration.
+            if (_otherMode.Add(from.Id.Name)) _context.Effects.Log(ProtocolLogLevel.Warning, $"{from.Id} is in {(presence.IsExtended ? "extended" : "primary")} mode and {_context.Self} is not: they do not work together. Set the same Mode at all nodes");
+            return;
+        }
         Reachability.OnPresence(from.Id, presence);
         foreach ((NodeId node, string address) in presence.Reach)
         {
@@ -236,7 +243,7 @@ internal sealed class MembershipService
         if (choice.Representative == _context.Self)
         {
             _gathering.WaitsNoMore();
-            if (!IsWanted(choice)) return false;
+            if (!IsWanted(choice, reach)) return false;
             Propose(choice);
             return true;
         }
@@ -249,13 +256,14 @@ internal sealed class MembershipService
     }
 
     /// <summary>Whether the chosen configuration is another one than the present, or the present one needs a change.</summary>
-    private bool IsWanted(Gathering.Choice choice)
+    private bool IsWanted(Gathering.Choice choice, ImmutableSortedDictionary<NodeId, string> reach)
     {
         if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
-        if (choice.Members.Length == 1 && _context.Now < _aloneFrom) return false;
+        bool mayBeAlone = _context.Now >= _aloneFrom || (_context.Settings.IsExtended && _context.Configuration is not null);
+        if (choice.Members.Length == 1 && !mayBeAlone) return false;
         if (!Change.BlockedWith.IsEmpty) return !SameNodes(choice.Members, Change.BlockedWith);
         if (Change.IsInterrupted || _context.Configuration is null) return true;
-        if (_context.Settings.IsExtended && _gathering.IsStillMeeting(choice.Members)) return false;
+        if (_context.Settings.IsExtended && _gathering.IsStillMeeting(choice.Members, reach)) return false;
         return !choice.Leavers.IsEmpty || choice.Members.Any(_gathering.IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
     }
 
@@ -345,7 +353,10 @@ internal sealed class MembershipService
     // ---- telling and dialling
 
     private Presence Describe(ImmutableSortedDictionary<NodeId, string> reach) => new(
-        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach);
+        Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach)
+    {
+        IsExtended = _context.Settings.IsExtended,
+    };
 
     /// <summary>What others may know of this node: of its votes what is on disk.</summary>
     private Presence Tellable() => Describe(Reachability.Reach()) with { Promised = Change.Stable.Promised.Epoch, Last = Change.Stable.Last };

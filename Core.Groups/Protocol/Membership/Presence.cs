@@ -18,8 +18,12 @@ namespace Core.Groups.Protocol.Membership;
 internal sealed record Presence(
     long Promised, ConfigurationId? Configuration, int Rank, bool IsBlocked, bool IsStuck, bool IsLeaving, Session? Last, ImmutableSortedDictionary<NodeId, string> Reach)
 {
+    /// <summary>Whether the node is in extended mode.</summary>
+    public bool IsExtended { get; init; }
+
     public void Write(WireWriter writer)
     {
+        writer.Flag(IsExtended);
         writer.Varint(Promised);
         writer.Flag(Configuration is not null);
         if (Configuration is { } id) writer.Configuration(id);
@@ -38,6 +42,7 @@ internal sealed record Presence(
 
     public static Presence Read(ref WireReader reader)
     {
+        bool extended = reader.Flag();
         long promised = reader.Varint();
         ConfigurationId? id = reader.Flag() ? reader.Configuration() : null;
         int rank = (int)Math.Min(reader.Varint(), int.MaxValue);
@@ -45,7 +50,7 @@ internal sealed record Presence(
         Session? last = Session.Read(ref reader);
         var reach = ImmutableSortedDictionary.CreateBuilder<NodeId, string>();
         for (int left = reader.Count(3); left > 0; left--) reach[reader.Node()] = reader.Text();
-        return new Presence(promised, id, rank, blocked, stuck, leaving, last, reach.ToImmutable());
+        return new Presence(promised, id, rank, blocked, stuck, leaving, last, reach.ToImmutable()) { IsExtended = extended };
     }
 
     public bool Says(Presence other) =>

@@ -87,7 +87,11 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
 
     private void Sweep()
     {
-        foreach (CallerQueue idle in _queues.Values.Where(q => q.IsIdle).ToArray()) _queues.Remove(idle.Address);
+        foreach (CallerQueue idle in _queues.Values.Where(q => q.IsIdle).ToArray())
+        {
+            _queues.Remove(idle.Address);
+            _busy.Remove(idle.Address);      // or it would stand in the way of the next queue to this address
+        }
         _sweepAt = Math.Max(KeptQueues, _queues.Count * 2);
     }
 

@@ -12,7 +12,9 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
     public IEnumerable<Violation> Check(History history)
     {
         var graph = new ConfigurationGraph(history);
-        List<Period> primaries = graph.Sorted.FindAll(period => period.Line.IsPrimary && !IsPassedThrough(history, period));
+        List<Period> all = graph.Sorted.FindAll(period => period.Line.IsPrimary);
+        List<Period> primaries = all.FindAll(period => !IsPassedThrough(history, period));
+        List<Period> passed = [.. all.Except(primaries)];
         foreach (Period primary in primaries)
         {
             if (ElectorateWeight(primary) is int weight && weight < MinimumWeight)
@@ -30,7 +32,7 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
             bool isInOrder = graph.Precedes(earlier, later) || (!options.IsPrimaryMode && !graph.Precedes(later, earlier) && earlier.Members.Overlaps(later.Members));
             if (!isInOrder)
                 yield return this.Found($"Two primaries could be active at once: no one went from {earlier} to {later} or back.", earlier.Line, later.Line);
-            else if (!Continues(earlier, later))
+            else if (!Continues(graph, passed, earlier, later))
                 yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);
         }
     }
@@ -74,6 +76,10 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
 
     private int? ElectorateWeight(Period primary) => options.Electorate.IsEmpty
         ? null : primary.Members.Where(member => options.Electorate.Contains(member.Name)).Sum(member => options.WeightOf(member.Name));
+
+    /// <summary>At once, or over configurations that were completed on the way: they had recorded what the later one goes on from.</summary>
+    private bool Continues(ConfigurationGraph graph, List<Period> passed, Period earlier, Period later) => Continues(earlier, later)
+        || passed.Exists(between => graph.Precedes(earlier, between) && graph.Precedes(between, later) && Continues(earlier, between) && Continues(graph, passed, between, later));
 
     private bool Continues(Period earlier, Period later)
     {

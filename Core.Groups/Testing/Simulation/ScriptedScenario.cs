@@ -8,7 +8,7 @@ using Core.Groups.Testing.Checkers;
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>
-/// Commands: <c>option nodes|seeds a b c</c>, <c>option stored</c> (the nodes have stable stores), <c>option state-time|handling-time|delay 10ms</c>, <c>start a b</c>, <c>crash a</c>,
+/// Commands: <c>option nodes|seeds a b c</c>, <c>option stored</c> (the nodes have stable stores), <c>option extended</c> (extended mode), <c>option state-time|handling-time|delay 10ms</c>, <c>start a b</c>, <c>crash a</c>,
 /// <c>restart a</c>, <c>freeze a</c>, <c>thaw a</c>, <c>stop a</c>, <c>join a /g</c>, <c>leave a /g</c>, <c>delete a /g</c>, <c>send a total /g x</c>,
 /// <c>request a total /g all x</c>, <c>flush a</c>, <c>force a</c> (an operator forces a primary), <c>cut a|b c</c> (a partition), <c>oneway a&gt;b</c>, <c>heal</c>, <c>break a b</c>,
 /// <c>run 2s</c>, <c>settle</c> (heals and thaws everything, and waits for rest). A <c>#</c> starts a comment.
@@ -82,6 +82,7 @@ internal sealed class ScriptedScenario
         return new SimulationOptions
         {
             Seeds = options.TryGetValue("seeds", out string[]? seeds) ? [.. seeds] : default,
+            Settings = settings => settings with { IsExtended = options.ContainsKey("extended") },
             Disk = IsStored ? new DiskProfile { SyncTime = delay, SlowChance = 0 } : null,
             Network = new NetworkProfile { MinimumDelay = delay, UsualDelay = delay, LateChance = 0 },
             Application = new ApplicationProfile

@@ -362,11 +362,11 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
         if (cluster.Clients.Any(c => c.Name == sent.Sender.Name)) cluster.ClientOrder.OnDelivered(process.Id, replica, sent);
         ImmutableArray<GroupId> told = delivery.Spread?.Groups ?? [delivery.Group];
-        bool IsElsewhere(GroupReplica one) => told.Contains(one.Id)
-            ? !sent.GoesTo(one.Name)
-            : sent.GoesTo(one.Name) && one.IsLoaded && !one.Knows(marker);      // a group that was joined since has it in its state
-        if (Replicas.Any(IsElsewhere) || (sent.Spread is null && told is not [_]))
+        // A group that this node joined since has the message in its state, or is another one of the same name.
+        if (Replicas.Any(r => told.Contains(r.Id) && !sent.GoesTo(r.Name)) || (sent.Spread is null && told is not [_]))
             cluster.Violate($"{process.Id} got {sent} in other groups than it was sent to.");
+        if (told.Length > 1 && Replicas.Any(r => told.Contains(r.Id) && !r.IsLoaded))
+            cluster.Violate($"{process.Id} got {sent} while a state that it does not hold is being loaded.");
         foreach (GroupReplica other in Replicas.Where(r => r != replica && told.Contains(r.Id)).ToArray()) HandOver(other, () => Apply(other, delivery, marker));
         HandOver(replica, () => Hold(replica, profile.HandlingTime, () => Handle(replica, delivery, marker, hops, mayIgnore)));
     }

@@ -199,6 +199,17 @@ public sealed class MessageAndConfigurationTests : CheckerTests
         a.2,b.2 conf c2 [a.2 b.2] primary
         """);
 
+    // In the second one nothing was done: one member completed it on the way to the third, which holds a majority of it, not of the first.
+    [Theory]
+    [InlineData("[c d a]", true)]
+    [InlineData("[c a b]", false)]
+    public void A_majority_is_carried_over_what_was_completed_on_the_way(string between, bool passes)
+    {
+        string history = $"c,d,e conf c1 [c d e] primary\nc trans c2 [c]\nc conf c2 {between} primary\nc trans c3 [c]\na,b,c conf c3 [a b c] primary";
+        IEnumerable<Violation> found = AllCheckers.Run(History.From(TextHistory.ParseEvents(history)), Primary with { Continuity = PrimaryContinuity.MajorityOfNames });
+        Assert.Equal(passes, !found.Any(violation => violation.Message.Contains("does not hold what it must", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData(PrimaryContinuity.MajorityOfIncarnations, "[a b.2 c.2]")]
     [InlineData(PrimaryContinuity.MajorityOfNames, "[a d e]")]

@@ -21,7 +21,7 @@ internal sealed class HandDrivenCluster
     private readonly List<TraceEvent> _history = [];
     private readonly List<string> _violations = [];
     private int _lastConnection;
-    private readonly bool _isStored;
+    private readonly bool _isStored, _isExtended;
     private bool _isQuiet;
 
     private readonly record struct LinkItem(int Connection, byte[]? Frame, PeerIdentity? Connected);
@@ -29,15 +29,17 @@ internal sealed class HandDrivenCluster
     /// <param name="names">One letter for each node; all are in the electorate.</param>
     /// <param name="groups">The members of each group at the beginning.</param>
     /// <param name="isStored">Whether the nodes have stable stores, which a crash finds synced.</param>
-    public HandDrivenCluster(string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None, bool isStored = false)
+    /// <param name="isExtended">Whether the nodes are in extended mode.</param>
+    public HandDrivenCluster(string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None, bool isStored = false, bool isExtended = false)
     {
         _isStored = isStored;
+        _isExtended = isExtended;
         foreach (char name in names)
         {
             _nodes.Add($"{name}", new HandDrivenNode(this, $"{name}", new NodeSettings
             {
                 Address = $"{name}", Seeds = [.. names.Select(n => $"{n}")], Tracing = true, Weak = weak, Suspect = TimeSpan.FromSeconds(10),
-                Memory = isStored ? name : 0u,
+                Memory = isStored ? name : 0u, IsExtended = isExtended,
             }));
         }
         foreach (string from in _nodes.Keys)
@@ -112,6 +114,24 @@ internal sealed class HandDrivenCluster
         }
     }
 
+    /// <summary>Delivers so many frames one after the other, each link in its turn; where nothing is on its way, time passes (up to two seconds).</summary>
+    public void Step(int frames)
+    {
+        int next = 0;
+        for (int waits = 0; frames > 0 && waits < 80;)
+        {
+            if (Deliverable is not { Length: > 0 } links)
+            {
+                waits++;
+                foreach (string name in _nodes.Keys) Tick(name);
+                continue;
+            }
+            (string from, string to) = links[next++ % links.Length];
+            Deliver(from, to);
+            frames--;
+        }
+    }
+
     /// <summary>The clock of one node moves on, so that it tells what it owes.</summary>
     public void Tick(string name, double milliseconds = 25)
     {
@@ -183,6 +203,7 @@ internal sealed class HandDrivenCluster
     {
         var options = new CheckOptions
         {
+            IsPrimaryMode = !_isExtended,
             Electorate = [.. _nodes.Keys],
             Continuity = _isStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member,
             Survivors = _isQuiet && _violations.Count == 0 ? [.. _nodes.Values.Where(n => n.IsUp).Select(n => n.Id)] : null,

@@ -121,6 +121,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (_machine is not { } machine) return $"{name} is down";
         if (machine.IsBlocked || machine.Configuration is not { } configuration) return $"{Id} is blocked";
         if (!all.All(n => configuration.Members.Contains(n.Id)) || configuration.Members.Length != all.Count) return $"{Id} is in {configuration.Id} [{string.Join(' ', configuration.Members)}]";
+        if (machine.IsMerging) return $"{Id} has groups that merge";
         MachineStatistics statistics = machine.Statistics;
         if (statistics.Queued + statistics.Unstable > 0) return $"{Id} queues {statistics.Queued} and keeps {statistics.Unstable}";
         string? lacking = _wanted.FirstOrDefault(g => Find(g) is not { IsLoaded: true });
@@ -216,6 +217,20 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (replica.IsLoaded || (state is { } bytes && !replica.TryLoad(bytes))) cluster.Violate($"{Id} cannot load a state of {replica.Name}.");
         replica.IsLoaded = true;
         _later.Enqueue((m, now) => m.StateLoaded(now, group, true));
+    }
+
+    void INodeEffects.ReconcileState(GroupId group, ImmutableArray<SideState> sides)
+    {
+        if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;
+        if (!replica.TryReconcile([.. sides.Select(s => s.State!.Value)])) cluster.Violate($"{Id} cannot reconcile the states of {replica.Name}.");
+        _later.Enqueue((m, now) => m.StateLoaded(now, group, true));
+    }
+
+    void INodeEffects.GroupRenamed(GroupId before, GroupId after)
+    {
+        if (!_replicas.Remove(before, out GroupReplica? replica)) return;
+        replica.Id = after;
+        _replicas.Add(after, replica);
     }
 
     void INodeEffects.Deliver(in Delivery delivery)

@@ -5,7 +5,7 @@ using Core.Groups.Protocol;
 namespace Core.Groups.Tests.Paper;
 
 /// <summary>
-/// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
+/// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>steps 9</c> (the same, and where there is none, time passes), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
 /// <c>both a Total</c> (to g and h), <c>label a Total g</c> or <c>label a Total</c> (with a label, to g or to both), <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
 /// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
 /// </summary>
@@ -13,7 +13,8 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Groups">The groups and their members: <c>g=abc h=ab</c>.</param>
 /// <param name="Acts">The acts.</param>
 /// <param name="IsStored">Whether the nodes have stable stores.</param>
-internal sealed record Schedule(string Names, string Groups, string Acts, bool IsStored = false)
+/// <param name="IsExtended">Whether the nodes are in extended mode.</param>
+internal sealed record Schedule(string Names, string Groups, string Acts, bool IsStored = false, bool IsExtended = false)
 {
     private static readonly Order[] Totals = [Order.Total, Order.CausalTotal, Order.Safe];
     private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe, Order.Group];
@@ -22,7 +23,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
     {
         var groups = Groups.Split(' ').Select(g => g.Split('=')).ToDictionary(g => g[0], g => g[1]);
-        var cluster = new HandDrivenCluster(Names, groups, weak, IsStored);
+        var cluster = new HandDrivenCluster(Names, groups, weak, IsStored, IsExtended);
         foreach (string act in Acts.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) Do(cluster, act.Split(' '));
         cluster.Quiet();
         return cluster.Judge();
@@ -36,6 +37,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             case "dl": cluster.Deliver(first, second); break;
             case "drain": cluster.Drain(); break;
             case "some": cluster.DeliverSome(int.Parse(act[1], System.Globalization.CultureInfo.InvariantCulture)); break;
+            case "steps": cluster.Step(int.Parse(act[1], System.Globalization.CultureInfo.InvariantCulture)); break;
             case "tick": cluster.Tick(first); break;
             case "hold": cluster.Hold(first, second); break;
             case "go": cluster.Release(first, second); break;
@@ -57,7 +59,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
     }
 
     /// <summary>A random schedule: the acts depend on what is under way, so it is run with a rule or without while it is drawn.</summary>
-    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps)
+    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps, bool isExtended = false)
     {
         var random = new Random(seed);
         string names = "abcde"[..random.Next(3, 6)];
@@ -65,7 +67,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
         double churn = random.Next(6) switch { 0 => 20, 1 or 2 => 6, _ => random.NextDouble() }, membership = random.NextDouble();
         int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
-        var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak);
+        var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak, isExtended: isExtended);
         var acts = new List<string>();
         for (int i = 0; i < steps && cluster.Violations.Count == 0; i++)
         {
@@ -75,7 +77,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             Do(cluster, act.Split(' '));
         }
         cluster.Quiet();
-        return (new Schedule(names, groups, string.Join(", ", acts)), cluster.Judge());
+        return (new Schedule(names, groups, string.Join(", ", acts), IsExtended: isExtended), cluster.Judge());
 
         string Draw()
         {

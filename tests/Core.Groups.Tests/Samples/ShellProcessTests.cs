@@ -127,7 +127,7 @@ public sealed class ShellProcessTests
     [Theory]
     [InlineData("--listen", "localhost")]
     [InlineData("--heartbeat", "200")]
-    [InlineData("--mode", "extended")]
+    [InlineData("--mode", "secondary")]
     [InlineData("--key-file", "/there/is/no/such/file")]
     [InlineData("--listen", "0.0.0.0:0")]
     public async Task Wrong_options_end_the_process(string option, string value)

@@ -66,7 +66,7 @@ public sealed class BoardSimulationTests
         v => v.Contains(violation, StringComparison.Ordinal));
 
     /// <summary>What others send is carried out one message too late: no order is kept.</summary>
-    internal sealed class OthersLate(BoardConsistency asked, IBoardEffects effects) : BoardReplica(asked, effects)
+    internal sealed class OthersLate(BoardConsistency asked, IBoardEffects effects) : TracedBoard(asked, effects)
     {
         private (NodeId From, Order Order, ReadOnlyMemory<byte> Body)? _late;
 
@@ -97,17 +97,17 @@ public sealed class BoardSimulationTests
         }
     }
 
-    internal sealed class BlindToViews(BoardConsistency asked, IBoardEffects effects) : BoardReplica(asked, effects)
+    internal sealed class BlindToViews(BoardConsistency asked, IBoardEffects effects) : TracedBoard(asked, effects)
     {
         protected override void OnView(View view) { }
     }
 
-    internal sealed class ForgetsAtFailures(BoardConsistency asked, IBoardEffects effects) : BoardReplica(asked, effects)
+    internal sealed class ForgetsAtFailures(BoardConsistency asked, IBoardEffects effects) : TracedBoard(asked, effects)
     {
         protected override void OnView(View view)
         {
             if (!view.Left.IsEmpty)
-                Initialize();
+                Initialize(); // all members alike
             base.OnView(view);
         }
     }

@@ -15,16 +15,15 @@ namespace Toolkit.Tests.BulletinBoard;
 /// <param name="replica">A broken replica in place of the real one.</param>
 internal sealed class BoardStory(BoardConsistency consistency, Type? replica = null)
 {
-    private enum Kind { Post, Keep, Take, Hold, Guarded, Read, Complete }
+    internal enum Kind { Post, Keep, Take, Hold, Guarded, Read, Complete }
 
     private readonly List<(OperationId Item, NodeId By)> _consumed = [];
     private readonly List<(OperationId Operation, NodeId Watched, GroupId Board)> _guarded = [];
     private readonly List<(OperationId Item, GroupId Board)> _kept = [];
     private readonly Dictionary<long, Kind> _kinds = [];
-    private readonly Dictionary<OperationId, (List<(OperationId Item, long View)> Seen, int Count)> _pasts = [];
-    private readonly Dictionary<OperationId, long> _firstSeen = []; // in which view
+    private readonly Dictionary<OperationId, (List<OperationId> Seen, int Count)> _pasts = [];
     private readonly Dictionary<ReplicaSite, Desk> _present = [];
-    private readonly List<List<(OperationId Item, long View)>> _sights = [];
+    private readonly List<List<OperationId>> _sights = [];
     private readonly List<string> _wrong = [];
     private long _lastCall;
 
@@ -35,7 +34,7 @@ internal sealed class BoardStory(BoardConsistency consistency, Type? replica = n
     public ReplicaWorkload<BoardReplica> Workload => new()
     {
         Groups = ["/jobs#board"],
-        Create = site => (BoardReplica)Activator.CreateInstance(replica ?? typeof(BoardReplica), consistency, _present[site] = new Desk(this, site))!,
+        Create = site => (BoardReplica)Activator.CreateInstance(replica ?? typeof(TracedBoard), consistency, _present[site] = new Desk(this, site))!,
         Act = Act,
         Check = sites => [.. _wrong, .. Check(sites)],
         ComparesStates = consistency == BoardConsistency.Total, // on a causal board the order differs: Check looks at the items
@@ -49,7 +48,6 @@ internal sealed class BoardStory(BoardConsistency consistency, Type? replica = n
         Desk desk = _present[site];
         site.Run(replica =>
         {
-            desk.Begin();
             switch (kind)
             {
                 case < 4:
@@ -119,13 +117,13 @@ internal sealed class BoardStory(BoardConsistency consistency, Type? replica = n
     private string? OtherOrder()
     {
         var next = new Dictionary<OperationId, HashSet<OperationId>>();
-        foreach (List<(OperationId Item, long View)> seen in _sights)
+        foreach (List<OperationId> seen in _sights)
         {
             for (int i = 1; i < seen.Count; i++)
             {
-                if (!next.TryGetValue(seen[i - 1].Item, out HashSet<OperationId>? after))
-                    next.Add(seen[i - 1].Item, after = []);
-                after.Add(seen[i].Item);
+                if (!next.TryGetValue(seen[i - 1], out HashSet<OperationId>? after))
+                    next.Add(seen[i - 1], after = []);
+                after.Add(seen[i]);
             }
         }
 
@@ -145,26 +143,25 @@ internal sealed class BoardStory(BoardConsistency consistency, Type? replica = n
     }
 
     /// <summary>One replica's effects, through all memberships of it.</summary>
-    private sealed class Desk(BoardStory story, ReplicaSite<BoardReplica> site) : IBoardEffects
+    internal sealed class Desk(BoardStory story, ReplicaSite<BoardReplica> site) : IBoardEffects
     {
         private readonly HashSet<OperationId> _known = [];
-        private (NodeId Self, GroupId Board) _membership;
-        private long _firstView;
-        private List<(OperationId Item, long View)> _seen = []; // what has appeared here in this membership
+        private List<OperationId> _seen = []; // what has appeared here in this membership
 
-        /// <summary>Something happens here: another membership may have begun.</summary>
-        public void Begin()
+        /// <summary>All that has ever appeared on this board.</summary>
+        public IEnumerable<OperationId> Known => _known.OrderBy(i => i.Node).ThenBy(i => i.Sequence);
+
+        /// <summary>A membership begins.</summary>
+        /// <param name="known">What had appeared before.</param>
+        public void Begin(IEnumerable<OperationId> known)
         {
-            if (_membership == (site.Self, site.Slot!.View.Group))
-                return;
-            _membership = (site.Self, site.Slot.View.Group);
-            _firstView = site.Slot.ViewBeforeState.Number;
             _known.Clear();
+            _known.UnionWith(known);
             story._sights.Add(_seen = []);
         }
 
         /// <summary>A post that carries the past of its poster: all that has appeared here.</summary>
-        public long NewPost(Kind kind)
+        internal long NewPost(Kind kind)
         {
             long call = story.NewCall(kind);
             story._pasts.Add(new OperationId(site.Self, call), (_seen, _seen.Count));
@@ -195,25 +192,48 @@ internal sealed class BoardStory(BoardConsistency consistency, Type? replica = n
 
         public void Appeared(BoardItem item)
         {
-            Begin();
-            long now = site.Slot!.View.Number;
-            if (!_known.Add(item.Id) || (!story._firstSeen.TryAdd(item.Id, now) && story._firstSeen[item.Id] < _firstView))
+            if (!_known.Add(item.Id))
                 return; // it was held, and is back
-            if (story._pasts.TryGetValue(item.Id, out var past))
-            {
-                // What appeared in this member's first view, or before, can have been in its state, or gone by then.
-                foreach ((OperationId before, long view) in past.Seen.Take(past.Count))
-                {
-                    if (view > _firstView && !_known.Contains(before))
-                        story._wrong.Add($"{site.Self} sees {item.Id}, and not {before}, which its poster had seen");
-                }
-            }
-
-            _seen.Add((item.Id, now));
+            if (story._pasts.TryGetValue(item.Id, out var past) && past.Seen.Take(past.Count).FirstOrDefault(before => !_known.Contains(before)) is { Sequence: > 0 } missing)
+                story._wrong.Add($"{site.Self} sees {item.Id}, and not {missing}, which its poster had seen");
+            _seen.Add(item.Id);
         }
 
         public void Ended(long call, MembershipEnd end) { }
 
         public void HoldsLost() { }
+    }
+}
+
+/// <summary>A board whose state says what has ever appeared on it, for the judge: a joiner knows what came before it.</summary>
+internal class TracedBoard(BoardConsistency asked, IBoardEffects effects) : BoardReplica(asked, effects)
+{
+    private readonly BoardStory.Desk _desk = (BoardStory.Desk)effects;
+
+    protected override void Initialize()
+    {
+        base.Initialize();
+        _desk.Begin([]);
+    }
+
+    protected override ReadOnlyMemory<byte> Save()
+    {
+        var body = new BodyWriter();
+        body.Blob(base.Save().Span);
+        OperationId[] known = [.. _desk.Known];
+        body.Varint(known.Length);
+        foreach (OperationId item in known)
+            BoardFormat.WriteId(body, item);
+        return body.ToArray();
+    }
+
+    protected override void Load(ReadOnlyMemory<byte> state)
+    {
+        var reader = new BodyReader(state);
+        base.Load(reader.Blob());
+        var known = new OperationId[reader.Count()];
+        for (int i = 0; i < known.Length; i++)
+            known[i] = BoardFormat.ReadId(ref reader);
+        _desk.Begin(known);
     }
 }

@@ -33,14 +33,16 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
     /// <summary>What the clients saw, as a linearizable history must explain it. Holds that were not released may be over at any time.</summary>
     public string? CheckLinearizable()
     {
-        var history = new List<TimedCall<HoldCall>>();
+        // An object that was made anew is another one: who is cut off in that moment may not know it yet.
+        var histories = new Dictionary<GroupId, List<TimedCall<HoldCall>>>();
         foreach (Call call in _calls)
         {
             foreach (Hold hold in call.Holds)
             {
                 // Out of a later holder's view it was over before its client gave it up: a leaver hears of its leave last.
-                bool isLate = _calls.Exists(c => c.Holds.Exists(h => (h.Token, c.IsShared ? 1 : 0).CompareTo((hold.Token, call.IsShared ? 1 : 0)) > 0 && !h.View.Contains(hold.Node)));
+                bool isLate = _calls.Exists(c => c.Holds.Exists(h => h.View.Group == hold.View.Group && (h.Token, c.IsShared ? 1 : 0).CompareTo((hold.Token, call.IsShared ? 1 : 0)) > 0 && !h.View.Contains(hold.Node)));
                 if (isLate && call.IsLocal) continue; // it was cut off, and could not know: no message is needed for a local read
+                if (!histories.TryGetValue(hold.View.Group, out List<TimedCall<HoldCall>>? history)) histories.Add(hold.View.Group, history = []);
                 int number = history.Count;
                 history.Add(new(call.Site.Node, hold.Asked, hold.Told, new(number, false, call.IsShared, hold.Token, call.Weight)));
                 bool isSure = hold.Released is not null && !isLate;
@@ -49,7 +51,7 @@ internal sealed class LockHistory(Func<Func<long>, QueueReplica> create, long pe
             }
         }
 
-        return LinearizabilityChecker.Check(new HoldModel(permits), history);
+        return histories.Values.Select(history => LinearizabilityChecker.Check(new HoldModel(permits), history)).FirstOrDefault(wrong => wrong is not null);
     }
 
     /// <summary>Who asked first at a node holds by the lower ticket.</summary>

@@ -118,6 +118,29 @@ public sealed class LocksOnNodesTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Threads_that_wait_have_the_same()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(2);
+        DistributedLock book = await nodes[0].OpenLockAsync("/book"), there = await nodes[1].OpenLockAsync("/book");
+        DistributedSemaphore permits = await nodes[0].OpenSemaphoreAsync("/p", 2);
+        DistributedReaderWriterLock prices = await nodes[0].OpenReaderWriterLockAsync("/prices");
+        await Task.Run(() =>
+        {
+            using (LockHold held = book.Acquire(Patience))
+            {
+                Assert.True(held.IsHeld);
+                Assert.Null(there.TryAcquire());
+                Assert.Throws<TimeoutException>(() => there.Acquire(TimeSpan.FromMilliseconds(50)));
+            }
+
+            using (LockHold? next = there.TryAcquire(Patience)) Assert.True(next!.IsHeld);
+            using (permits.Acquire(2, Patience)) Assert.Null(permits.TryAcquire());
+            using (prices.AcquireReadLock(Patience)) Assert.Null(prices.TryAcquireWriteLock());
+            using (prices.AcquireWriteLock(Patience)) Assert.Null(prices.TryAcquireReadLock());
+        });
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_semaphore_lets_in_as_many_as_it_has_permits()
     {
         await using RealNodes nodes = await RealNodes.StartAsync(2);

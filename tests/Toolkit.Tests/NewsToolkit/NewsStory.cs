@@ -90,11 +90,11 @@ internal sealed class NewsStory(Type? replica = null)
             _fromOutside.Add(id);
             byte[] body = NewsReplica.Format(
                 new BodyWriter(), _last, order, DateTimeOffset.UnixEpoch, Topics[random.Below(Topics.Length)], Encoding.UTF8.GetBytes(id), mayBeAgain: true).ToArray();
-            Request(site, body, PrimitiveOf(order));
+            Request(site, body, NewsReplica.PrimitiveOf(order));
             if (!random.Chance(0.2))
                 return;
             AskedAgain++; // at once: both are under way
-            Request(site, body, PrimitiveOf(order));
+            Request(site, body, NewsReplica.PrimitiveOf(order));
         }
     }
 
@@ -108,8 +108,6 @@ internal sealed class NewsStory(Type? replica = null)
                 _unanswered.Add((poster, body, order));
         });
     }
-
-    private static Order PrimitiveOf(NewsOrder order) => order switch { NewsOrder.Total => Order.Total, NewsOrder.Causal => Order.Causal, _ => Order.Fifo };
 
     private static string IdOf(long call) => string.Create(CultureInfo.InvariantCulture, $"post {call}");
 

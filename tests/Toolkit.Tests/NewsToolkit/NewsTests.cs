@@ -118,9 +118,9 @@ public sealed class NewsTests
         var numbers = new List<long>();
         members[0].Replied = (_, body, _) => numbers.Add(new BodyReader(body!).Varint());
         byte[] post = NewsReplica.Format(new BodyWriter(), 5, NewsOrder.Total, DateTimeOffset.UnixEpoch, "a", "x"u8, mayBeAgain: true).ToArray();
-        group.Request(new NodeId("outside", 1), post);
-        group.Request(new NodeId("outside", 1), post);
-        group.Request(new NodeId("other", 1), post);
+        group.Request(new NodeId("outside", 1), post, Order.Safe);
+        group.Request(new NodeId("outside", 1), post, Order.Safe);
+        group.Request(new NodeId("other", 1), post, Order.Safe);
         group.Settle();
         Assert.Equal([1L, 1, 2], numbers);
         Assert.Equal(2, members[1].Replica.Back("a", 10).Length);
@@ -264,7 +264,7 @@ public sealed class NewsTests
                     Post(member, ++call, $"t{random.Next(3)}");
                     break;
                 case 8:
-                    group.Request(new NodeId("outside", 1), NewsReplica.Format(new BodyWriter(), ++call, NewsOrder.Total, default, "t0", "x"u8, mayBeAgain: true));
+                    group.Request(new NodeId("outside", 1), NewsReplica.Format(new BodyWriter(), ++call, NewsOrder.Total, default, "t0", "x"u8, mayBeAgain: true), Order.Safe);
                     break;
                 case 9:
                     readers.Add(new Reader($"t{random.Next(3)}"));

@@ -12,7 +12,15 @@ using Toolkit.ReplicatedData.Space;
 namespace Toolkit.Tests.ReplicatedData;
 
 /// <summary>What a program that does it wrong would do: it must be found.</summary>
-internal enum Weakness { None, LocalReadsAreTakenForLinearizable }
+internal enum Weakness
+{
+    None,
+    LocalReadsAreTakenForLinearizable,
+    TransactionsReadBeforeTheyLock,
+    TransactionsWriteHalf,
+    WritersHaveSeenWhatIsNotThere,
+    AdditionsAreLost,
+}
 
 /// <summary>One call on the total variable, with its answer.</summary>
 internal readonly record struct VariableCall(char Kind, string Value, string? Expected = null, bool Applied = true)
@@ -235,7 +243,8 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
 
     private void SetCausally(int which)
     {
-        string seen = string.Join(' ', Causal.Select(id => Replica.Find(id)!.Find([])?.Visible.Version ?? 0));
+        int more = history.Weakness == Weakness.WritersHaveSeenWhatIsNotThere ? 10 : 0;
+        string seen = string.Join(' ', Causal.Select(id => (Replica.Find(id)!.Find([])?.Visible.Version ?? 0) + more));
         Do(r =>
         {
             long version = r.UpdateCausally(new Operation { Kind = OperationKind.Set, Object = Causal[which], Expected = Operation.Any, Value = Encoding.UTF8.GetBytes(seen) });
@@ -247,7 +256,8 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
     {
         SpaceHistory.Lineage lineage = Lineage;
         lineage.AdditionsMade += delta;
-        Do(r => r.UpdateCausally(new Operation { Kind = OperationKind.Add, Object = Counter, Expected = Operation.Any, Number = delta }));
+        long sent = history.Weakness == Weakness.AdditionsAreLost ? 0 : delta;
+        Do(r => r.UpdateCausally(new Operation { Kind = OperationKind.Add, Object = Counter, Expected = Operation.Any, Number = sent }));
         _added += delta;
         long flushed = _added;
         _added = 0;
@@ -272,6 +282,11 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
     private void Run(Script script)
     {
         script.Number = ++_lastTransaction;
+        if (history.Weakness == Weakness.TransactionsReadBeforeTheyLock)
+        {
+            foreach (string account in SpaceHistory.Accounts) Read(script, account, Replica.Find(Bank)?.Find(Encoding.UTF8.GetBytes(account))?.Delivered ?? Cell.None);
+        }
+
         Step(script);
     }
 
@@ -287,7 +302,7 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
         byte[] key = Encoding.UTF8.GetBytes(account);
         long number = NewCall(false, granted =>
         {
-            Read(script, account, granted.Taken!);
+            if (history.Weakness != Weakness.TransactionsReadBeforeTheyLock) Read(script, account, granted.Taken!);
             Later(1, () => Step(script));
         }, failed: error => history.Deadlocks += error is DeadlockException ? 1 : 0);
         Do(r => r.Lock(number, script.Number, exclusive, Bank, key));
@@ -309,7 +324,7 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
         {
             script.Balances[written[0]] -= script.Amount;
             script.Balances[written[1]] += script.Amount;
-            foreach (string account in written)
+            foreach (string account in history.Weakness == Weakness.TransactionsWriteHalf ? written[..1] : written)
             {
                 Do(r => r.Write(script.Number, new Operation
                 {
