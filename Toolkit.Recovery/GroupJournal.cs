@@ -29,6 +29,8 @@ internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions
 
     public async ValueTask OnViewAsync(View view)
     {
+        if (!view.IsPrimary) throw new InvalidOperationException("a logged group lives in primary components only: leave GroupNodeOptions.Mode at Primary.");
+
         // A view that this node joins begins another membership: its state comes first.
         if (_view is null || view.Joined.Any(n => n.Name == self && !_view.Contains(n))) _hasState = false;
         _view = view;

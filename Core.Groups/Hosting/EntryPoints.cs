@@ -70,6 +70,12 @@ internal sealed class EntryPoints(IPayloadSerializer serializer)
     public void Add<T>(Func<T, GroupMessage, ValueTask> handler) =>
         AddMessage(EntryName<T>.Utf8, (in GroupMessage message) => WithoutReply(handler(Read<T>(message.Body), message)));
 
+    public void Add(EntryAddress entry, Func<GroupMessage, ValueTask> handler) =>
+        AddMessage(Envelope.NameOf(entry), (in GroupMessage message) => WithoutReply(handler(message)));
+
+    public void AddRequest(EntryAddress entry, Func<GroupMessage, ValueTask<ReadOnlyMemory<byte>>> handler) =>
+        AddRequest(Envelope.NameOf(entry), (in GroupMessage message) => handler(message));
+
     public void AddRequest(Func<GroupMessage, ValueTask<ReadOnlyMemory<byte>>> handler) =>
         AddRequest([], (in GroupMessage message) => handler(message));
 

@@ -32,6 +32,36 @@ internal static class Envelope
         return packed;
     }
 
+    /// <summary>How an entry point by name or number travels.</summary>
+    /// <exception cref="ArgumentException">It is none.</exception>
+    public static byte[] NameOf(EntryAddress entry) =>
+        entry.Text is { } text ? Encoding.UTF8.GetBytes(text) : throw new ArgumentException("An entry point has a name or a number.", nameof(entry));
+
+    /// <summary>A copy of raw bytes for an entry point by name or number.</summary>
+    public static ReadOnlyMemory<byte> Pack(EntryAddress entry, ReadOnlySpan<byte> body)
+    {
+        byte[] name = NameOf(entry);
+        Memory<byte> packed = Allocate(name.Length + body.Length + (name.Length >= 0x80 ? 3 : 2));
+        int start = WriteHead(packed.Span, name);
+        body.CopyTo(packed.Span[start..]);
+        return packed;
+    }
+
+    // What stands before a typed body; its length.
+    private static int WriteHead(Span<byte> head, byte[] name)
+    {
+        int length = 0;
+        head[length++] = Typed;
+        if (name.Length >= 0x80)
+        {
+            head[length++] = (byte)(name.Length | 0x80);
+        }
+
+        head[length++] = (byte)(name.Length >= 0x80 ? name.Length >> 7 : name.Length);
+        name.CopyTo(head[length..]);
+        return length + name.Length;
+    }
+
     /// <summary>A request to end the members' processes.</summary>
     public static ReadOnlyMemory<byte> PackKill(string reason) => (byte[])[Kill, .. Encoding.UTF8.GetBytes(reason)];
 
@@ -55,17 +85,7 @@ internal static class Envelope
         ArrayBufferWriter<byte> writer = Interlocked.Exchange(ref _writer, null) ?? new ArrayBufferWriter<byte>();
         writer.ResetWrittenCount();
         byte[] name = EntryName<T>.Utf8;
-        Span<byte> head = writer.GetSpan(name.Length + 3);
-        int length = 0;
-        head[length++] = Typed;
-        if (name.Length >= 0x80)
-        {
-            head[length++] = (byte)(name.Length | 0x80);
-        }
-
-        head[length++] = (byte)(name.Length >= 0x80 ? name.Length >> 7 : name.Length);
-        name.CopyTo(head[length..]);
-        writer.Advance(length + name.Length);
+        writer.Advance(WriteHead(writer.GetSpan(name.Length + 3), name));
         serializer.Serialize(message, writer);
         Memory<byte> packed = Allocate(writer.WrittenCount);
         writer.WrittenSpan.CopyTo(packed.Span);

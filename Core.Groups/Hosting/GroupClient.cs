@@ -86,6 +86,12 @@ public sealed class GroupClient : IAsyncDisposable
         string group, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default) =>
         (await _host.CallAsync(group, order, Envelope.Pack(body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
 
+    /// <summary>As the request in bytes, to an entry point by name or number.</summary>
+    /// <inheritdoc cref="RequestAsync(string, Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies> RequestEntryAsync(
+        string group, EntryAddress entry, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default) =>
+        (await _host.CallAsync(group, order, Envelope.Pack(entry, body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
+
     /// <summary>As the request in bytes, with objects.</summary>
     /// <inheritdoc cref="RequestAsync(string, Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
     public async ValueTask<GroupReplies<TReply>> RequestAsync<TRequest, TReply>(

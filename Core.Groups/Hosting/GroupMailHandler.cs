@@ -244,7 +244,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private async ValueTask SaveAsync(long token, int generation)
     {
-        if (_options.State?.SaveStream is { } open)
+        if (_journal is null && _options.State?.SaveStream is { } open) // a journal wraps the state as a whole
         {
             Exception? failure = await GuardAsync("Save", async () => States.Open(token, await open().ConfigureAwait(false), generation)).ConfigureAwait(false);
             if (failure is not null)

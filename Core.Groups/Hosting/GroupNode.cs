@@ -347,12 +347,36 @@ public sealed class GroupNode : IAsyncDisposable
     /// <remarks>Further errors as for <see cref="SendAsync"/>.</remarks>
     public async ValueTask<GroupReplies> RequestAsync(string groupName, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
     {
-        if (HandlerScope.Group is { } inside && inside.Node == this && inside.Name == groupName)
+        RefuseWaitForSelf(groupName, replies);
+        return (await CallByNameAsync(groupName, order, Envelope.Pack(body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
+    }
+
+    /// <summary>As the request in bytes, with objects.</summary>
+    /// <inheritdoc cref="RequestAsync(string, Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies<TReply>> RequestAsync<TRequest, TReply>(
+        string groupName, TRequest request, Replies replies, Order order = Order.Fifo, TimeSpan? timeout = null, CancellationToken ct = default)
+    {
+        RefuseWaitForSelf(groupName, replies);
+        return (await CallByNameAsync(groupName, order, Envelope.Pack(request, Host.Options.Serializer), replies, timeout, ct).ConfigureAwait(false))
+            .ToReplies<TReply>(Host.Options.Serializer);
+    }
+
+    /// <summary>As the request in bytes, to an entry point by name or number.</summary>
+    /// <inheritdoc cref="RequestAsync(string, Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies> RequestEntryAsync(
+        string groupName, EntryAddress entry, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
+    {
+        RefuseWaitForSelf(groupName, replies);
+        return (await CallByNameAsync(groupName, order, Envelope.Pack(entry, body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
+    }
+
+    // By name or by id: inside a handler of that group the call would wait for the handler's own reply.
+    private void RefuseWaitForSelf(string group, Replies replies)
+    {
+        if (HandlerScope.Group is { } inside && inside.Node == this && (inside.Name == group || (GroupId.TryParse(group, out GroupId id) && id == inside.Id)))
         {
             inside.Membership.RefuseWaitForSelf(replies);
         }
-
-        return (await CallByNameAsync(groupName, order, Envelope.Pack(body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
     }
 
     /// <summary>

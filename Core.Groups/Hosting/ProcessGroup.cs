@@ -84,6 +84,30 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <exception cref="InvalidOperationException">There is one for this type already.</exception>
     public void OnRequest<TRequest, TReply>(Func<TRequest, GroupMessage, ValueTask<TReply>> handler) => Register(handler, _entries.AddRequest);
 
+    /// <summary>Registers the handler of an entry point by name or number. See <see cref="OnMessage(Func{GroupMessage, ValueTask})"/>.</summary>
+    /// <param name="entry">A name or a number.</param>
+    /// <param name="handler">Called in delivery order, with the body as it was sent.</param>
+    /// <exception cref="ArgumentException">The entry point has neither name nor number.</exception>
+    /// <exception cref="InvalidOperationException">There is a handler for it already.</exception>
+    public void OnEntry(EntryAddress entry, Func<GroupMessage, ValueTask> handler) => Register(handler, h => _entries.Add(entry, h));
+
+    /// <summary>Registers the handler of requests to an entry point by name or number.</summary>
+    /// <param name="entry">A name or a number.</param>
+    /// <param name="handler">Called in delivery order; gives the reply.</param>
+    /// <exception cref="ArgumentException">The entry point has neither name nor number.</exception>
+    /// <exception cref="InvalidOperationException">There is a handler for it already.</exception>
+    public void OnEntryRequest(EntryAddress entry, Func<GroupMessage, ValueTask<ReadOnlyMemory<byte>>> handler) => Register(handler, h => _entries.AddRequest(entry, h));
+
+    /// <summary>Multicasts raw bytes to an entry point by name or number.</summary>
+    /// <inheritdoc cref="SendAsync(Order, ReadOnlyMemory{byte}, CancellationToken)"/>
+    public ValueTask SendEntryAsync(EntryAddress entry, Order order, ReadOnlyMemory<byte> body, CancellationToken ct = default) =>
+        _membership.SendAsync(order, Envelope.Pack(entry, body.Span), ct);
+
+    /// <summary>Multicasts a request to an entry point by name or number, and waits for replies.</summary>
+    /// <inheritdoc cref="RequestAsync(Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies> RequestEntryAsync(EntryAddress entry, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default) =>
+        (await _membership.RequestAsync(order, Envelope.Pack(entry, body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
+
     /// <summary>Says that messages without a handler are meant to be passed over: they are neither held nor logged.</summary>
     public void IgnoreMessages()
     {

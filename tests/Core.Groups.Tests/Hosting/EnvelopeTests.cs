@@ -57,6 +57,23 @@ public sealed class EnvelopeTests
     }
 
     [Fact]
+    public void Entry_points_by_name_and_number_are_apart_from_each_other_and_from_types()
+    {
+        string[] names = [.. new EntryAddress[] { "17", 17, -17, "System.String", new string('n', 200) }.Select(Unpack)];
+        Assert.Equal(["@17", "#17", "#-17", "@System.String", "@" + new string('n', 200)], names);
+        Assert.Throws<ArgumentException>(() => Envelope.Pack(default(EntryAddress), []));
+        Assert.Throws<ArgumentException>(() => EntryAddress.Named(""));
+        Assert.Throws<ArgumentOutOfRangeException>(() => EntryAddress.Named(new string('n', 201)));
+
+        static string Unpack(EntryAddress entry)
+        {
+            Assert.True(Envelope.TryUnpack(Envelope.Pack(entry, [1, 2]), out ReadOnlySpan<byte> name, out ReadOnlyMemory<byte> body));
+            Assert.Equal([1, 2], body.ToArray());
+            return Encoding.UTF8.GetString(name);
+        }
+    }
+
+    [Fact]
     public void A_serializer_that_sends_does_not_spoil_the_message_around_it()
     {
         var nested = new Nested();

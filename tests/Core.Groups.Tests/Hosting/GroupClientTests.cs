@@ -103,6 +103,59 @@ public sealed class GroupClientTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task Entry_points_by_name_and_by_number_are_called_by_members_nodes_and_clients()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(2);
+        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        ProcessGroup group = await cluster.Nodes[0].JoinAsync("/entries", new GroupOptions
+        {
+            Configure = g =>
+            {
+                g.OnEntryRequest("add", m => ValueTask.FromResult<ReadOnlyMemory<byte>>(new[] { (byte)(m.Body.Span[0] + 1) }));
+                g.OnEntryRequest(7, m => ValueTask.FromResult<ReadOnlyMemory<byte>>(new[] { (byte)(m.Body.Span[0] + 7) }));
+                g.OnEntry("tell", m =>
+                {
+                    told.TrySetResult(Encoding.UTF8.GetString(m.Body.Span));
+                    return default;
+                });
+                Assert.Throws<InvalidOperationException>(() => g.OnEntryRequest(7, _ => default));
+            },
+        });
+        await using GroupClient client = await ConnectAsync(cluster);
+        byte[] one = [1];
+        Assert.Equal(2, (await client.RequestEntryAsync("/entries", "add", Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
+        Assert.Equal(8, (await cluster.Nodes[1].RequestEntryAsync("/entries", 7, Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
+        Assert.Equal(8, (await group.RequestEntryAsync(7, Order.Total, one, Replies.All)).Answers.Single().Body.Span[0]);
+        await group.SendEntryAsync("tell", Order.Fifo, "text"u8.ToArray());
+        Assert.Equal("text", await told.Task.WaitAsync(RealCluster.Patience));
+        Assert.True((await client.RequestEntryAsync("/entries", 8, Order.Total, one, Replies.All)).Answers.Single().IsError);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_handler_that_would_wait_for_itself_is_told_so_whatever_it_calls_its_group()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(1);
+        var errors = new TaskCompletionSource<string[]>(TaskCreationOptions.RunContinuationsAsynchronously);
+        ProcessGroup group = await cluster.Nodes[0].JoinAsync("/self", new GroupOptions
+        {
+            Configure = g => g.OnMessage(async _ =>
+            {
+                var found = new List<string>();
+                foreach (string address in (string[])["/self", g.Id.ToString()])
+                {
+                    found.Add((await Assert.ThrowsAsync<InvalidOperationException>(() => g.Node.RequestAsync(address, Order.Total, ReadOnlyMemory<byte>.Empty, Replies.All).AsTask())).Message);
+                    found.Add((await Assert.ThrowsAsync<InvalidOperationException>(() => g.Node.RequestAsync<int, int>(address, 1, Replies.All).AsTask())).Message);
+                }
+
+                found.Add((await Assert.ThrowsAsync<InvalidOperationException>(() => g.RequestEntryAsync(1, Order.Total, ReadOnlyMemory<byte>.Empty, Replies.All).AsTask())).Message);
+                errors.TrySetResult([.. found]);
+            }),
+        });
+        await group.SendAsync(Order.Total, ReadOnlyMemory<byte>.Empty);
+        Assert.All(await errors.Task.WaitAsync(RealCluster.Patience), message => Assert.Contains("await it outside the handler", message));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Large_messages_and_answers_pass_in_parts()
     {
         await using RealCluster cluster = await RealCluster.StartAsync(2, o => o.MaximumMessageSize = 4 << 20);
