@@ -244,7 +244,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private async ValueTask SaveAsync(long token, int generation)
     {
-        if (_journal is null && _options.State?.SaveStream is { } open) // a journal wraps the state as a whole
+        // A journal wraps the state as a whole, and in a merge of components each side's is handed over as a whole.
+        if (_journal is null && _host.Options.Mode != ClusterMode.Extended && _options.State?.SaveStream is { } open)
         {
             Exception? failure = await GuardAsync("Save", async () => States.Open(token, await open().ConfigureAwait(false), generation)).ConfigureAwait(false);
             if (failure is not null)

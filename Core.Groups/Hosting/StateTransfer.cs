@@ -58,7 +58,7 @@ public sealed class StateTransfer
     /// <summary>
     /// State that is too large for one object: given and loaded piece by piece, with about a megabyte of it under way, however large it is.
     /// The group goes on meanwhile, the donor too; the joiner handles what was sent since when it has the state (up to 64 MiB a group are
-    /// held for it, then the senders wait). The same at all members.
+    /// held for it, then the senders wait). The same at all members. In extended mode it is handed over as a whole, for a merge needs all sides.
     /// </summary>
     /// <param name="save">Takes a snapshot, at its place in the delivery order: quickly, for the donor's handlers wait. If it or the reading throws, the join fails at the joiner.</param>
     /// <param name="load">
