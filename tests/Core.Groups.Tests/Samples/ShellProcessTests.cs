@@ -98,7 +98,7 @@ public sealed class ShellProcessTests
         await using Shell shell = new("a", address[0], address);
         shell.Write("garbage\n\u0000\u0001\n{}\n[]\n{\"id\":{},\"op\":{}}\n");
         Assert.Equal("unknown-operation", (string?)(await shell.AskAsync("fly", ""))["error"]);
-        Assert.Equal("not-supported", (string?)(await shell.AskAsync("log.status", "\"name\":\"/l\""))["error"]);
+        Assert.Equal("no-such-group", (string?)(await shell.AskAsync("log.status", "\"name\":\"/l\""))["error"]);
         Assert.Equal("bad-field", (string?)(await shell.AskAsync("join", "\"group\":7"))["error"]);
         Assert.Equal("not-member", (string?)(await shell.AskAsync("leave", "\"group\":\"/g\""))["error"]);
         Assert.True((bool)(await shell.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
