@@ -283,6 +283,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         {
             if (groups.Find(spread.Groups[i]) is not { } group || ordering.Engine.Find(group.Id) is not { } order)
             {
+                GiveBack(cast);
                 if (cast.Call != 0) Fail(cast, Outcome.NotMember);
                 isOver = true;
                 return false;
@@ -391,6 +392,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             Cast cast = node.Value.Cast;
             if (group is { } id && !cast.Uses(id)) continue;
             Remove(node);
+            if (cast.Spread is not null) GiveBack(cast);      // of its other groups, in which this node still is
             if (cast.Call != 0 || cast.Caller is not null) Fail(cast, outcome);
         }
     }
