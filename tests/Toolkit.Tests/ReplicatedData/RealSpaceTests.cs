@@ -113,7 +113,7 @@ public sealed class RealSpaceTests
         Assert.Equal(7, Read()); // the first read of a version decodes it
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 1000; i++) Read();
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20_000); // less than an object each; the runtime's own work may be counted
 
         int Read() => variable.Value!.Length + (dictionary.TryGetValue("key", out int[]? value) ? value.Length : 0);
     }
