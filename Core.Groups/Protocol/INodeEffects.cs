@@ -41,14 +41,18 @@ internal enum Outcome : byte
 /// <param name="From">Who answered.</param>
 /// <param name="Body">The answer, or the message of the error that the member's handler threw.</param>
 /// <param name="IsError">Whether the member's handler threw.</param>
-internal readonly record struct ReplyItem(NodeId From, ReadOnlyMemory<byte> Body, bool IsError);
+internal readonly record struct ReplyItem(NodeId From, ReadOnlyMemory<byte> Body, bool IsError)
+{
+    /// <summary>The member to which the request went, if that one passed it on; null: it has answered itself.</summary>
+    public NodeId? InPlaceOf { get; init; }
+}
 
 /// <summary>A message as it is handed to the application.</summary>
 internal readonly record struct Delivery
 {
     /// <summary>The group; <see cref="GroupId.None"/> for a message to a single process.</summary>
     public required GroupId Group { get; init; }
-    /// <summary>Null unless it goes to several groups, to a group and single processes besides, or has a label.</summary>
+    /// <summary>Null unless it goes to several groups, to a group and single processes besides, has a label, or was passed on.</summary>
     public Spread? Spread { get; init; }
     /// <summary>Who sent (for a caller that is not a member: the caller).</summary>
     public required NodeId From { get; init; }
@@ -67,7 +71,13 @@ internal readonly record struct Delivery
 /// <summary>What a message to more than one group bears.</summary>
 /// <param name="Groups">Those of its groups that this node is in, <see cref="Delivery.Group"/> among them.</param>
 /// <param name="Label">The label that names its order; null: none.</param>
-internal sealed record Spread(ImmutableArray<GroupId> Groups, string? Label);
+internal sealed record Spread(ImmutableArray<GroupId> Groups, string? Label)
+{
+    /// <summary>Of a request: the member of another group, or of this one, that passed it on.</summary>
+    public NodeId? PassedOnBy { get; init; }
+    /// <summary>It is a copy of an answer to somebody's request.</summary>
+    public bool IsReplyCopy { get; init; }
+}
 
 /// <summary>The outside of a <see cref="NodeMachine"/>.</summary>
 internal interface INodeEffects

@@ -16,6 +16,7 @@ namespace Core.Groups.Protocol;
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
+    private static ReadOnlySpan<byte> CannotPassOn => "the request could not be passed on: who passed it on, or who was to answer, has left the group"u8;
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
     private readonly SortedDictionary<long, long> _configuring = [];
@@ -87,8 +88,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Announcer.Announce();
             bool clientsGoOn = Clients.Pump(Change.IsBlocked);
             Callers.Pump();
-            foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
-            foreach (var (caller, request, answer) in Groups.Deliveries.TakeAgain()) AnswerAgain(caller, request, answer);
+            foreach (Asker asker in Groups.Deliveries.TakeUnanswered()) Answer(asker, default, MessageFlags.NoAnswer);
+            foreach (var (asker, answer) in Groups.Deliveries.TakeAgain()) Answer(asker, answer.Body, answer.IsError ? MessageFlags.Error : 0);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
@@ -297,6 +298,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnDelivered(Message message)
     {
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
+        if (message.Answer is { } answer && answer.To == Context.Self) OnAnswered(message, answer);
         if (message.Destination.Spread is { } spread)
         {
             if (!Groups.TryDeliver(spread, message)) OnDirect(message);
@@ -311,9 +313,27 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (Context.Settings.Tracing && (message.Flags & MessageFlags.MorePieces) == 0) Groups.Deliveries.TraceDirect(message);
         if (Groups.Deliveries.TryJoin(message) is not { } body) return;
-        if ((message.Flags & MessageFlags.Reply) == 0) Groups.Deliveries.Direct(message, body);
-        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
-        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), body, (message.Flags & MessageFlags.Error) != 0));
+        NodeId sender = Context.NodeAt(message.Sender);
+        if (message.Answer?.To == Context.Self) return;      // told already
+        if ((message.Flags & MessageFlags.Reply) == 0 || message.Answer is not null) Groups.Deliveries.Direct(message, body);
+        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, sender, sender);
+        else Requests.OnReply(message.RequestId, sender, new ReplyItem(sender, body, (message.Flags & MessageFlags.Error) != 0));
+    }
+
+    /// <summary>A message of which this node, the caller of a request, is told beside others: an answer with copies, or where the request was passed on to.</summary>
+    private void OnAnswered(Message message, AnswerStamp answer)
+    {
+        NodeId sender = Context.NodeAt(message.Sender);
+        if ((message.Flags & MessageFlags.Request) != 0) Requests.OnPassedOn(message.RequestId, answer.Place, sender, Groups.Deliveries.AnswerersOf(message));
+        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, answer.Place, sender);
+        else if ((message.Flags & MessageFlags.Reply) != 0 && Groups.Deliveries.TryJoinAnswer(message) is { } body)
+        {
+            ReadOnlyMemory<byte> own = body[Math.Min(answer.Head, body.Length)..];
+            Requests.OnReply(message.RequestId, answer.Place, new ReplyItem(sender, own, (message.Flags & MessageFlags.Error) != 0)
+            {
+                InPlaceOf = answer.Place == sender ? null : answer.Place,
+            });
+        }
     }
 
     public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));
@@ -443,9 +463,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if ((cast.Flags & MessageFlags.Configure) != 0) _configuring.Add(message.Sequence, cast.Call);
         else if (Requests.IsPending(cast.Call))
         {
-            var members = new List<NodeId>();
-            foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
-            Requests.OnSent(cast.Call, cast.Group, [.. members]);
+            Requests.OnSent(cast.Call, Groups.Deliveries.AnswerersOf(message));
         }
         // A request that has ended while it was half sent is not told of again.
         else if ((cast.Flags & MessageFlags.Request) == 0) Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
@@ -454,6 +472,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private void OnCallFailed(Cast cast, Outcome outcome)
     {
         if (cast.Caller is not null) Contacts.OnFailed(cast);
+        else if (cast.Answer is not null) OnAnswerFailed(cast, cast.Answer, outcome);
         else if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
     }
 
@@ -463,11 +482,26 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Callers.Withdraw(call);
     }
 
-    private void TellNoAnswer(NodeId caller, long request) =>
-        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, default, MessageFlags.Reply | MessageFlags.NoAnswer, request));
+    /// <summary>Answers a caller alone.</summary>
+    public void Answer(Asker asker, ReadOnlyMemory<byte> body, MessageFlags flags)
+    {
+        flags |= MessageFlags.Reply;
+        if (asker.Place is not { } place) Calls.Submit(new Cast(0, GroupId.None, asker.Caller, MessageKind.Causal, body, flags, asker.Request));
+        else
+        {
+            var stamp = new AnswerStamp(asker.Caller, place);
+            Calls.Submit(new Cast(0, GroupId.None, asker.Caller, MessageKind.Causal, body, flags | MessageFlags.AnswerTo, asker.Request, Answer: stamp));
+        }
+    }
 
-    private void AnswerAgain(NodeId caller, long request, ClientAnswers.Answer answer) =>
-        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, answer.Body, MessageFlags.Reply | (answer.IsError ? MessageFlags.Error : 0), request));
+    /// <summary>This node left a group to which an answer was to be copied, or a request passed on: the caller gets its answer all the same, or hears why not.</summary>
+    private void OnAnswerFailed(Cast cast, AnswerStamp answer, Outcome outcome)
+    {
+        if (cast.Spread is null || outcome is Outcome.Excluded or Outcome.Stopped) return;
+        var asker = new Asker(answer.To, cast.RequestId, answer.Place);
+        if ((cast.Flags & MessageFlags.Reply) != 0) Answer(asker, cast.Body[answer.Head..], cast.Flags & MessageFlags.Error);
+        else Answer(asker, CannotPassOn.ToArray(), MessageFlags.Error);
+    }
 
     private void OnViewChanged(GroupMember group)
     {

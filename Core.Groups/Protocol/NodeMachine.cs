@@ -184,7 +184,7 @@ internal sealed class NodeMachine
     public void Multicast(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body)
     {
         if (!Enter(now, call)) return;
-        if (_context.Settings.IsExtended) target = target with { Groups = [.. target.Groups.Select(Resolve).Order()] };
+        target = Resolve(target);
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
         else _core.Calls.Submit(new Cast(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, Spread: target));
     }
@@ -220,6 +220,19 @@ internal sealed class NodeMachine
         else _core.Calls.Submit(new Cast(call, Resolve(group), null, order.ToKind(), body, MessageFlags.Request, call));
     }
 
+    /// <summary>The same in the union of several groups, of which this node is a member, or with a label: each member answers once.</summary>
+    public void Request(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else _core.Calls.Submit(new Cast(call, target.Groups[0], null, order.ToKind(), body, MessageFlags.Request, call, Spread: Resolve(target)));
+    }
+
     /// <summary>
     /// By the group's name, also from a node that is not a member: through a member, once, in one view. With mode None it
     /// ends with <see cref="INodeEffects.Sent"/> when all members have delivered the message.
@@ -238,9 +251,50 @@ internal sealed class NodeMachine
 
     public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError)
     {
-        if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, body, isError, out NodeId caller, out long request)) return;
-        MessageFlags flags = MessageFlags.Reply | (isError ? MessageFlags.Error : 0);
-        _core.Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, body, flags, request));
+        if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, body, isError, out Asker asker, out ImmutableArray<Asker> others)) return;
+        MessageFlags flags = isError ? MessageFlags.Error : 0;
+        _core.Answer(asker, body, flags);
+        foreach (Asker other in others) _core.Answer(other, body, flags);
+    }
+
+    /// <summary>
+    /// Answers, with copies to groups of which this node is a member and to single processes: one message, which all that live get or
+    /// none. Costs credit in the groups as a multicast does. A caller that has gone keeps nobody from the copies.
+    /// </summary>
+    /// <param name="head">So many bytes at the front of the body are for those that get a copy alone.</param>
+    public void ReplyWithCopies(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError, int head, SpreadTarget copies)
+    {
+        if (!Enter(now)) return;
+        copies = Resolve(copies);
+        if (!_core.Groups.Deliveries.TryTakeToken(replyToken, body[head..], isError, out Asker asker, out ImmutableArray<Asker> others))
+        {
+            _core.Calls.GiveBack(copies, body.Length);      // the group was left meanwhile: its callers were told so
+            return;
+        }
+        MessageFlags flags = isError ? MessageFlags.Error : 0;
+        var stamp = new AnswerStamp(asker.Caller, asker.Place ?? _context.Self, head);
+        SpreadTarget all = copies with { To = [asker.Caller, .. copies.To.Where(n => n != asker.Caller)] };
+        _core.Calls.Submit(new Cast(0, all.Groups.FirstOrDefault(), null, MessageKind.Causal, body, flags | MessageFlags.Reply | MessageFlags.AnswerTo, asker.Request, Spread: all, Answer: stamp));
+        foreach (Asker other in others) _core.Answer(other, body[head..], flags);
+    }
+
+    /// <summary>
+    /// Passes a request on to a group of which this node is a member, or to one member of it: whoever answers first answers in this node's
+    /// place. The caller is told by the same message, so that no failure leaves it waiting. Costs credit in the group as a multicast does.
+    /// </summary>
+    /// <param name="only">Null: all members handle it.</param>
+    public void PassOn(TimeSpan now, long replyToken, GroupId group, NodeId? only, ReadOnlyMemory<byte> body)
+    {
+        if (!Enter(now)) return;
+        SpreadTarget target = Resolve(new SpreadTarget([group], [], null));
+        if (!_core.Groups.Deliveries.TryPassOn(replyToken, out Asker asker, out NodeId from))
+        {
+            _core.Calls.GiveBack(target, body.Length);
+            return;
+        }
+        var stamp = new AnswerStamp(asker.Caller, asker.Place ?? _context.Self, From: from, Only: only);
+        _core.Calls.Submit(new Cast(
+            0, target.Groups[0], null, MessageKind.Causal, body, MessageFlags.Request | MessageFlags.AnswerTo, asker.Request, Spread: target with { To = [asker.Caller] }, Answer: stamp));
     }
 
     /// <summary>This member will not answer: its caller is told not to wait for it.</summary>
@@ -338,6 +392,9 @@ internal sealed class NodeMachine
 
     /// <summary>A host may use an id that its group had before it was merged.</summary>
     private GroupId Resolve(GroupId group) => _core.Groups.Merger.Resolve(group);
+
+    private SpreadTarget Resolve(SpreadTarget target) =>
+        _context.Settings.IsExtended ? target with { Groups = [.. target.Groups.Select(Resolve).Order()] } : target;
 
     private bool Enter(TimeSpan now, long call = 0)
     {

@@ -319,8 +319,8 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
     {
         ReadOnlyMemory<byte> body = _parts?.Join(reply.Body) ?? reply.Body;
         _parts = null;
-        if (!_open.TryGetValue(reply.Sequence, out Open? open) || open.Replies.Exists(r => r.From == reply.From)) return;
-        open.Replies.Add(new ReplyItem(reply.From, body, reply.IsError));
+        if (!_open.TryGetValue(reply.Sequence, out Open? open) || open.Replies.Exists(r => (r.InPlaceOf ?? r.From) == (reply.InPlaceOf ?? reply.From))) return;
+        open.Replies.Add(new ReplyItem(reply.From, body, reply.IsError) { InPlaceOf = reply.InPlaceOf });
     }
 
     private void OnDone(ClientDone done)

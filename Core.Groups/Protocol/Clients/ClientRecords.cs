@@ -133,18 +133,21 @@ internal readonly record struct ClientWelcome(NodeId Server, long Epoch, int Cal
 }
 
 /// <summary>A member's answer.</summary>
-internal readonly record struct ClientReply(long Sequence, NodeId From, bool IsError, ReadOnlyMemory<byte> Body)
+/// <param name="InPlaceOf">The member to which the request went, if that one passed it on.</param>
+internal readonly record struct ClientReply(long Sequence, NodeId From, NodeId? InPlaceOf, bool IsError, ReadOnlyMemory<byte> Body)
 {
     public void Write(WireWriter writer)
     {
         writer.Byte((byte)ClientRecord.Reply);
         writer.Varint(Sequence);
         writer.Node(From);
+        writer.Flag(InPlaceOf is not null);
+        if (InPlaceOf is { } place) writer.Node(place);
         writer.Flag(IsError);
         writer.Blob(Body.Span);
     }
 
-    public static ClientReply Read(ref WireReader reader) => new(reader.Varint(), reader.Node(), reader.Flag(), reader.Blob());
+    public static ClientReply Read(ref WireReader reader) => new(reader.Varint(), reader.Node(), reader.Flag() ? reader.Node() : null, reader.Flag(), reader.Blob());
 }
 
 /// <summary>Which group an address names.</summary>

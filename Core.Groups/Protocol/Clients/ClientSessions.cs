@@ -326,7 +326,7 @@ internal sealed class ClientSessions(NodeContext context, Services services, Gro
         foreach (ReplyItem reply in result.Replies)
         {
             ReadOnlyMemory<byte> last = ClientText.SendParts(reply.Body, _writer, frame => context.Effects.Transmit(result.Connection, frame));
-            new ClientReply(result.Sequence, reply.From, reply.IsError, last).Write(_writer);
+            new ClientReply(result.Sequence, reply.From, reply.InPlaceOf, reply.IsError, last).Write(_writer);
             context.Effects.Transmit(result.Connection, _writer.Written);
         }
         Send(result.Connection, result.Done.Write);

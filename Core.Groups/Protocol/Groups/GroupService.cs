@@ -240,6 +240,12 @@ internal sealed class GroupService
             OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
             return;
         }
+        if (message.Answer?.Only is { } only && only != _context.Self)
+        {
+            _deliveries.PassOver(group, message);
+            OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
+            return;
+        }
         if (message.Destination.Spread is not { } spread)
         {
             _deliveries.Message(group, message, body, null);

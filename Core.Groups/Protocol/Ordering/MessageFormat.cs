@@ -54,6 +54,7 @@ internal static class MessageFormat
             writer.Byte((byte)message.Flags);
             writer.Varint(message.RequestId);
             message.Caller?.Write(writer);
+            message.Answer?.Write(writer);
         }
         writer.Blob(message.Body.Span);
     }
@@ -77,17 +78,19 @@ internal static class MessageFormat
         MessageFlags flags = 0;
         long requestId = 0;
         CallerStamp? caller = null;
+        AnswerStamp? answer = null;
         if ((first & HasFlags) != 0)
         {
             flags = (MessageFlags)reader.Byte();
             requestId = reader.Varint();
             if ((flags & MessageFlags.ForCaller) != 0) caller = CallerStamp.Read(ref reader);
+            if ((flags & MessageFlags.AnswerTo) != 0) answer = AnswerStamp.Read(ref reader);
         }
         if (kind.IsApplication() && streamIndex == 0) streamIndex = ++to.Stream(sender, kind.Class(), members).LastIndex;
         return new Message
         {
             Sender = sender, Sequence = sequence, Kind = kind, Destination = to, StreamIndex = streamIndex, Timestamp = timestamp,
-            Dependencies = dependencies, Flags = flags, RequestId = requestId, Caller = caller, Body = reader.Blob(),
+            Dependencies = dependencies, Flags = flags, RequestId = requestId, Caller = caller, Answer = answer, Body = reader.Blob(),
         };
     }
 

@@ -206,7 +206,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         switch (progress.Stage)
         {
             case CallerStage.Sent:
-                if (isOpen) requests.OnSent(call.Call, call.SentTo, [.. progress.Members]);
+                if (isOpen) requests.OnSent(call.Call, [.. progress.Members.Select(m => new Answerer(m, call.SentTo))]);
                 break;
             case CallerStage.Settled:
                 if (isOpen) OnSettled(call, Outcome.Done, new MessageId(from, context.Configuration!.Id.Epoch, progress.Sequence));

@@ -13,6 +13,8 @@ internal sealed class Coverage
     public long Resumes { get; set; }
     public long StateTransfers { get; set; }
     public long Requests { get; set; }
+    public long PassedOn { get; set; }
+    public long ReplyCopies { get; set; }
     public long Deletions { get; set; }
     public long WatchedChanges { get; set; }
     public long Refusals { get; set; }
@@ -44,6 +46,8 @@ internal sealed class Coverage
         Resumes += other.Resumes;
         StateTransfers += other.StateTransfers;
         Requests += other.Requests;
+        PassedOn += other.PassedOn;
+        ReplyCopies += other.ReplyCopies;
         Deletions += other.Deletions;
         WatchedChanges += other.WatchedChanges;
         Refusals += other.Refusals;

@@ -8,7 +8,7 @@ namespace Core.Groups.Testing.Simulation;
 internal enum Act : byte
 {
     Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
-    Find, List, Delete, Watch, Spread, Call, BreakClient, CutClient,
+    Find, List, Delete, Watch, Spread, RequestSpread, Call, BreakClient, CutClient,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -135,6 +135,15 @@ internal static class Scenarios
         new("requests", "Questions to groups, asked by members and others, while members fail.")
         {
             Weights = [(Act.Send, 15), (Act.Request, 50), (Act.Join, 3), (Act.Leave, 3), (Act.Crash, 3), (Act.Restart, 4), (Act.Freeze, 2), (Act.Break, 5)],
+        },
+        new("answers", "Answers with copies, requests that are passed on, and requests to several groups, while all that take part fail.")
+        {
+            Application = new() { CopyChance = 0.4, PassOnChance = 0.4 }, Clients = 2, Acts = 100,
+            Weights =
+            [
+                (Act.Send, 10), (Act.Request, 35), (Act.RequestSpread, 15), (Act.Call, 10), (Act.Join, 5), (Act.Leave, 5), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2),
+                (Act.Break, 4), (Act.BreakClient, 2), (Act.Partition, 1), (Act.Heal, 4), (Act.Stop, 1),
+            ],
         },
         new("callers", "Calls from outside, small and large, while their contacts fail, leave and join.")
         {

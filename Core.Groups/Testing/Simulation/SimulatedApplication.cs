@@ -112,8 +112,8 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         if (IsStopping || Array.Exists(all, r => r is not { IsLeaving: false, IsLoaded: true })) return null;
         SentMessage message = cluster.Announce(process.Id, to.Groups.FirstOrDefault(""), order, size, to);
         byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: false, size);
-        var target = new SpreadTarget([.. all.Select(r => r!.Id).Order()], [.. to.To.Select(cluster.NodeIdOf)], to.Label);
-        Action send = () =>
+        SpreadTarget target = TargetOf(to);
+        WithCredit(all, body.Length, () =>
         {
             long call = Calls.Begin($"multicast {order} in {string.Join('+', to.Groups)}", outcome =>
             {
@@ -125,13 +125,35 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
                 foreach (GroupReplica? replica in all) replica!.Asked.Add(message.Marker);
                 process.Machine.Multicast(now, call, target, order, body);
             });
-        };
+        });
+        return message;
+    }
+
+    private SpreadTarget TargetOf(SpreadNames to) => new([.. to.Groups.Select(g => Find(g)!.Id).Order()], [.. to.To.Select(cluster.NodeIdOf)], to.Label);
+
+    private void WithCredit(IEnumerable<GroupReplica?> all, int bytes, Action send)
+    {
         foreach (GroupReplica? replica in all)
         {
             Action inside = send;
-            send = () => WithCredit(replica!, body.Length + CreditAccount.MessageOverhead, inside);
+            send = () => WithCredit(replica!, bytes + CreditAccount.MessageOverhead, inside);
         }
         send();
+    }
+
+    /// <summary>Asks the members of several groups, or with a label; null if this node is not in all the groups, with their states.</summary>
+    public SentMessage? Request(SpreadNames to, Order order, ReplyMode mode, int count, TimeSpan? timeout, int size)
+    {
+        GroupReplica?[] all = [.. to.Groups.Select(Find)];
+        if (IsStopping || all.Length == 0 || Array.Exists(all, r => r is not { IsLeaving: false, IsLoaded: true })) return null;
+        SentMessage message = cluster.Announce(process.Id, to.Groups[0], order, size, to);
+        byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: timeout is not null, size);
+        SpreadTarget target = TargetOf(to);
+        WithCredit(all, body.Length, () =>
+        {
+            long call = Calls.Begin($"request {order} {mode} in {string.Join('+', to.Groups)}", requestMarker: message.Marker);
+            process.Call(now => process.Machine.Request(now, call, target, order, body, mode, count, timeout));
+        });
         return message;
     }
 
@@ -345,9 +367,11 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
 
     public void OnDelivery(Delivery delivery)
     {
-        if (!MessageBody.TryRead(delivery.Body.Span, out ulong marker, out int hops, out bool mayIgnore)
+        bool isCopy = delivery.Spread?.IsReplyCopy == true;
+        ReadOnlyMemory<byte> content = isCopy ? AnswerChoice.CopyIn(delivery.Body, cluster) : delivery.Body;
+        if (!MessageBody.TryRead(content.Span, out ulong marker, out int hops, out bool mayIgnore)
             || cluster.Identify(delivery.Message, marker, delivery.Group) is not { } sent || sent.Order != delivery.Order
-            || !IsFrom(delivery.From, sent) || Math.Max(sent.Size, MessageBody.MinimumSize) != delivery.Body.Length || sent.Spread?.Label != delivery.Spread?.Label)
+            || !IsFrom(delivery.From, sent) || Math.Max(sent.Size, MessageBody.MinimumSize) != content.Length || sent.Spread?.Label != delivery.Spread?.Label)
         {
             cluster.Violate($"{process.Id} got {delivery.Message} from {delivery.From} in {delivery.Group}, which is not what was sent.");
             return;
@@ -360,7 +384,8 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         }
         if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
         if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
-        if (cluster.Clients.Any(c => c.Name == sent.Sender.Name)) cluster.ClientOrder.OnDelivered(process.Id, replica, sent);
+        if (isCopy) cluster.Coverage.ReplyCopies++;
+        if (sent.Asked == 0 && cluster.Clients.Any(c => c.Name == sent.Sender.Name)) cluster.ClientOrder.OnDelivered(process.Id, replica, sent);
         ImmutableArray<GroupId> told = delivery.Spread?.Groups ?? [delivery.Group];
         // A group that this node joined since has the message in its state, or is another one of the same name.
         if (Replicas.Any(r => told.Contains(r.Id) && !sent.GoesTo(r.Name)) || (sent.Spread is null && told is not [_]))
@@ -412,20 +437,50 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
 
     private void Handle(GroupReplica replica, in Delivery delivery, ulong marker, int hops, bool mayIgnore)
     {
-        Apply(replica, delivery, marker);
+        // What was passed on to one member is no part of the state that all have.
+        if (delivery.Spread?.PassedOnBy is null) Apply(replica, delivery, marker);
+        else if (!alone.Add(marker)) cluster.Violate($"{process.Id} got {delivery.Message}, which was passed on, twice.");
         process.Call(now => process.Machine.Consumed(now, replica.Id, 1));
-        if (delivery.ReplyToken != 0) Answer(delivery.ReplyToken, marker, mayIgnore);
+        if (delivery.ReplyToken != 0) Answer(replica, delivery, marker, mayIgnore);
         if (hops < MaximumHops && random.Chance(profile.EchoChance))
             Send(replica.Name, random.Pick(profile.Orders), MessageBody.MinimumSize, hops + 1);
     }
 
-    private void Answer(long token, ulong marker, bool mayIgnore)
+    private void Answer(GroupReplica replica, Delivery delivery, ulong marker, bool mayIgnore)
     {
         if (mayIgnore && random.Chance(profile.NoReplyChance)) return;
         bool isError = random.Chance(profile.ErrorReplyChance);
-        byte[] body = isError ? "refused"u8.ToArray() : MessageBody.MakeReply(marker, process.Id);
+        ulong asked = cluster.FindAnnounced(marker) is { Asked: not 0 and var before } ? before : marker;
+        byte[] body = isError ? "refused"u8.ToArray() : MessageBody.MakeReply(asked, process.Id);
+        AnswerChoice choice = AnswerChoice.Draw(profile, random);
         process.After(random.Between(TimeSpan.Zero, profile.HandlingTime), () =>
-            process.Call(now => process.Machine.Reply(now, token, body, isError)));
+        {
+            bool mayChoose = replica.IsLoaded && replicas.ContainsValue(replica);
+            bool mayPassOn = asked == marker || choice.IsToOne;      // or each that gets it passes it on to all again
+            if (mayChoose && mayPassOn && choice.PassesOn) PassOn(delivery, asked, choice, mayIgnore);
+            else if (mayChoose && choice.Copies) AnswerWithCopies(delivery.ReplyToken, body, isError, choice);
+            else process.Call(now => process.Machine.Reply(now, delivery.ReplyToken, body, isError));
+        });
+    }
+
+    /// <summary>To the members of one of this node's groups, or to one of them.</summary>
+    private void PassOn(Delivery delivery, ulong asked, AnswerChoice choice, bool mayIgnore)
+    {
+        GroupReplica to = choice.Pick([.. Replicas.Where(r => r.IsLoaded)]);
+        NodeId? only = choice.IsToOne && to.View is { } view ? choice.Pick(view.Members) : null;
+        SentMessage message = cluster.Announce(delivery.From, to.Name, Order.Causal, choice.Size, asked: asked);
+        byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore, choice.Size);
+        WithCredit(to, body.Length + CreditAccount.MessageOverhead, () => process.Call(now => process.Machine.PassOn(now, delivery.ReplyToken, to.Id, only, body)));
+    }
+
+    private void AnswerWithCopies(long token, byte[] answer, bool isError, AnswerChoice choice)
+    {
+        GroupReplica[] groups = [.. Replicas.Where(r => r is { IsLoaded: true, IsLeaving: false } && choice.Takes())];
+        var names = new SpreadNames([.. groups.Select(g => g.Name)], [.. cluster.Names.Where(_ => choice.TakesOne())], null);
+        SentMessage copy = cluster.Announce(process.Id, names.Groups.FirstOrDefault(""), Order.Causal, choice.Size, names);
+        byte[] head = MessageBody.Make(copy.Marker, MaximumHops, mayIgnore: false, choice.Size), body = [.. head, .. answer];
+        SpreadTarget target = TargetOf(names);
+        WithCredit(groups, body.Length, () => process.Call(now => process.Machine.ReplyWithCopies(now, token, body, isError, head.Length, target)));
     }
 
     private GroupReplica? Expect(GroupId group, string what)

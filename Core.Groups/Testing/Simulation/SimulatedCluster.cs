@@ -184,6 +184,12 @@ internal sealed class SimulatedCluster
         return nodes[name].Process?.Scripted.Request(group, order, mode, count, timeout, size);
     }
 
+    public SentMessage? Request(string name, Order order, SpreadNames to, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
+    {
+        Act($"request {name} {order} {string.Join('+', to.Groups)} {to.Label} {mode} {timeout}");
+        return nodes[name].Process?.Scripted.Request(to, order, mode, count, timeout, size);
+    }
+
     public SentMessage Call(SimulatedClient client, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
     {
         Act($"call {client.Name} {order} {group} {mode} {timeout}");
@@ -312,9 +318,9 @@ internal sealed class SimulatedCluster
         Record(new TraceEvent { Kind = TraceKind.Fail, Node = node, Time = Time.Now });
 
     /// <summary>Gives a message of the application its marker.</summary>
-    public SentMessage Announce(NodeId sender, string group, Order order, int size, SpreadNames? spread = null)
+    public SentMessage Announce(NodeId sender, string group, Order order, int size, SpreadNames? spread = null, ulong asked = 0)
     {
-        SentMessage message = new((ulong)announced.Count + 1, sender, group, order, size) { Spread = spread };
+        SentMessage message = new((ulong)announced.Count + 1, sender, group, order, size) { Spread = spread, Asked = asked };
         announced.Add(message.Marker, message);
         return message;
     }
