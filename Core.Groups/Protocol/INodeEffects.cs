@@ -35,6 +35,8 @@ internal enum Outcome : byte
     Deleted,
     /// <summary>The group resides at another site than this node.</summary>
     WrongSite,
+    /// <summary>The numbers of the requests that a group makes as one must rise at each of its members.</summary>
+    NumberTooLow,
 }
 
 /// <summary>One member's reply to a request.</summary>
@@ -173,6 +175,23 @@ internal interface INodeEffects
     /// told of all entries right before its state.
     /// </summary>
     void Configured(GroupId group, string key, string? value);
+
+    /// <summary>
+    /// As <see cref="SaveState"/>, of a member that moves to another node with the group's only state: not in pieces, for it is handed over
+    /// before the view.
+    /// </summary>
+    void SaveWholeState(GroupId group, long token) => SaveState(group, token);
+
+    /// <summary>
+    /// A member would move to this node: the application takes it with <see cref="NodeMachine.AcceptMigration"/>, or not, with
+    /// <see cref="NodeMachine.DeclineMigration"/>.
+    /// </summary>
+    void MigrationOffered(long token, GroupId group, string name, NodeId from) { }
+
+    /// <summary>A move has ended.</summary>
+    /// <param name="moved">The group with the target in place of this node; null: the move came to nothing.</param>
+    /// <param name="reason">Why it came to nothing.</param>
+    void MigrationEnded(long call, GroupInfo? moved, string? reason) { }
 
     /// <summary>This node is out of the group. Nothing of the group follows.</summary>
     void GroupLeft(GroupId group, GroupEnd end);

@@ -16,7 +16,6 @@ namespace Core.Groups.Protocol;
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
-    private static ReadOnlySpan<byte> CannotPassOn => "the request could not be passed on: who passed it on, or who was to answer, has left the group"u8;
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
     private readonly SortedDictionary<long, long> _configuring = [];
@@ -37,8 +36,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Contacts = new Contacts(context, Services, Groups, Calls);
         Credit.OnCallerConsumed = Contacts.OnConsumed;
         Requests = new RequestTable(context) { OnEnded = OnRequestEnded };
+        Answers = new Answers(context, Requests, Calls, Groups.Deliveries);
         Callers = new Callers(context, Channels, Services, Groups, Requests);
-        Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests);
+        var queries = new ClientQueries(context, Groups.Queries);
+        Groups.Queries.OnClientQuery = queries.OnEnded;
+        Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests, queries);
         Requests.OnClientCall = Clients.OnEnded;
         Groups.OnDropped = Credit.OnDropped;
         Groups.OnPaid = Credit.Owe;
@@ -47,6 +49,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Calls.Rename(before, after);
             Requests.Rename(before, after);
             Groups.Deliveries.Rename(before, after);
+            Groups.Migrations.Rename(before);
         };
         Groups.HasCalls = Calls.Has;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
@@ -64,6 +67,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public CallQueue Calls { get; }
     public FlushTable Flushes { get; }
     public RequestTable Requests { get; }
+    public Answers Answers { get; }
     public Callers Callers { get; }
     public Contacts Contacts { get; }
     public ClientSessions Clients { get; }
@@ -88,8 +92,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Announcer.Announce();
             bool clientsGoOn = Clients.Pump(Change.IsBlocked);
             Callers.Pump();
-            foreach (Asker asker in Groups.Deliveries.TakeUnanswered()) Answer(asker, default, MessageFlags.NoAnswer);
-            foreach (var (asker, answer) in Groups.Deliveries.TakeAgain()) Answer(asker, answer.Body, answer.IsError ? MessageFlags.Error : 0);
+            foreach (Asker asker in Groups.Deliveries.TakeUnanswered()) Answers.Give(asker, default, MessageFlags.NoAnswer);
+            foreach (var (asker, answer) in Groups.Deliveries.TakeAgain()) Answers.Give(asker, answer.Body, answer.IsError ? MessageFlags.Error : 0);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
@@ -275,6 +279,9 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.Watch: Groups.Watches.OnWatch(from, ref reader); break;
             case ServiceRecord.WatchTold: Groups.Watches.OnTold(ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
+            case ServiceRecord.Migrate: Groups.Migrations.OnAsked(from, ref reader); break;
+            case ServiceRecord.MigrateRefused: Groups.Migrations.OnRefused(from, ref reader); break;
+            case ServiceRecord.MigrateReady: Groups.Migrations.OnReady(from, ref reader); break;
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
             case ServiceRecord.Update: Groups.Directory.OnUpdate(ref reader); break;
@@ -298,7 +305,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnDelivered(Message message)
     {
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
-        if (message.Answer is { } answer && answer.To == Context.Self) OnAnswered(message, answer);
+        if (message.Answer is { } answer && answer.To == Context.Self) Answers.OnTold(message, answer);
         if (message.Destination.Spread is { } spread)
         {
             if (!Groups.TryDeliver(spread, message)) OnDirect(message);
@@ -318,22 +325,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if ((message.Flags & MessageFlags.Reply) == 0 || message.Answer is not null) Groups.Deliveries.Direct(message, body);
         else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, sender, sender);
         else Requests.OnReply(message.RequestId, sender, new ReplyItem(sender, body, (message.Flags & MessageFlags.Error) != 0));
-    }
-
-    /// <summary>A message of which this node, the caller of a request, is told beside others: an answer with copies, or where the request was passed on to.</summary>
-    private void OnAnswered(Message message, AnswerStamp answer)
-    {
-        NodeId sender = Context.NodeAt(message.Sender);
-        if ((message.Flags & MessageFlags.Request) != 0) Requests.OnPassedOn(message.RequestId, answer.Place, sender, Groups.Deliveries.AnswerersOf(message));
-        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, answer.Place, sender);
-        else if ((message.Flags & MessageFlags.Reply) != 0 && Groups.Deliveries.TryJoinAnswer(message) is { } body)
-        {
-            ReadOnlyMemory<byte> own = body[Math.Min(answer.Head, body.Length)..];
-            Requests.OnReply(message.RequestId, answer.Place, new ReplyItem(sender, own, (message.Flags & MessageFlags.Error) != 0)
-            {
-                InPlaceOf = answer.Place == sender ? null : answer.Place,
-            });
-        }
     }
 
     public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));
@@ -442,7 +433,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void EndAll(Outcome outcome)
     {
-        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
+        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Migrations.EndCalls()).Concat(Groups.Queries.EndCalls()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
         foreach (long call in Membership.EndForcing()) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
@@ -472,7 +463,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private void OnCallFailed(Cast cast, Outcome outcome)
     {
         if (cast.Caller is not null) Contacts.OnFailed(cast);
-        else if (cast.Answer is not null) OnAnswerFailed(cast, cast.Answer, outcome);
+        else if (cast.Answer is not null) Answers.OnFailed(cast, cast.Answer, outcome);
         else if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
     }
 
@@ -480,27 +471,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (!wasSent) Calls.Cancel(call);
         Callers.Withdraw(call);
-    }
-
-    /// <summary>Answers a caller alone.</summary>
-    public void Answer(Asker asker, ReadOnlyMemory<byte> body, MessageFlags flags)
-    {
-        flags |= MessageFlags.Reply;
-        if (asker.Place is not { } place) Calls.Submit(new Cast(0, GroupId.None, asker.Caller, MessageKind.Causal, body, flags, asker.Request));
-        else
-        {
-            var stamp = new AnswerStamp(asker.Caller, place);
-            Calls.Submit(new Cast(0, GroupId.None, asker.Caller, MessageKind.Causal, body, flags | MessageFlags.AnswerTo, asker.Request, Answer: stamp));
-        }
-    }
-
-    /// <summary>This node left a group to which an answer was to be copied, or a request passed on: the caller gets its answer all the same, or hears why not.</summary>
-    private void OnAnswerFailed(Cast cast, AnswerStamp answer, Outcome outcome)
-    {
-        if (cast.Spread is null || outcome is Outcome.Excluded or Outcome.Stopped) return;
-        var asker = new Asker(answer.To, cast.RequestId, answer.Place);
-        if ((cast.Flags & MessageFlags.Reply) != 0) Answer(asker, cast.Body[answer.Head..], cast.Flags & MessageFlags.Error);
-        else Answer(asker, CannotPassOn.ToArray(), MessageFlags.Error);
     }
 
     private void OnViewChanged(GroupMember group)

@@ -169,6 +169,31 @@ internal sealed class NodeMachine
         else _context.Effects.Completed(call, Outcome.NotMember);
     }
 
+    /// <summary>
+    /// This member moves to another node: one joins and one leaves in one view. Ends with <see cref="INodeEffects.MigrationEnded"/>, and the
+    /// membership with it, or not at all.
+    /// </summary>
+    public void Migrate(TimeSpan now, long call, GroupId group, NodeId to)
+    {
+        if (!Enter(now, call)) return;
+        if (_core.Groups.Find(Resolve(group)) is { } member) _core.Groups.Migrations.Begin(call, member, to);
+        else _context.Effects.Completed(call, Outcome.NotMember);
+    }
+
+    /// <summary>The answer to <see cref="INodeEffects.MigrationOffered"/>: as a <see cref="Join"/>, which ends as such.</summary>
+    public void AcceptMigration(TimeSpan now, long token, long call, ReadOnlyMemory<byte> credentials, bool inspects)
+    {
+        if (!Enter(now, call)) return;
+        if (_stopBy is not null) _context.Effects.Completed(call, Outcome.Stopped);
+        else _core.Groups.Migrations.Accept(token, call, credentials, inspects);
+    }
+
+    /// <summary>The application has no place for the member.</summary>
+    public void DeclineMigration(TimeSpan now, long token, string reason)
+    {
+        if (Enter(now)) _core.Groups.Migrations.Decline(token, reason);
+    }
+
     /// <summary>Multicast. <paramref name="call"/> 0: no completion wanted.</summary>
     public void Multicast(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body)
     {
@@ -249,12 +274,32 @@ internal sealed class NodeMachine
         else _core.Callers.Submit(call, groupName, order.ToKind(), body, mode != ReplyMode.None);
     }
 
+    /// <summary>
+    /// A request that all members of a group make alike, each for itself: delivered once, whichever comes first, and answered to each that
+    /// made it. Its members are one caller, of which those of the other group remember the last <see cref="GroupCallers.Kept"/> requests.
+    /// </summary>
+    /// <param name="number">The same at all members; it rises from request to request.</param>
+    public void RequestAsGroup(
+        TimeSpan now, long call, GroupId asker, string groupName, long number, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (_core.Groups.Find(Resolve(asker)) is not { } member) _core.Requests.End(call, Outcome.NotMember);
+        else if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else if (!_core.Callers.TrySubmitAsGroup(call, GroupCallers.IdOf(member.Id, member.Name), groupName, number, order.ToKind(), body, mode != ReplyMode.None))
+            _core.Requests.End(call, Outcome.NumberTooLow);
+    }
+
     public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError)
     {
         if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, body, isError, out Asker asker, out ImmutableArray<Asker> others)) return;
         MessageFlags flags = isError ? MessageFlags.Error : 0;
-        _core.Answer(asker, body, flags);
-        foreach (Asker other in others) _core.Answer(other, body, flags);
+        _core.Answers.Give(asker, body, flags);
+        foreach (Asker other in others) _core.Answers.Give(other, body, flags);
     }
 
     /// <summary>
@@ -275,7 +320,7 @@ internal sealed class NodeMachine
         var stamp = new AnswerStamp(asker.Caller, asker.Place ?? _context.Self, head);
         SpreadTarget all = copies with { To = [asker.Caller, .. copies.To.Where(n => n != asker.Caller)] };
         _core.Calls.Submit(new Cast(0, all.Groups.FirstOrDefault(), null, MessageKind.Causal, body, flags | MessageFlags.Reply | MessageFlags.AnswerTo, asker.Request, Spread: all, Answer: stamp));
-        foreach (Asker other in others) _core.Answer(other, body[head..], flags);
+        foreach (Asker other in others) _core.Answers.Give(other, body[head..], flags);
     }
 
     /// <summary>
@@ -309,7 +354,7 @@ internal sealed class NodeMachine
         if (!Enter(now)) return;
         if (_core.Requests.End(call, Outcome.Cancelled)) return;
         if (_core.Membership.Withdraw(call)
-            || _core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call) || _core.Groups.Watches.Cancel(call))
+            || _core.Groups.Migrations.Cancel(call) || _core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call) || _core.Groups.Watches.Cancel(call))
             _context.Effects.Completed(call, Outcome.Cancelled);
     }
 

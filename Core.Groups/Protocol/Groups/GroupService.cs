@@ -24,6 +24,7 @@ internal sealed class GroupService
         Announcer = new Announcer(context, this);
         Watches = new GroupWatches(context, services, this);
         Queries = new GroupQueries(context, services, this);
+        Migrations = new Migrations(context, services, this);
         Merger = new GroupMerger(context, this, _groups);
         Teller = new GroupTeller(context, this);
         _states = new StateTransfers(context, services, this);
@@ -37,6 +38,7 @@ internal sealed class GroupService
     public GroupMerger Merger { get; }
     public GroupTeller Teller { get; }
     public GroupWatches Watches { get; }
+    public Migrations Migrations { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
@@ -101,6 +103,7 @@ internal sealed class GroupService
     {
         if (call != 0) (group.LeaveCalls ??= []).Add(call);
         group.IsLeaving = true;
+        if (!group.IsAnnounced) Migrations.Fail(group, "the node left the group");
         Announcer.LookAgain(group);
     }
 
@@ -108,7 +111,7 @@ internal sealed class GroupService
 
     public void OnAnnounced(GroupOrder order)
     {
-        BeforeMarker(order);
+        if (Find(order.Id) is not { IsHalted: true }) BeforeMarker(order);      // the state that it hands over would lack them
         OrderingLayer ordering = _context.Ordering!;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
         ordering.Emit(MessageKind.Marker, to, default, []);
@@ -168,7 +171,7 @@ internal sealed class GroupService
         if (!joined.IsEmpty || !group.View.Left.IsEmpty || isRanked) Watches.OnView(group, areFailed: false, _isCarryingPlan);
         if (_isCarryingPlan) return;
         _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
-        if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
+        if (!joined.IsEmpty && GroupChangeFormat.DonorOf(announcement) == _context.Ordering.Self) _states.Begin(group, joined, order.Epoch);
         _states.TryInstall(group);
         if (after[0] == _context.Self) _directory.Tell(group);
     }
@@ -192,6 +195,7 @@ internal sealed class GroupService
     {
         if (!_groups.Remove(order.Id, out GroupMember? group)) return;
         group.WasDeleted = isDeleted;
+        Migrations.OnEnded(group, new GroupInfo(order.Id, order.Name, order.Number, after));
         End(group, isDeleted ? GroupEnd.Deleted : GroupEnd.Left);
         if (!_isCarryingPlan && after.IsEmpty)
         {
@@ -332,6 +336,7 @@ internal sealed class GroupService
         Merger.Begin();
         _directory.OnInstalled();
         Queries.OnInstalled();
+        Migrations.OnInstalled();
         Watches.OnInstalled();
     }
 
@@ -353,6 +358,7 @@ internal sealed class GroupService
         group.OwnFinish = null;
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
         group.CutEpoch = 0;
+        if (group.Migration is { } migration) migration.IsWelcome = migration.IsHalted = migration.IsReady = false;      // both sides ask again
         group.Deleters = group.Watchers = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
         Announcer.OnChanged(group);
@@ -468,6 +474,7 @@ internal sealed class GroupService
     private void End(GroupMember group, GroupEnd end)
     {
         Announcer.Forget(group);
+        Migrations.OnEnded(group, null);
         _states.Forget(group);
         Merger.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });

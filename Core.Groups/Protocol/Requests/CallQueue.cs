@@ -259,13 +259,13 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             return true;
         }
         if (cast.Spread is { } spread) return TryFindDestination(cast, spread, out to, out isOver);
-        if (groups.Find(cast.Group) is null || ordering.Engine.Find(cast.Group) is not { } order)
+        if (groups.Find(cast.Group) is not { } member || ordering.Engine.Find(cast.Group) is not { } order)
         {
             if (cast.IsAwaited) Fail(cast, Outcome.NotMember);
             isOver = true;
             return false;
         }
-        if (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker)) return false;      // a GBCAST is open: nothing is sent in the group
+        if (member.IsHalted || (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker))) return false;      // a GBCAST is open: nothing is sent in the group
         to = order.DestinationIn(ordering);
         return true;
     }
@@ -297,7 +297,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             WaitsForPast |= !isSettled && parts.Length > 1;
             // Of one group alone, in no order but its own, a joiner holds a message as it holds the others of the group.
             bool isAlone = parts.Length == 1 && spread.Label is null;
-            mayGo &= order.Announcement is null && (isAlone || (group.HasState && group.Awaiting is not { Count: > 0 })) && (isSettled || parts.Length == 1);
+            mayGo &= !group.IsHalted && order.Announcement is null && (isAlone || (group.HasState && group.Awaiting is not { Count: > 0 })) && (isSettled || parts.Length == 1);
             parts[i] = new DestinationPart(order.Id, order.Epoch, order.ViewSet, order.Name);
             all = all.Union(order.ViewSet);
         }

@@ -19,6 +19,8 @@ internal sealed class Coverage
     public long WatchedChanges { get; set; }
     public long Refusals { get; set; }
     public long Merges { get; set; }
+    public long ClientAnswers { get; set; }
+    public long Moves { get; set; }
     public long ClientMoves { get; set; }
     public long StateRestarts { get; set; }
     public long Events { get; set; }
@@ -52,6 +54,8 @@ internal sealed class Coverage
         WatchedChanges += other.WatchedChanges;
         Refusals += other.Refusals;
         Merges += other.Merges;
+        ClientAnswers += other.ClientAnswers;
+        Moves += other.Moves;
         ClientMoves += other.ClientMoves;
         StateRestarts += other.StateRestarts;
         Events += other.Events;

@@ -131,12 +131,15 @@ internal sealed class ScenarioDriver
                 break;
             case Act.Request: Request(name, group); break;
             case Act.RequestSpread: RequestSpread(name); break;
+            case Act.RequestAsGroup: Cluster.RequestAsGroup(group, random.Pick(scenario.Application.Orders), random.Pick(groups), Replies().Mode, random.Between(1, 3), Size()); break;
+            case Act.ClientAsk: Ask(random.Pick([.. Cluster.Clients]), group); break;
             case Act.Call: Call(random.Pick([.. Cluster.Clients]), group); break;
             case Act.BreakClient: BreakClient(random.Pick([.. Cluster.Clients])); break;
             case Act.CutClient: Cluster.Cut(random.Pick([.. Cluster.Clients]).Name, name); break;
             case Act.Flush: Cluster.Flush(name); break;
             case Act.Spread: SendSpread(name); break;
             case Act.Configure: Cluster.Configure(name, group, random.Pick(["x", "y"])); break;
+            case Act.Migrate: Cluster.Migrate(name, group, random.Pick(Cluster.Names)); break;
             case Act.Rank: Cluster.Rank(name, group); break;
             case Act.Join: Cluster.Join(name, group); break;
             case Act.Leave: Cluster.Leave(name, group); break;
@@ -221,6 +224,16 @@ internal sealed class ScenarioDriver
             ReplyMode mode = random.Pick([ReplyMode.None, ReplyMode.None, ReplyMode.First, ReplyMode.Count, ReplyMode.Majority, ReplyMode.All]);
             TimeSpan? timeout = random.Chance(0.2) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null;
             Cluster.Call(client, random.Pick(scenario.Application.Orders), group, mode, random.Between(1, 3), timeout, Size());
+        }
+    }
+
+    private void Ask(SimulatedClient client, string group)
+    {
+        switch (random.Below(10))
+        {
+            case < 5: Cluster.Ask(client, Protocol.Clients.ClientQuestionKind.Find, group); break;
+            case < 9: Cluster.Ask(client, Protocol.Clients.ClientQuestionKind.List, random.Pick(["", "/g", group, "/none"])); break;
+            default: Cluster.Ask(client, Protocol.Clients.ClientQuestionKind.Delete, group); break;
         }
     }
 
