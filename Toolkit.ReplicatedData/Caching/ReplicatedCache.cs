@@ -165,7 +165,7 @@ public sealed class ReplicatedCache : IBufferDistributedCache, IAsyncDisposable
             foreach (string key in copy.Entries.Mirror.Cells.Select(c => c.Key))
             {
                 if (copy.Look(key, out CacheEntry? entry, out long lastAccess) is var version && version > 0 && entry!.IsExpired(lastAccess, now))
-                    await AddAsync(removals, copy.Entries.CompareAndRemoveAsync(key, version, UpdateWait.Ordered, _closed.Token).AsTask()).ConfigureAwait(false);
+                    await AddAsync(removals, copy.Entries.CompareAndRemoveAsync(key, version, UpdateWait.Ordered, ct: _closed.Token).AsTask()).ConfigureAwait(false);
             }
 
             foreach (string key in copy.Accesses.Mirror.Cells.Select(c => c.Key))
