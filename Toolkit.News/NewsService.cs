@@ -145,7 +145,7 @@ public sealed class NewsService : IAsyncDisposable
         return sum;
     }
 
-    /// <summary>Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more.</summary>
+    /// <summary>Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more. While the node is blocked that is not waited for longer than a few seconds.</summary>
     public async ValueTask DisposeAsync()
     {
         await _closed.CancelAsync().ConfigureAwait(false);
@@ -196,7 +196,7 @@ public sealed class NewsService : IAsyncDisposable
             if (_channels[channel] is null or { Opening: { IsFaulted: true } or { IsCanceled: true } })
             {
                 _channels[channel] = new OpenChannel(
-                    Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, GroupOf(channel), () => new NewsReplica(_options, _calls)).AsTask()));
+                    Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, GroupOf(channel), () => new NewsReplica(_options, _calls), _closed.Token).AsTask()));
             }
 
             if (_options.LeaveAfter != Timeout.InfiniteTimeSpan)

@@ -240,7 +240,7 @@ public sealed class ReplicatedSpace : IAsyncDisposable
             wait, owner, ct).ConfigureAwait(false);
     }
 
-    /// <summary>Gives the space up; the node leaves the group when all who opened it here have.</summary>
+    /// <summary>Gives the space up; the node leaves the group when all who opened it here have. While the node is blocked that is not waited for longer than a few seconds.</summary>
     public ValueTask DisposeAsync() => _host.DisposeAsync();
 
     // ---- for the objects
