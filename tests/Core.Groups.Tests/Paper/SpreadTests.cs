@@ -48,8 +48,18 @@ public sealed class SpreadTests
     /// It could come before the GBCAST that is delivered with the leave (found by the simulator: overlapping 796).
     /// </summary>
     [Fact]
-    public void Who_leaves_gets_a_message_of_the_next_epoch_as_a_single_process_behind_the_leave() =>
-        Assert.Empty(new Schedule("abc", "g=bc h=ab", "leave c g, send b Group g, beside b Fifo g c").Run());
+    public void Who_leaves_gets_a_message_of_the_next_epoch_as_a_single_process_behind_the_leave()
+    {
+        foreach (string leaver in (string[])["a", "b"])
+        {
+            string stays = leaver == "a" ? "b" : "a";
+            for (int frames = 0; frames < 12; frames++)
+            {
+                foreach (string first in (string[])[$"leave {leaver} g, send {stays} Group g", $"send {stays} Group g, leave {leaver} g", $"leave {leaver} g, some 1, send {stays} Group g"])
+                    Assert.Empty(new Schedule("abc", "g=ab h=bc", $"{first}, some {frames}, beside {stays} Fifo g {leaver}, beside {stays} Causal g {leaver}").Run());
+            }
+        }
+    }
 
     /// <summary>
     /// A joiner did not know that an older joiner had no state yet, and sent: its message would have stood before the state
@@ -79,5 +89,33 @@ public sealed class SpreadTests
         cluster.Quiet();
         Assert.NotNull(cluster["b"].LastDelivery.Spread);
         Assert.Empty(cluster.Judge());
+    }
+
+    /// <summary>A causal call that must wait for its past waits for that only: what comes in meanwhile does not hold it up for ever.</summary>
+    [Theory]
+    [InlineData(nameof(WeakRules.None), true)]
+    [InlineData(nameof(WeakRules.PastIsTakenAtDeparture), false)]
+    public void The_past_of_a_call_is_fixed_when_it_is_made(string weak, bool leaves)
+    {
+        var cluster = new HandDrivenCluster("abc", new Dictionary<string, string> { ["g"] = "ab", ["h"] = "ac" }, Enum.Parse<WeakRules>(weak));
+        cluster["b"].Send("g", Order.Fifo);
+        cluster.Deliver("b", "a");
+        cluster["a"].Send("h", Order.Causal);
+        for (int i = 0; i < 20; i++)
+        {
+            cluster["b"].Send("g", Order.Fifo);
+            cluster.Deliver("b", "a");      // the next one is here before it is known that the last one is settled
+            cluster.Tick("a");
+            cluster.Deliver("a", "b");
+            cluster.Tick("b");
+            cluster["b"].Send("g", Order.Fifo);
+            cluster.Deliver("b", "a");
+            cluster.Deliver("b", "a");
+            cluster.Deliver("a", "c");
+        }
+        Assert.Equal(leaves, cluster["c"].LastDelivery.Order == Order.Causal);
+        cluster.Quiet();
+        Assert.Empty(cluster.Judge());
+        Assert.Equal(Order.Causal, cluster["c"].LastDelivery.Order);
     }
 }
