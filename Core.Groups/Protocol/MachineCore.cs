@@ -16,7 +16,7 @@ namespace Core.Groups.Protocol;
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
-    private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
+    private readonly Queue<(GroupOrder? Group, JointChange? Joint, bool IsFlush)> _owed = new();
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
     private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -54,6 +54,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Groups.HasCalls = Calls.Has;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
         Groups.BeforeMarker = Calls.SendBroadcasts;
+        Groups.BeforeJointMarker = Calls.SendBroadcasts;
         Groups.OnViewChanged = OnViewChanged;
         Groups.OnEnded = OnGroupEnded;
     }
@@ -119,8 +120,13 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         ordering.Flush();
         while (_owed.TryDequeue(out var owed))
         {
-            if (ordering.Engine.Find(owed.Group.Id) != owed.Group || owed.Group.Announcement is null) continue;
-            if (owed.IsFlush) Groups.OnFlushed(owed.Group);
+            if (owed.Joint is { } joint)
+            {
+                if (owed.IsFlush) Groups.OnFlushed(joint);
+                else Groups.OnAnnounced(joint);
+            }
+            else if (ordering.Engine.Find(owed.Group!.Id) != owed.Group || owed.Group.Announcement is null) continue;
+            else if (owed.IsFlush) Groups.OnFlushed(owed.Group);
             else Groups.OnAnnounced(owed.Group);
             ordering.Flush();
         }
@@ -327,11 +333,15 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         else Requests.OnReply(message.RequestId, sender, new ReplyItem(sender, body, (message.Flags & MessageFlags.Error) != 0));
     }
 
-    public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));
+    public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, null, false));
 
-    public void OnFlushed(GroupOrder group) => _owed.Enqueue((group, true));
+    public void OnFlushed(GroupOrder group) => _owed.Enqueue((group, null, true));
 
-    public void OnVoided(Message announcement) => Groups.OnVoided(announcement);
+    public void OnAnnounced(JointChange joint) => _owed.Enqueue((null, joint, false));
+
+    public void OnFlushed(JointChange joint) => _owed.Enqueue((null, joint, true));
+
+    public void OnVoided(Message announcement, GroupId group) => Groups.OnVoided(announcement, group);
 
     public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
     {

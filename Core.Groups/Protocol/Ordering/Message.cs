@@ -40,7 +40,7 @@ internal static class MessageKinds
 }
 
 [Flags]
-internal enum MessageFlags : byte
+internal enum MessageFlags : ushort
 {
     None = 0,
     /// <summary>An answer is expected; <see cref="Message.RequestId"/> names it at the caller.</summary>
@@ -57,8 +57,10 @@ internal enum MessageFlags : byte
     NoAnswer = 32,
     /// <summary>A GBCAST that sets an entry of the group's configuration data.</summary>
     Configure = 64,
+    /// <summary>The application of a finish's sender has not loaded the group's state.</summary>
+    Loading = 128,
     /// <summary>It names the caller: <see cref="Message.Answer"/>.</summary>
-    AnswerTo = 128,
+    AnswerTo = 256,
 }
 
 /// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>

@@ -51,7 +51,7 @@ internal static class MessageFormat
         }
         if (flags)
         {
-            writer.Byte((byte)message.Flags);
+            writer.Varint((long)message.Flags);
             writer.Varint(message.RequestId);
             message.Caller?.Write(writer);
             message.Answer?.Write(writer);
@@ -81,11 +81,13 @@ internal static class MessageFormat
         AnswerStamp? answer = null;
         if ((first & HasFlags) != 0)
         {
-            flags = (MessageFlags)reader.Byte();
+            flags = (MessageFlags)(reader.Varint() & ushort.MaxValue);
             requestId = reader.Varint();
             if ((flags & MessageFlags.ForCaller) != 0) caller = CallerStamp.Read(ref reader);
             if ((flags & MessageFlags.AnswerTo) != 0) answer = AnswerStamp.Read(ref reader);
         }
+        if (dependencies.Length == 0 && to.Spread is not null && kind is MessageKind.Group or MessageKind.Marker or MessageKind.Finished)
+            throw new WireFormatException("A message of a GBCAST does not say of which.");
         if (kind.IsApplication() && streamIndex == 0) streamIndex = ++to.Stream(sender, kind.Class(), members).LastIndex;
         return new Message
         {
