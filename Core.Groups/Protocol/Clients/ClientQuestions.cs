@@ -1,6 +1,5 @@
 // The questions of a client about groups that have no answer yet.
 // Keeps: each has one answer; those that are open are asked again of the next node.
-using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Clients;
 
