@@ -32,6 +32,7 @@ internal sealed class ManyGroups
         long start = Stopwatch.GetTimestamp();
         await AskAllAsync(cluster, "join", groups);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Console.Error.WriteLine($"{memberships} joins in {seconds:F1} s");
         long[] after = await HeapsAsync(cluster);
         var failures = new List<double>();
         for (int round = 0; round < rounds; round++)
@@ -78,6 +79,7 @@ internal sealed class ManyGroups
         long start = Stopwatch.GetTimestamp();
         cluster[victim].Kill();
         JsonObject[] seen = await Task.WhenAll(survivors.Select(m => AskAsync(cluster, m, "await", groups, victim)));
+        Console.Error.WriteLine($"killed {victim}: all views are there");
         double took = Stopwatch.GetElapsedTime(start, seen.Max(s => (long)s["at"]!)).TotalMilliseconds;
         await cluster.RestartAsync(victim);
         await AskAsync(cluster, victim, "join", groups);
