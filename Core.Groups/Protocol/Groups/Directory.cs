@@ -7,12 +7,11 @@ using Core.Groups.Wire;
 namespace Core.Groups.Protocol.Groups;
 
 internal sealed class Directory(NodeContext context, Services services, GroupService groups)
+    : Questions<string, Directory.Join>(context, StringComparer.Ordinal)
 {
     /// <summary>A report's or a list's record is closed beyond so many bytes: it must fit into a frame.</summary>
     private const int RecordBytes = 16 << 10;
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
     private readonly Registry _registry = new();
-    private readonly SortedDictionary<string, Join> _joins = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<(NodeId Joiner, ReadOnlyMemory<byte> Credentials)>> _earlyJoins = [];
     private readonly Dictionary<long, Action<RegistryEntry?>> _lookups = [];
     private long _lastLookup;
@@ -23,8 +22,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
 
     /// <summary>A join that the application asked for.</summary>
     internal sealed class Join(long call, string name, GroupId candidate, GroupId expected, ReadOnlyMemory<byte> credentials, bool inspects)
+        : Question(call)
     {
-        public long Call => call;
         public ReadOnlyMemory<byte> Credentials => credentials;
         /// <summary>Whether the application looks at the credentials of those that join later.</summary>
         public bool Inspects => inspects;
@@ -32,28 +31,23 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         public GroupId Candidate => candidate;
         /// <summary>The one group that is meant, whatever else has its name; none: any.</summary>
         public GroupId Expected => expected;
-        public TimeSpan? RetryAt { get; set; }
         public long Lookup { get; set; }
     }
 
-    private NodeId Keeper => context.NodeAt(0);
+    private NodeId Keeper => Context.NodeAt(0);
 
-    public bool IsJoining(string name) => _joins.ContainsKey(name);
+    public bool IsJoining(string name) => Open.ContainsKey(name);
 
     // ---- joining
 
-    public void Begin(Join join)
-    {
-        _joins.Add(join.Name, join);
-        if (context.IsWorking) Ask(join);
-    }
+    public void Begin(Join join) => Begin(join.Name, join);
 
     /// <summary>The application gave a join up. True: it was under way.</summary>
     public bool Cancel(long call)
     {
-        Join? join = _joins.Values.FirstOrDefault(j => j.Call == call);
+        Join? join = Open.Values.FirstOrDefault(j => j.Call == call);
         if (join is null) return false;
-        _joins.Remove(join.Name);
+        Open.Remove(join.Name);
         foreach ((NodeId early, _) in _earlyJoins.GetValueOrDefault(join.Name) ?? []) Refuse(early, join.Name);
         _earlyJoins.Remove(join.Name);
         return true;
@@ -62,42 +56,31 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     /// <summary>A membership of this name ended, or turned out unwanted: a join that was asked for since can go on.</summary>
     public void Retry(string name)
     {
-        if (_joins.TryGetValue(name, out Join? join)) join.RetryAt = context.Now;
-    }
-
-    public IEnumerable<long> EndAll()
-    {
-        long[] calls = [.. _joins.Values.Select(j => j.Call)];
-        _joins.Clear();
-        return calls;
+        if (Open.TryGetValue(name, out Join? join)) join.RetryAt = Context.Now;
     }
 
     /// <summary>This node has become a member: the join that asked for it, or null if that was given up.</summary>
-    public Join? TakeJoin(string name) => _joins.Remove(name, out Join? join) ? join : null;
+    public Join? TakeJoin(string name) => Open.Remove(name, out Join? join) ? join : null;
 
-    private void Ask(Join join)
-    {
-        join.RetryAt = null;
-        join.Lookup = LookUp(join.Name, join.Candidate, entry => Answered(join, entry));
-    }
+    protected override void Ask(Join join) => join.Lookup = LookUp(join.Name, join.Candidate, entry => Answered(join, entry));
 
     private void Answered(Join join, RegistryEntry? entry)
     {
-        if (!_joins.TryGetValue(join.Name, out Join? present) || present != join || !context.IsWorking) return;
-        if (entry is { } created && created.Id == join.Candidate && created.Members is [var only] && only == context.Self)
+        if (!Open.TryGetValue(join.Name, out Join? present) || present != join || !Context.IsWorking) return;
+        if (entry is { } created && created.Id == join.Candidate && created.Members is [var only] && only == Context.Self)
         {
-            _joins.Remove(join.Name);
+            Open.Remove(join.Name);
             groups.Create(created.Id, created.Name, join);
             return;
         }
         if (join.Expected != GroupId.None && entry?.IsKnownAs(join.Expected) != true)
         {
-            _joins.Remove(join.Name);
-            context.Effects.Completed(join.Call, Outcome.NoSuchGroup);
+            Open.Remove(join.Name);
+            Context.Effects.Completed(join.Call, Outcome.NoSuchGroup);
             return;
         }
-        NodeId contact = entry?.Members.FirstOrDefault(m => m != context.Self && context.RankOf(m) >= 0) ?? default;
-        if (contact.Name is null) join.RetryAt = context.Now + RetryDelay;
+        NodeId contact = entry?.Members.FirstOrDefault(m => m != Context.Self && Context.RankOf(m) >= 0) ?? default;
+        if (contact.Name is null) AskLater(join);
         else
         {
             services.Send(contact, ServiceRecord.JoinRequest, writer =>
@@ -121,26 +104,6 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             writer.Group(candidate);
         });
         return number;
-    }
-
-    public void Tick()
-    {
-        if (_joins.Count == 0 || !context.IsWorking) return;
-        foreach (Join join in _joins.Values.ToArray())
-        {
-            if (join.RetryAt <= context.Now) Ask(join);
-        }
-    }
-
-    public TimeSpan Deadline()
-    {
-        TimeSpan deadline = TimeSpan.MaxValue;
-        if (!context.IsWorking) return deadline;
-        foreach (Join join in _joins.Values)
-        {
-            if (join.RetryAt is { } at && at < deadline) deadline = at;
-        }
-        return deadline;
     }
 
     // ---- records
@@ -194,7 +157,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         string name = reader.Text();
         ReadOnlyMemory<byte> credentials = reader.Blob();
         if (groups.Find(id) is { IsLeaving: false } group) Receive(group, from, credentials);
-        else if (_joins.TryGetValue(name, out Join? join) && join.Candidate == id)
+        else if (Open.TryGetValue(name, out Join? join) && join.Candidate == id)
         {
             if (!_earlyJoins.TryGetValue(name, out var early)) _earlyJoins.Add(name, early = []);
             early.Add((from, credentials));      // the registry's answer that makes this node the first member is on its way
@@ -216,13 +179,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
             return;
         }
         _inspected.Add(++_lastInspection, (group.Id, joiner));
-        context.Effects.InspectJoin(group.Id, _lastInspection, joiner, credentials);
+        Context.Effects.InspectJoin(group.Id, _lastInspection, joiner, credentials);
     }
 
     /// <summary>The application has looked at a joiner's credentials; null: it is welcome.</summary>
     public void OnInspected(long token, string? refusal)
     {
-        if (!_inspected.Remove(token, out var inspected) || context.RankOf(inspected.Joiner) < 0) return;      // a configuration change: it asks again
+        if (!_inspected.Remove(token, out var inspected) || Context.RankOf(inspected.Joiner) < 0) return;      // a configuration change: it asks again
         if (groups.Find(inspected.Group) is not { } group) return;
         if (refusal is null && !group.IsLeaving) groups.Admit(group, inspected.Joiner);
         else Refuse(inspected.Joiner, group.Name, refusal);
@@ -250,14 +213,14 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
 
     public void OnJoinRefused(ref WireReader reader)
     {
-        if (!_joins.TryGetValue(reader.Text(), out Join? join)) return;
+        if (!Open.TryGetValue(reader.Text(), out Join? join)) return;
         if (!reader.Flag())
         {
-            join.RetryAt = context.Now + RetryDelay;
+            AskLater(join);
             return;
         }
-        _joins.Remove(join.Name);
-        context.Effects.JoinRefused(join.Call, reader.Text());
+        Open.Remove(join.Name);
+        Context.Effects.JoinRefused(join.Call, reader.Text());
     }
 
     // ---- the registry's side
@@ -265,13 +228,13 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     /// <summary>Tells the keeper of a group of which this node is the oldest member.</summary>
     public void Tell(GroupMember group)
     {
-        if (!context.IsWorking) return;
+        if (!Context.IsWorking) return;
         services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, Describe(group)));
     }
 
     public void TellGone(GroupMember group)
     {
-        if (!context.IsWorking) return;
+        if (!Context.IsWorking) return;
         services.Send(Keeper, ServiceRecord.Update, writer => Write(writer, Describe(group) with { Members = [] }));
     }
 
@@ -294,8 +257,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         _lookups.Clear();
         _earlyJoins.Clear();
         _inspected.Clear();
-        if (Keeper == context.Self) _registry.Reset(context.Configuration!.Members);
-        IEnumerable<GroupMember> mine = groups.Members.Where(g => g.View.Members[0] == context.Self);
+        if (Keeper == Context.Self) _registry.Reset(Context.Configuration!.Members);
+        IEnumerable<GroupMember> mine = groups.Members.Where(g => g.View.Members[0] == Context.Self);
         foreach ((GroupMember[] part, bool isLast) in InRecords(mine, static g => 300 + (30 * g.View.Members.Length) + (16 * g.Formerly.Length)))
         {
             services.Send(Keeper, ServiceRecord.Report, writer =>
@@ -305,7 +268,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
                 foreach (GroupMember group in part) Write(writer, Describe(group));
             });
         }
-        foreach (Join join in _joins.Values.ToArray()) Ask(join);
+        AskAll();
     }
 
     /// <summary>Parts of bounded size, at least one of them; the last one says so.</summary>

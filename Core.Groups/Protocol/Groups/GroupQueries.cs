@@ -7,56 +7,39 @@ using Core.Groups.Wire;
 namespace Core.Groups.Protocol.Groups;
 
 internal sealed class GroupQueries(NodeContext context, Services services, GroupService groups)
+    : Questions<long, GroupQueries.Query>(context)
 {
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
-    private readonly SortedDictionary<long, Query> _queries = [];
 
-    private enum QueryKind { Find, List, Delete }
+    internal enum QueryKind { Find, List, Delete }
 
-    private sealed class Query(long call, QueryKind kind, string text)
+    internal sealed class Query(long call, QueryKind kind, string text) : Question(call)
     {
-        public long Call => call;
         public QueryKind Kind => kind;
         /// <summary>A name, an id, or the beginning of names.</summary>
         public string Text { get; set; } = text;
         /// <summary>The group that a member was asked to delete.</summary>
         public GroupId Group { get; set; }
         public List<string> Names { get; } = [];
-        public TimeSpan? RetryAt { get; set; }
     }
 
-    public void Find(long call, string address) => Begin(new Query(call, QueryKind.Find, address));
+    public void Find(long call, string address) => Begin(call, new Query(call, QueryKind.Find, address));
 
-    public void List(long call, string prefix) => Begin(new Query(call, QueryKind.List, prefix));
+    public void List(long call, string prefix) => Begin(call, new Query(call, QueryKind.List, prefix));
 
-    public void Delete(long call, string address) => Begin(new Query(call, QueryKind.Delete, address));
-
-    private void Begin(Query query)
-    {
-        _queries.Add(query.Call, query);
-        if (context.IsWorking) Ask(query);
-    }
+    public void Delete(long call, string address) => Begin(call, new Query(call, QueryKind.Delete, address));
 
     /// <summary>True: the question had not ended. A delete that a member was asked for goes on.</summary>
-    public bool Cancel(long call) => _queries.Remove(call);
+    public bool Cancel(long call) => Open.Remove(call);
 
-    public IEnumerable<long> EndAll()
+    protected override void Ask(Query query)
     {
-        long[] calls = [.. _queries.Keys];
-        _queries.Clear();
-        return calls;
-    }
-
-    private void Ask(Query query)
-    {
-        query.RetryAt = null;
         query.Names.Clear();
         if (query.Kind != QueryKind.List)
         {
             groups.Directory.LookUp(query.Text, GroupId.None, entry => Answered(query, entry));
             return;
         }
-        services.Send(context.NodeAt(0), ServiceRecord.List, writer =>
+        services.Send(Context.NodeAt(0), ServiceRecord.List, writer =>
         {
             writer.Varint(query.Call);
             writer.Text(query.Text);
@@ -65,11 +48,11 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
 
     private void Answered(Query query, RegistryEntry? entry)
     {
-        if (!_queries.ContainsKey(query.Call)) return;
+        if (!Open.ContainsKey(query.Call)) return;
         if (query.Kind == QueryKind.Find)
         {
-            _queries.Remove(query.Call);
-            context.Effects.GroupFound(query.Call, entry is null ? null : new GroupInfo(entry.Id, entry.Name, entry.Number, entry.Members));
+            Open.Remove(query.Call);
+            Context.Effects.GroupFound(query.Call, entry is null ? null : new GroupInfo(entry.Id, entry.Name, entry.Number, entry.Members));
         }
         else if (entry is null)
         {
@@ -79,16 +62,16 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
         {
             query.Group = entry.Id;
             query.Text = entry.Id.ToString();
-            NodeId member = entry.Members.Contains(context.Self) ? context.Self : entry.Members.FirstOrDefault(m => context.RankOf(m) >= 0);
-            if (member.Name is null) query.RetryAt = context.Now + RetryDelay;
+            NodeId member = entry.Members.Contains(Context.Self) ? Context.Self : entry.Members.FirstOrDefault(m => Context.RankOf(m) >= 0);
+            if (member.Name is null) AskLater(query);
             else services.Send(member, ServiceRecord.Delete, writer => writer.Group(entry.Id));
         }
     }
 
     private void End(Query query, Outcome outcome)
     {
-        _queries.Remove(query.Call);
-        context.Effects.Completed(query.Call, outcome);
+        Open.Remove(query.Call);
+        Context.Effects.Completed(query.Call, outcome);
     }
 
     public void OnListReply(ref WireReader reader)
@@ -97,11 +80,11 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
         bool isLast = reader.Flag();
         var names = new string[reader.Count()];
         for (int i = 0; i < names.Length; i++) names[i] = reader.Text();
-        if (!_queries.TryGetValue(call, out Query? query) || query.Kind != QueryKind.List) return;
+        if (!Open.TryGetValue(call, out Query? query) || query.Kind != QueryKind.List) return;
         query.Names.AddRange(names);
         if (!isLast) return;
-        _queries.Remove(call);
-        context.Effects.GroupsListed(call, [.. query.Names]);
+        Open.Remove(call);
+        Context.Effects.GroupsListed(call, [.. query.Names]);
     }
 
     /// <summary>A member tells that the group is deleted; or that it is no member (any more), and another is to be asked.</summary>
@@ -109,34 +92,14 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
     {
         GroupId group = reader.Group();
         bool isDone = reader.Flag();
-        foreach (Query query in _queries.Values.Where(q => q.Kind == QueryKind.Delete && q.Group == group).ToArray())
+        foreach (Query query in Open.Values.Where(q => q.Kind == QueryKind.Delete && q.Group == group).ToArray())
         {
             if (isDone) End(query, Outcome.Done);
-            else query.RetryAt = context.Now + RetryDelay;
+            else AskLater(query);
         }
     }
 
-    public void OnInstalled()
-    {
-        foreach (Query query in _queries.Values.ToArray()) Ask(query);
-    }
-
-    public void Tick()
-    {
-        if (_queries.Count == 0 || !context.IsWorking) return;
-        foreach (Query query in _queries.Values.Where(q => q.RetryAt <= context.Now).ToArray()) Ask(query);
-    }
-
-    public TimeSpan Deadline()
-    {
-        TimeSpan deadline = TimeSpan.MaxValue;
-        if (_queries.Count == 0 || !context.IsWorking) return deadline;
-        foreach (Query query in _queries.Values)
-        {
-            if (query.RetryAt is { } at && at < deadline) deadline = at;
-        }
-        return deadline;
-    }
+    public void OnInstalled() => AskAll();
 
     // ---- the member's side
 

@@ -24,51 +24,35 @@ internal sealed record ViewChange(long Number, ImmutableArray<NodeId> Joined, Im
 }
 
 internal sealed class GroupWatches(NodeContext context, Services services, GroupService groups)
+    : Questions<long, GroupWatches.Watch>(context)
 {
     /// <summary>How many changes a member remembers.</summary>
     private const int Remembered = 8;
-    private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
-    private readonly SortedDictionary<long, Watch> _watches = [];
 
-    private sealed class Watch(long call, string address)
+    internal sealed class Watch(long call, string address) : Question(call)
     {
-        public long Call => call;
         /// <summary>A name, then the id of the group that it led to.</summary>
         public string Address { get; set; } = address;
         public GroupId Group { get; set; }
         /// <summary>The view up to which changes were told; its members. 0: nothing is known yet.</summary>
         public long Number { get; set; }
         public ImmutableArray<NodeId> Members { get; set; } = [];
-        public TimeSpan? RetryAt { get; set; }
     }
 
     // ---- the watcher
 
-    public void Begin(long call, string address)
-    {
-        var watch = new Watch(call, address);
-        _watches.Add(call, watch);
-        if (context.IsWorking) Ask(watch);
-    }
+    public void Begin(long call, string address) => Begin(call, new Watch(call, address));
 
-    public bool Cancel(long call) => _watches.Remove(call);
+    public bool Cancel(long call) => Open.Remove(call);
 
-    public IEnumerable<long> EndAll()
+    protected override void Ask(Watch watch)
     {
-        long[] calls = [.. _watches.Keys];
-        _watches.Clear();
-        return calls;
-    }
-
-    private void Ask(Watch watch)
-    {
-        watch.RetryAt = null;
         groups.Directory.LookUp(watch.Address, GroupId.None, entry => Answered(watch, entry));
     }
 
     private void Answered(Watch watch, RegistryEntry? entry)
     {
-        if (!_watches.ContainsKey(watch.Call)) return;
+        if (!Open.ContainsKey(watch.Call)) return;
         if (entry is null)
         {
             OnOver(watch, isDeleted: false);
@@ -76,8 +60,8 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         }
         watch.Group = entry.Id;
         watch.Address = entry.Id.ToString();
-        NodeId contact = entry.Members.FirstOrDefault(m => context.RankOf(m) >= 0);      // the oldest remembers most
-        if (contact.Name is null) watch.RetryAt = context.Now + RetryDelay;
+        NodeId contact = entry.Members.FirstOrDefault(m => Context.RankOf(m) >= 0);      // the oldest remembers most
+        if (contact.Name is null) AskLater(watch);
         else
         {
             services.Send(contact, ServiceRecord.Watch, writer =>
@@ -97,10 +81,10 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         ImmutableArray<NodeId> members = Services.ReadNodes(ref reader);
         var changes = new ViewChange[reader.Count(4)];
         for (int i = 0; i < changes.Length; i++) changes[i] = ViewChange.Read(ref reader);
-        foreach (Watch watch in _watches.Values.Where(w => w.Group == id).ToArray())
+        foreach (Watch watch in Open.Values.Where(w => w.Group == id).ToArray())
         {
             if (isDeleted) OnOver(watch, isDeleted: true);
-            else if (!isMember) watch.RetryAt = context.Now + RetryDelay;
+            else if (!isMember) AskLater(watch);
             else Follow(watch, number, members, changes);
         }
     }
@@ -110,19 +94,19 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         if (watch.Number == 0)
         {
             (watch.Number, watch.Members) = (number, members);
-            context.Effects.WatchBegun(watch.Call);
+            Context.Effects.WatchBegun(watch.Call);
             return;
         }
         foreach (ViewChange change in changes)
         {
             if (change.Number != watch.Number + 1) continue;
             watch.Number = change.Number;
-            context.Effects.WatchedChange(watch.Call, watch.Group, change);
+            Context.Effects.WatchedChange(watch.Call, watch.Group, change);
         }
         if (watch.Number < number)
         {
             ImmutableArray<NodeId> before = watch.Members;
-            context.Effects.WatchedChange(watch.Call, watch.Group, new ViewChange(number, [.. members.Where(m => !before.Contains(m))], [], [.. before.Where(m => !members.Contains(m))]));
+            Context.Effects.WatchedChange(watch.Call, watch.Group, new ViewChange(number, [.. members.Where(m => !before.Contains(m))], [], [.. before.Where(m => !members.Contains(m))]));
             watch.Number = number;
         }
         if (watch.Number == number) watch.Members = members;
@@ -130,35 +114,15 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
 
     private void OnOver(Watch watch, bool isDeleted)
     {
-        _watches.Remove(watch.Call);
+        Open.Remove(watch.Call);
         bool wasThere = watch.Number > 0;
         // Of a group that is gone its last members may not have been heard: those that are still there have left it.
-        ILookup<bool, NodeId> left = watch.Members.ToLookup(m => isDeleted || context.RankOf(m) >= 0);
-        if (wasThere) context.Effects.WatchedChange(watch.Call, GroupId.None, new ViewChange(watch.Number + 1, [], [.. left[true]], [.. left[false]]));
-        context.Effects.Completed(watch.Call, wasThere ? Outcome.Done : Outcome.NoSuchGroup);
+        ILookup<bool, NodeId> left = watch.Members.ToLookup(m => isDeleted || Context.RankOf(m) >= 0);
+        if (wasThere) Context.Effects.WatchedChange(watch.Call, GroupId.None, new ViewChange(watch.Number + 1, [], [.. left[true]], [.. left[false]]));
+        Context.Effects.Completed(watch.Call, wasThere ? Outcome.Done : Outcome.NoSuchGroup);
     }
 
-    public void OnInstalled()
-    {
-        foreach (Watch watch in _watches.Values.ToArray()) Ask(watch);
-    }
-
-    public void Tick()
-    {
-        if (_watches.Count == 0 || !context.IsWorking) return;
-        foreach (Watch watch in _watches.Values.Where(w => w.RetryAt <= context.Now).ToArray()) Ask(watch);
-    }
-
-    public TimeSpan Deadline()
-    {
-        TimeSpan deadline = TimeSpan.MaxValue;
-        if (_watches.Count == 0 || !context.IsWorking) return deadline;
-        foreach (Watch watch in _watches.Values)
-        {
-            if (watch.RetryAt is { } at && at < deadline) deadline = at;
-        }
-        return deadline;
-    }
+    public void OnInstalled() => AskAll();
 
     // ---- the member
 
