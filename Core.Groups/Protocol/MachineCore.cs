@@ -112,11 +112,16 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!Context.IsWorking) return;
         OrderingLayer ordering = Context.Ordering!;
         ordering.Flush();
-        while (_owed.TryDequeue(out var owed))
+        while (_owed.Count > 0)
         {
-            if (ordering.Engine.Find(owed.Group.Id) != owed.Group || owed.Group.Announcement is null) continue;
-            if (owed.IsFlush) Groups.OnFlushed(owed.Group);
-            else Groups.OnAnnounced(owed.Group);
+            // All that is owed now, then one pass over what that lets through: there may be thousands of groups at it.
+            for (int owing = _owed.Count; owing > 0; owing--)
+            {
+                var owed = _owed.Dequeue();
+                if (ordering.Engine.Find(owed.Group.Id) != owed.Group || owed.Group.Announcement is null) continue;
+                if (owed.IsFlush) Groups.OnFlushed(owed.Group);
+                else Groups.OnAnnounced(owed.Group);
+            }
             ordering.Flush();
         }
     }

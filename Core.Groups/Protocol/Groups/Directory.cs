@@ -56,7 +56,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     /// <summary>A membership of this name ended, or turned out unwanted: a join that was asked for since can go on.</summary>
     public void Retry(string name)
     {
-        if (Open.TryGetValue(name, out Join? join)) join.RetryAt = Context.Now;
+        if (Open.TryGetValue(name, out Join? join)) AskAt(join, Context.Now);
     }
 
     /// <summary>This node has become a member: the join that asked for it, or null if that was given up.</summary>

@@ -9,11 +9,12 @@ using Core.Groups.Wire;
 namespace Core.Groups.Protocol.Groups;
 
 /// <summary>A snapshot that is read while it is sent: where it was cut, and for whom.</summary>
-internal sealed class StateSource(GroupMember group, long epoch, PastEntry[] past, byte[] head, IEnumerable<NodeId> joiners)
+internal sealed class StateSource(GroupMember group, long epoch, long[] past, byte[] head, IEnumerable<NodeId> joiners)
 {
     public GroupMember Group => group;
     public long Epoch => epoch;
-    public PastEntry[] Past => past;
+    /// <summary>What must be stable before the state may leave.</summary>
+    public long[] Past => past;
     /// <summary>What the library remembers of the group where the state is cut.</summary>
     public byte[] Head => head;
     /// <summary>The bytes that each joiner has taken.</summary>

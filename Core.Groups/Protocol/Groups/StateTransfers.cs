@@ -25,13 +25,14 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     private readonly HashSet<(GroupId Group, NodeId Member)> _early = [];
     private long _lastToken;
 
-    private sealed class Outgoing(GroupMember group, long epoch, int side, PastEntry[] past)
+    private sealed class Outgoing(GroupMember group, long epoch, int side, long[] past)
     {
         public GroupMember Group => group;
         public int Side => side;
         public ImmutableArray<GroupId> Formerly { get; } = group.Formerly;
         public long Epoch => epoch;
-        public PastEntry[] Past => past;
+        /// <summary>What must be stable before the state may leave.</summary>
+        public long[] Past => past;
         /// <summary>What is remembered of callers where the state is cut.</summary>
         public byte[] Callers { get; } = group.Callers.Write();
         /// <summary>The configuration data where the state is cut.</summary>
@@ -91,7 +92,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     private void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch, int side)
     {
-        var outgoing = new Outgoing(group, epoch, side, context.Ordering!.CapturePast());
+        var outgoing = new Outgoing(group, epoch, side, context.Ordering!.CaptureTops());
         foreach (NodeId joiner in joiners) outgoing.Sent.Add(joiner, 0);
         long token = ++_lastToken;
         _outgoing.Add(token, outgoing);
@@ -292,6 +293,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             else group.Pieces = null;
         }
         group.Held.Clear();
+        group.Held.Capacity = 0;
         groups.Announcer.LookAgain(group);
     }
 

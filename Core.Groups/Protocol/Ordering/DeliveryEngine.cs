@@ -58,7 +58,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         if (!_pending.Groups.TryGet(to.Group, out GroupOrder? group))
         {
-            _pending.Orphans.Add((message, to.Group));
+            _pending.AddOrphan(to.Group, message);
             AdoptOrphans(to.Group);
         }
         else if (to.Epoch == group.Epoch) Accept(group, message);
@@ -84,7 +84,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     private void RoutePart(Message message, DestinationPart part)
     {
-        if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.Orphans.Add((message, part.Group));
+        if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.AddOrphan(part.Group, message);
         else if (part.Epoch > group.Epoch) (group.Future ??= []).Add(message);
         else
         {
@@ -336,7 +336,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             _pending.Groups.Remove(group.Id, out _);
             if (group.Totals is { } totals) totals.Clear();
             sink.OnGroupChanged(group, announcement, operations, oldView);
-            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _pending.Orphans.AddRange(future.Select(m => (m, group.Id)));
+            if (!weak.Lacks(WeakRules.LeaverDropsAll)) future?.ForEach(message => _pending.AddOrphan(group.Id, message));
             AdoptOrphans(group.Id);
             return;
         }
@@ -362,9 +362,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
     private void AdoptOrphans(GroupId id)
     {
-        foreach ((Message finish, _) in _pending.Orphans)
+        foreach (Message finish in _pending.OrphansOf(id))
         {
-            if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
+            if (finish.Kind != MessageKind.Finished) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
             if (!_invitations.Remove(told.Announcement, out Message? announcement)) continue;
             GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
@@ -373,9 +373,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,
             };
             Add(group);
-            var mine = _pending.Orphans.FindAll(o => o.Group == id);
-            _pending.Orphans.RemoveAll(o => o.Group == id);
-            foreach ((Message message, _) in mine) RouteAgain(message, id);
+            IReadOnlyList<Message> mine = _pending.OrphansOf(id);
+            _pending.RemoveOrphans(id);
+            foreach (Message message in mine) RouteAgain(message, id);
             return;
         }
     }

@@ -21,7 +21,7 @@ internal readonly record struct PastEntry(StreamState Stream, long Sequence);
 internal sealed class OrderingLayer : IOrderingOracle
 {
     private readonly SenderLog[] _logs;
-    private readonly long[] _floors, _stable, _settled, _receivedBy, _deliveredBy;
+    private readonly long[] _floors, _stable, _settled, _receivedBy, _deliveredBy, _pastTops;
     private readonly List<StreamState> _past = [];
     private readonly List<PastEntry> _named = [];
     private readonly IMessageCarrier _carrier;
@@ -42,6 +42,7 @@ internal sealed class OrderingLayer : IOrderingOracle
         _settled = new long[members];
         _receivedBy = new long[members];
         _deliveredBy = new long[members];
+        _pastTops = new long[members];
         Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString(), weak);
     }
 
@@ -215,12 +216,15 @@ internal sealed class OrderingLayer : IOrderingOracle
         return past;
     }
 
-    /// <summary>Whether everything in the captured past is stable: a snapshot that contains it may leave.</summary>
-    public bool IsStable(PastEntry[] past)
+    /// <summary>The highest message of each sender, by rank, that this node has delivered or sent.</summary>
+    public long[] CaptureTops() => [.. _pastTops];
+
+    /// <summary>Whether everything up to the captured messages is stable: a snapshot that contains it may leave.</summary>
+    public bool IsStable(long[] tops)
     {
-        foreach (PastEntry entry in past)
+        for (int rank = 0; rank < tops.Length; rank++)
         {
-            if (entry.Sequence > _stable[entry.Stream.Sender]) return false;
+            if (tops[rank] > _stable[rank]) return false;
         }
         return true;
     }
@@ -324,6 +328,7 @@ internal sealed class OrderingLayer : IOrderingOracle
     private void Remember(StreamState stream, long sequence)
     {
         if (sequence > stream.PastSequence) stream.PastSequence = sequence;
+        if (sequence > _pastTops[stream.Sender]) _pastTops[stream.Sender] = sequence;
         if (stream.InPast) return;
         stream.InPast = true;
         _past.Add(stream);
