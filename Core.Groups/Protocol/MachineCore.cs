@@ -102,6 +102,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Flushes.Complete();
             Ask();
             AnswerFloors();
+            Context.Ordering!.EndTurn();
         }
         Channels.EndTurn();
     }

@@ -160,6 +160,7 @@ internal sealed class GroupService
         }
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
+        if (group.Joins is { Count: 0 }) group.Joins = null;
         Announcer.OnChanged(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         _states.Streams.OnView(group);

@@ -350,7 +350,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             return;
         }
         group.IsLoaded = true;
-        group.Awaiting?.Remove(context.Self);
+        TakeAwaited(context.Self, group);
         if (context.IsWorking) TellLoaded(group);
     }
 
@@ -385,12 +385,20 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     public void OnLoadedBy(NodeId member, ref WireReader reader)
     {
         GroupId id = reader.Group();
-        if (groups.Find(id) is not { } group || group.Awaiting?.Remove(member) != true)
+        if (groups.Find(id) is not { } group || !TakeAwaited(member, group))
         {
             if (groups.Find(id)?.View.Contains(member) != true) _early.Add((id, member));
             return;
         }
         if (group.IsLeaving) groups.Announcer.LookAgain(group);      // it may have waited for this
+    }
+
+    /// <summary>A member is not waited for any more. False: it was not.</summary>
+    private static bool TakeAwaited(NodeId member, GroupMember group)
+    {
+        if (group.Awaiting?.Remove(member) != true) return false;
+        if (group.Awaiting.Count == 0) group.Awaiting = null;
+        return true;
     }
 
     /// <summary>Whether a joiner's word that it has the state came before its view, perhaps before this node's own join.</summary>

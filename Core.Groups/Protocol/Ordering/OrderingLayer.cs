@@ -335,6 +335,12 @@ internal sealed class OrderingLayer : IOrderingOracle
         if (_past.Count >= _sweepAt) SweepPast();
     }
 
+    /// <summary>When nothing is under way the past is let go of: it would hold the destinations of groups that are idle.</summary>
+    public void EndTurn()
+    {
+        if (_past.Count > 0 && Unstable == 0) SweepPast();
+    }
+
     private void SweepPast()
     {
         _past.RemoveAll(stream =>
