@@ -17,6 +17,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
+    /// <summary>Large groups of which this node is the oldest member, and not all floors are here that are waited for.</summary>
+    private readonly Queue<(GroupOrder Group, long Wanted)> _gathering = new();
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
     private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -120,7 +122,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             {
                 var owed = _owed.Dequeue();
                 if (ordering.Engine.Find(owed.Group.Id) != owed.Group || owed.Group.Announcement is null) continue;
-                if (owed.IsFlush) Groups.OnFlushed(owed.Group);
+                if (owed.IsFlush)
+                {
+                    TellFloors(owed.Group);      // whoever has left when the GBCAST is delivered is told nothing more
+                    Groups.OnFlushed(owed.Group);
+                }
                 else Groups.OnAnnounced(owed.Group);
             }
             ordering.Flush();
@@ -133,16 +139,44 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         OrderingLayer ordering = Context.Ordering!;
         foreach ((GroupOrder group, long wanted) in ordering.FloorsWanted)
         {
+            if (group.View.Length > Context.Settings.GatherAbove)
+            {
+                AnswerGatherer(group, wanted);
+                continue;
+            }
             foreach (int rank in group.View)
             {
                 if (rank != ordering.Self && Channels.ByRank(rank) is { } channel && channel.Told.Clock < wanted) channel.IsUrgent = true;
             }
         }
         ordering.FloorsWanted.Clear();
+        while (_gathering.TryDequeue(out var waiting)) ordering.FloorsWanted.Add(waiting.Group, waiting.Wanted);
         AnswerAll(ordering);
         if (!ordering.WantsAcknowledgements) return;
         ordering.WantsAcknowledgements = false;
         foreach (Channel channel in Channels.All) channel.IsUrgent = true;
+    }
+
+    /// <summary>In a large group its oldest member is told, and tells all when it has heard of all.</summary>
+    private void AnswerGatherer(GroupOrder group, long wanted)
+    {
+        int gatherer = group.View[0];
+        if (gatherer != Context.Ordering!.Self)
+        {
+            if (Channels.ByRank(gatherer) is { } channel && channel.Told.Clock < wanted) channel.IsUrgent = true;
+            return;
+        }
+        TellFloors(group);
+        if (group.Gatherer is { IsWanted: true }) _gathering.Enqueue((group, wanted));
+    }
+
+    private void TellFloors(GroupOrder group)
+    {
+        if (Context.Ordering!.Gather(group) is not { } told) return;
+        foreach (int rank in group.View)
+        {
+            if (rank != Context.Ordering.Self) Services.Send(Context.NodeAt(rank), ServiceRecord.GatheredFloor, told.Write);
+        }
     }
 
     /// <summary>An order that spans groups waits for the clocks of all nodes; who gets no message of it is asked.</summary>
@@ -289,6 +323,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.StateTaken: Groups.States.Streams.OnTaken(from, ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
+            case ServiceRecord.GatheredFloor: Context.Ordering!.OnGathered(GatheredFloor.Read(ref reader, Context.Ordering.Members)); break;
             case ServiceRecord.ClockWanted: Context.Ordering!.OnClockWanted(reader.Varint()); break;
             case ServiceRecord.ClientWanted: Clients.OnWanted(from, ref reader); break;
             case ServiceRecord.ClientYielded: Clients.OnYielded(from, ref reader); break;
@@ -331,7 +366,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
     {
         Groups.OnGroupChanged(group, announcement, oldView);
-        Context.Ordering!.FloorsWanted[group] = Context.Ordering.Clock;
+        Context.Ordering!.OnEpoch(group);
+        Context.Ordering.FloorsWanted[group] = Context.Ordering.Clock;
     }
 
     // ---- membership
@@ -362,7 +398,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Teller.Tell(plan);
 
     public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
-        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak);
+        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak, Context.Settings.GatherAbove);
 
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {

@@ -25,6 +25,8 @@ internal enum ServiceRecord : byte
     ClockWanted = 0x91,
     /// <summary>From the contact: it left, to these members; or it is settled, or consumed; or ask another member.</summary>
     CallerProgress = 0x8C,
+    /// <summary>From the oldest member of a large group: all have promised this floor.</summary>
+    GatheredFloor = 0x9C,
     /// <summary>To the registry: which names begin so?</summary>
     List = 0x8D,
     ListReply = 0x8E,

@@ -4,7 +4,7 @@
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
 namespace Core.Groups.Protocol.Ordering;
 
-internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
+internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0, int gatherAbove = int.MaxValue)
 {
     private readonly PendingMessages _pending = new(self);
     private readonly List<GroupOrder> _changing = [];
@@ -90,7 +90,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             _pending.Spread.OnEntered(message);
             group.Pending++;
-            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) _pending.Enqueue(group, message);
+            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) Enqueue(group, message);
         }
     }
 
@@ -143,7 +143,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 (group.OpenMessages ??= []).Add(message);
                 break;
             default:
-                _pending.Enqueue(group, message);
+                Enqueue(group, message);
                 group.Pending++;
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
@@ -196,7 +196,14 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (rank != self) limit = Math.Min(limit, oracle.Floor(rank, group));
         }
-        return limit;
+        return Math.Max(limit, oracle.Gathered(group));
+    }
+
+    /// <summary>A total message takes its place in a group's order.</summary>
+    private void Enqueue(GroupOrder group, Message message)
+    {
+        _pending.Enqueue(group, message);
+        if (group.View.Length > gatherAbove && group.View[0] == self) (group.Gatherer ??= new()).OnTotal(message);
     }
 
     /// <summary>Delivers what is ready in the orders that span groups.</summary>

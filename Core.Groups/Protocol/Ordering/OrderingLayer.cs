@@ -25,10 +25,12 @@ internal sealed class OrderingLayer : IOrderingOracle
     private readonly List<StreamState> _past = [];
     private readonly List<PastEntry> _named = [];
     private readonly IMessageCarrier _carrier;
+    /// <summary>Gathered floors of epochs at which this node has not arrived.</summary>
+    private readonly List<GatheredFloor> _earlyFloors = [];
     private int _sweepAt = 64;
     private long _sequence;
 
-    public OrderingLayer(ConfigurationId id, int self, int members, long clock, IOrderingSink sink, IMessageCarrier carrier, WeakRules weak = WeakRules.None)
+    public OrderingLayer(ConfigurationId id, int self, int members, long clock, IOrderingSink sink, IMessageCarrier carrier, WeakRules weak = WeakRules.None, int gatherAbove = int.MaxValue)
     {
         Id = id;
         Self = self;
@@ -43,7 +45,7 @@ internal sealed class OrderingLayer : IOrderingOracle
         _receivedBy = new long[members];
         _deliveredBy = new long[members];
         _pastTops = new long[members];
-        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString(), weak);
+        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString(), weak, gatherAbove: gatherAbove);
     }
 
     public ConfigurationId Id { get; }
@@ -73,6 +75,7 @@ internal sealed class OrderingLayer : IOrderingOracle
     public bool IsTransitional => false;
     public long Floor(int rank, GroupOrder group) => _floors[rank];
     public long Floor(int rank) => _floors[rank];
+    public long Gathered(GroupOrder group) => group.Gathered?.Limit(_logs, Weak) ?? 0;
     public bool IsStable(Message message) => message.Sequence <= _stable[message.Sender];
     public bool IsStable(Dependency dependency) => dependency.Sequence <= _stable[dependency.Sender];
 
@@ -140,6 +143,34 @@ internal sealed class OrderingLayer : IOrderingOracle
     {
         _logs[rank].AdvanceDone();
         return _logs[rank].DonePrefix;
+    }
+
+    // ---- gathered floors
+
+    public void OnGathered(GatheredFloor told)
+    {
+        if (Engine.Find(told.Group) is not { } group || told.Epoch > group.Epoch) _earlyFloors.Add(told);
+        else if (told.Epoch == group.Epoch) (group.Gathered ??= new()).Add(told);
+    }
+
+    /// <summary>A group is at a new epoch, of which the oldest member may have told already.</summary>
+    public void OnEpoch(GroupOrder group)
+    {
+        if (_earlyFloors.Count == 0) return;
+        foreach (GatheredFloor told in _earlyFloors.FindAll(t => t.Group == group.Id && t.Epoch == group.Epoch)) OnGathered(told);
+        _earlyFloors.RemoveAll(t => t.Group == group.Id && t.Epoch <= group.Epoch);
+    }
+
+    /// <summary>At the gatherer: what the members of a group are to be told now; null: nothing.</summary>
+    public GatheredFloor? Gather(GroupOrder group)
+    {
+        if (group.Gatherer is not { IsWanted: true } gatherer) return null;
+        long floor = Clock;
+        foreach (int rank in group.View)
+        {
+            if (rank != Self) floor = Math.Min(floor, _floors[rank]);
+        }
+        return gatherer.Tell(floor) is { } covered ? new GatheredFloor(group.Id, group.Epoch, floor, covered) : null;
     }
 
     private void Enter(Message message)
