@@ -152,8 +152,13 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         ordering.FloorsWanted.Clear();
         while (_gathering.TryDequeue(out var waiting)) ordering.FloorsWanted.Add(waiting.Group, waiting.Wanted);
         AnswerAll(ordering);
-        if (!ordering.WantsAcknowledgements) return;
-        ordering.WantsAcknowledgements = false;
+        foreach (int sender in ordering.SafeSenders)
+        {
+            if (sender != ordering.Self && Channels.ByRank(sender) is { } channel) channel.IsUrgent = true;
+        }
+        ordering.SafeSenders = MemberSet.Empty;
+        if (!ordering.HasStableNews) return;
+        ordering.HasStableNews = false;
         foreach (Channel channel in Channels.All) channel.IsUrgent = true;
     }
 
@@ -197,7 +202,10 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     }
 
     private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Clients.Waits || Contacts.Waits || Flushes.Waits || Groups.States.Waits
-        || Context.Ordering?.Engine.UndeliveredSafe > 0;
+        || WaitsForSafe;
+
+    /// <summary>What is stable of safe messages is told without asking; what they depend on is asked for where that is not n² questions.</summary>
+    private bool WaitsForSafe => Context.Ordering is { Engine.UndeliveredSafe: > 0 } ordering && ordering.Members <= Context.Settings.GatherAbove;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
     private void Ask()

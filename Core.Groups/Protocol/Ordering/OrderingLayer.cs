@@ -62,8 +62,10 @@ internal sealed class OrderingLayer : IOrderingOracle
     public long ClockWanted { get; set; }
     /// <summary>Nodes that get no message of such an order and whose clocks are waited for all the same: they are asked.</summary>
     public MemberSet Unaddressed { get; set; } = MemberSet.Empty;
-    /// <summary>A safe message is on its way: what is received, and what is stable, is to be told at once.</summary>
-    public bool WantsAcknowledgements { get; set; }
+    /// <summary>Senders of safe messages that are here: they are to be told at once what is received.</summary>
+    public MemberSet SafeSenders { get; set; } = MemberSet.Empty;
+    /// <summary>A safe message of this node has become stable: its destinations wait for that news.</summary>
+    public bool HasStableNews { get; set; }
 
     /// <summary>The prefix of a sender's messages known to be received by all their destinations.</summary>
     public long StableOf(int rank) => _stable[rank];
@@ -180,7 +182,7 @@ internal sealed class OrderingLayer : IOrderingOracle
             Clock = Math.Max(Clock, message.Timestamp);
             if (message.Destination.Spread is not null) ClockWanted = Math.Max(ClockWanted, message.Timestamp);
             else if (!message.Destination.IsDirect && Engine.Find(message.Destination.Group) is { } group) FloorsWanted[group] = message.Timestamp;
-            if (message.Kind == MessageKind.Safe) WantsAcknowledgements = true;
+            if (message.Kind == MessageKind.Safe) SafeSenders = SafeSenders.With(message.Sender);
         }
         Engine.Route(message);
     }
@@ -193,7 +195,7 @@ internal sealed class OrderingLayer : IOrderingOracle
         for (int i = IndexAfter(own, stable); i < own.Length && Reached(own[i], _receivedBy); i++)
         {
             stable = own[i].Sequence;
-            WantsAcknowledgements |= own[i].Kind == MessageKind.Safe;      // its destinations wait for this news
+            HasStableNews |= own[i].Kind == MessageKind.Safe;
         }
         for (int i = IndexAfter(own, settled); i < own.Length && own[i].Sequence <= stable && own[i].Done && Reached(own[i], _deliveredBy); i++) settled = own[i].Sequence;
         _stable[Self] = stable;
