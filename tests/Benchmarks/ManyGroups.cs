@@ -16,6 +16,9 @@ internal sealed class ManyGroups
     private const int FewestMembers = 2;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
+    // What the joins left to do is done by then.
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
+
     private readonly HashSet<string> _waiting = [];
     private TaskCompletionSource<long> _allSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _victim;
@@ -33,16 +36,21 @@ internal sealed class ManyGroups
         await AskAllAsync(cluster, "join", groups);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         Console.Error.WriteLine($"{memberships} joins in {seconds:F1} s");
+        await Task.Delay(Settling);
         long[] after = await HeapsAsync(cluster);
         var failures = new List<double>();
         for (int round = 0; round < rounds; round++)
             failures.Add(await FailAsync(cluster, round % members, groups));
+        start = Stopwatch.GetTimestamp();
+        await AskAsync(cluster, 0, "delete", groups);
+        double deleting = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return new JsonObject
         {
             ["members"] = members,
             ["groups"] = groups,
             ["memberships"] = memberships,
             ["joins_per_second"] = Math.Round(memberships / seconds),
+            ["deletions_per_second"] = Math.Round(groups / deleting),
             ["bytes_per_idle_group_and_member"] = new JsonArray([.. Enumerable.Range(0, members).Select(m =>
                 (JsonNode)Math.Round((after[m] - before[m]) / (double)Math.Max(1, GroupsOf(m, members, groups).Count())))]),
             ["killed_until_all_views_ms"] = new JsonArray([.. failures.Select(f => (JsonNode)f)]),
@@ -56,13 +64,15 @@ internal sealed class ManyGroups
         switch ((string?)asked["step"])
         {
             case "join":
-                await Task.WhenAll(GroupsOf((int)asked["member"]!, members, groups).Select(name => node.JoinAsync(name, OptionsOf(name), ended).AsTask()));
+                await node.JoinAllAsync(GroupsOf((int)asked["member"]!, members, groups), OptionsOf, ended);
                 return [];
+            case "delete":
+                return new JsonObject { ["deleted"] = await node.DeleteAllAsync(Enumerable.Range(0, groups).Select(NameOf), ended) };
             case "heap":
                 GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
                 return new JsonObject { ["bytes"] = GC.GetTotalMemory(forceFullCollection: true) };
             case "expect":
-                Expect(GroupsOf((int)asked["member"]!, members, groups).Intersect(GroupsOf((int)asked["victim"]!, members, groups)), NameOf((int)asked["victim"]!));
+                Expect(GroupsOf((int)asked["member"]!, members, groups).Intersect(GroupsOf((int)asked["victim"]!, members, groups)), BenchCluster.NameOf((int)asked["victim"]!));
                 return [];
             case "await":
                 return new JsonObject { ["at"] = await _allSeen.Task.WaitAsync(ended) };
@@ -97,7 +107,7 @@ internal sealed class ManyGroups
     }
 
     private static IEnumerable<string> GroupsOf(int member, int members, int groups) =>
-        Enumerable.Range(0, groups).Where(group => MembersOf(group, members).Contains(member)).Select(group => $"/many/{group}");
+        Enumerable.Range(0, groups).Where(group => MembersOf(group, members).Contains(member)).Select(NameOf);
 
     private GroupOptions OptionsOf(string name) => new()
     {
@@ -137,5 +147,5 @@ internal sealed class ManyGroups
         ["do"] = Name, ["step"] = step, ["member"] = member, ["members"] = cluster.Members, ["groups"] = groups, ["victim"] = victim,
     }, Patience);
 
-    private static string NameOf(int member) => BenchCluster.NameOf(member);
+    private static string NameOf(int group) => $"/many/{group}";
 }
