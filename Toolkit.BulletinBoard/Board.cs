@@ -180,7 +180,10 @@ public sealed class Board : IAsyncDisposable
         return id;
     }
 
-    /// <summary>Gives the board up. The last node that does so takes the board with it. What this node holds comes back.</summary>
+    /// <summary>
+    /// Gives the board up. The last node that does so takes the board with it. What this node holds comes back. A node that is blocked leaves
+    /// when it is not any more; that is not waited for longer than a few seconds.
+    /// </summary>
     public ValueTask DisposeAsync() => _host.DisposeAsync();
 
     internal Task WhenAppeared() => _host.Read(_calls, static (_, calls) => calls.WhenAppeared());
@@ -194,7 +197,7 @@ public sealed class Board : IAsyncDisposable
     }
 
     internal async ValueTask ReleaseAsync(long hold) =>
-        await CallAsync(hold, static (replica, call, held) => replica.Release(call, held), CancellationToken.None).ConfigureAwait(false);
+        await _host.WaitUnlessBlockedAsync(CallAsync(hold, static (replica, call, held) => replica.Release(call, held), CancellationToken.None).AsTask()).ConfigureAwait(false);
 
     private async ValueTask<BoardItem?> CallAsync<TState>(TState state, Action<BoardReplica, long, TState> begin, CancellationToken ct, int numbers = 1)
     {
@@ -267,7 +270,10 @@ public sealed class BoardHold : IAsyncDisposable
     /// <summary>Fires when the item is back on the board because this node was excluded: somebody else may hold it.</summary>
     public CancellationToken Lost { get; }
 
-    /// <summary>The item is done with: it does not come back, and these items are posted in its place, all in one step.</summary>
+    /// <summary>
+    /// The item is done with: it does not come back, and these items are posted in its place, all in one step. While the node is blocked this waits,
+    /// until the node goes on or is excluded.
+    /// </summary>
     /// <returns>False: it was not held any more, and nothing is posted.</returns>
     /// <param name="posts">What is posted.</param>
     /// <exception cref="ExcludedException">The hold was lost; OutcomeUnknown: the items may be posted.</exception>
@@ -279,7 +285,7 @@ public sealed class BoardHold : IAsyncDisposable
         return await _board.CompleteAsync(_hold, posts, CancellationToken.None).ConfigureAwait(false);
     }
 
-    /// <summary>Lets the item go: it is on the board again.</summary>
+    /// <summary>Lets the item go: it is on the board again. While the node is blocked that is not waited for longer than a few seconds.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _isOver, 1) != 0 || Lost.IsCancellationRequested)

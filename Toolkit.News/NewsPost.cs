@@ -27,6 +27,12 @@ public sealed record NewsPost(string Topic, NodeId From, NewsOrder Order, long N
 /// <summary>How a node takes part in the news.</summary>
 public sealed class NewsOptions
 {
+    /// <summary>
+    /// Where the news are: the groups that carry them have names below this path. News with different paths have nothing to do with each other, so
+    /// some can be logged and others not. Must be the same at all nodes.
+    /// </summary>
+    public string Path { get; init; } = "/news";
+
     /// <summary>How many groups carry all topics. Must be the same at all nodes: those with another number have other news.</summary>
     public int Channels { get; init; } = 8;
 
@@ -42,9 +48,12 @@ public sealed class NewsOptions
     /// </summary>
     public TimeSpan LeaveAfter { get; init; } = TimeSpan.FromMinutes(1);
 
+    internal string GroupOf(int channel) => $"{Path}/{Channels}.{channel}#news";
+
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     internal void Validate()
     {
+        GroupName.Validate(Path);
         ArgumentOutOfRangeException.ThrowIfLessThan(Channels, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Channels, 1000);
         ArgumentOutOfRangeException.ThrowIfLessThan(BackIssues, 1);

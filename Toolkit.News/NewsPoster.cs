@@ -10,10 +10,10 @@ namespace Toolkit.News;
 public sealed class NewsPoster
 {
     private readonly GroupClient _client;
-    private readonly int _channels;
+    private readonly NewsOptions _options;
     private long _last;
 
-    internal NewsPoster(GroupClient client, int channels) => (_client, _channels) = (client, channels);
+    internal NewsPoster(GroupClient client, NewsOptions options) => (_client, _options) = (client, options);
 
     /// <summary>
     /// Posts through a member of the topic's channel. Completes when the post has its place and all members have it: it is there once, whichever nodes
@@ -31,7 +31,7 @@ public sealed class NewsPoster
     /// <exception cref="ClientStoppedException">The client has stopped: it may be posted.</exception>
     public ValueTask<long> PostAsync(string topic, ReadOnlyMemory<byte> body, NewsOrder order = NewsOrder.Total, CancellationToken ct = default)
     {
-        string group = ChannelMap.GroupOf(ChannelMap.ChannelOf(ChannelMap.Topic(topic).FirstWord!, _channels), _channels);
+        string group = _options.GroupOf(ChannelMap.ChannelOf(ChannelMap.Topic(topic).FirstWord!, _options.Channels));
         return OutsidePost.SendAsync(
             (primitive, post) => _client.RequestAsync(group, primitive, post, Replies.First, timeout: null, ct), Interlocked.Increment(ref _last), topic, body, order);
     }
@@ -60,8 +60,6 @@ internal static class OutsidePost
 /// <summary>Which group carries which topic: the same at all nodes and clients.</summary>
 internal static class ChannelMap
 {
-    public static string GroupOf(int channel, int channels) => $"/news/{channels}.{channel}#news";
-
     // Topics with one first word share a channel, so that a pattern that begins with it needs that one alone.
     public static int ChannelOf(string firstWord, int channels)
     {

@@ -132,6 +132,11 @@ public sealed class NewsService : IAsyncDisposable
         }
     }
 
+    /// <summary>The name of the process group that carries a topic now: what Toolkit.Recovery knows its log by.</summary>
+    /// <param name="topic">The topic: no wildcards.</param>
+    /// <exception cref="ArgumentException">That is no topic.</exception>
+    public string GroupOf(string topic) => _options.GroupOf(ChannelOf(ChannelMap.Topic(topic).FirstWord!));
+
     /// <summary>What the channels of this node have brought.</summary>
     public NewsStatistics GetStatistics()
     {
@@ -145,7 +150,7 @@ public sealed class NewsService : IAsyncDisposable
         return sum;
     }
 
-    /// <summary>Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more.</summary>
+    /// <summary>Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more. While the node is blocked that is not waited for longer than a few seconds.</summary>
     public async ValueTask DisposeAsync()
     {
         await _closed.CancelAsync().ConfigureAwait(false);
@@ -165,7 +170,7 @@ public sealed class NewsService : IAsyncDisposable
         try
         {
             return await OutsidePost.SendAsync(
-                (primitive, post) => _node.RequestAsync(GroupOf(channel), primitive, post, Replies.First, timeout: null, ct), _calls.Next(), topic, body, order).ConfigureAwait(false);
+                (primitive, post) => _node.RequestAsync(_options.GroupOf(channel), primitive, post, Replies.First, timeout: null, ct), _calls.Next(), topic, body, order).ConfigureAwait(false);
         }
         catch (GroupNotFoundException)
         {
@@ -196,7 +201,7 @@ public sealed class NewsService : IAsyncDisposable
             if (_channels[channel] is null or { Opening: { IsFaulted: true } or { IsCanceled: true } })
             {
                 _channels[channel] = new OpenChannel(
-                    Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, GroupOf(channel), () => new NewsReplica(_options, _calls)).AsTask()));
+                    Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, _options.GroupOf(channel), () => new NewsReplica(_options, _calls), _closed.Token).AsTask()));
             }
 
             if (_options.LeaveAfter != Timeout.InfiniteTimeSpan)
@@ -264,8 +269,6 @@ public sealed class NewsService : IAsyncDisposable
         /// <summary>Whether one has ended since the last look.</summary>
         public bool WasUsed { get; set; }
     }
-
-    private string GroupOf(int channel) => ChannelMap.GroupOf(channel, _options.Channels);
 
     private int ChannelOf(string firstWord) => ChannelMap.ChannelOf(firstWord, _options.Channels);
 }
@@ -406,6 +409,6 @@ public static class NewsNodes
         ArgumentNullException.ThrowIfNull(client);
         options ??= new NewsOptions();
         options.Validate();
-        return new NewsPoster(client, options.Channels);
+        return new NewsPoster(client, options);
     }
 }

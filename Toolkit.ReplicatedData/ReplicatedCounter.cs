@@ -1,3 +1,4 @@
+using Toolkit.Locks;
 using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
@@ -30,8 +31,8 @@ public sealed class ReplicatedCounter : ReplicatedObject
 
     /// <summary>Adds, in the total order.</summary>
     /// <returns>The sum after it: in total mode, every addition has its own.</returns>
-    public async ValueTask<long> AddAsync(long delta, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(Add(delta), wait, ct).ConfigureAwait(false)).Number;
+    public async ValueTask<long> AddAsync(long delta, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default) =>
+        (await Space.UpdateOneAsync(Add(delta), wait, owner, ct).ConfigureAwait(false)).Number;
 
     /// <summary>Adds by a causal multicast: the next read here sees it, and nothing is waited for but credit. In causal mode.</summary>
     /// <exception cref="InvalidOperationException">The counter is in total mode.</exception>

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using Core.Groups;
+using Toolkit.Locks;
 using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
@@ -58,35 +59,37 @@ public sealed class ReplicatedDictionary<TKey, TValue> : ReplicatedObject where 
     /// <param name="key">The key.</param>
     /// <param name="value">The value.</param>
     /// <param name="wait">What the answer is to mean.</param>
+    /// <param name="owner">Who updates, if it holds locks or a transaction: see <see cref="ReplicatedSpace.UpdateAsync"/>.</param>
     /// <param name="ct">Ends the wait; the update may be made all the same.</param>
     /// <returns>The version.</returns>
-    public async ValueTask<long> SetAsync(TKey key, TValue value, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(Set(key, value, Operation.Any), wait, ct).ConfigureAwait(false)).Version;
+    public async ValueTask<long> SetAsync(TKey key, TValue value, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default) =>
+        (await Space.UpdateOneAsync(Set(key, value, Operation.Any), wait, owner, ct).ConfigureAwait(false)).Version;
 
     /// <summary>Sets an entry if it has a version, in the total order.</summary>
     /// <param name="key">The key.</param>
     /// <param name="expected">The version that it must have; 0: there must be none.</param>
     /// <param name="value">The value.</param>
     /// <param name="wait">What the answer is to mean.</param>
+    /// <param name="owner">Who updates, if it holds locks or a transaction: see <see cref="ReplicatedSpace.UpdateAsync"/>.</param>
     /// <param name="ct">Ends the wait; the update may be made all the same.</param>
-    public async ValueTask<UpdateOutcome> CompareAndSetAsync(TKey key, long expected, TValue value, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
+    public async ValueTask<UpdateOutcome> CompareAndSetAsync(TKey key, long expected, TValue value, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(expected);
-        UpdateResult result = await Space.UpdateAsync(Set(key, value, expected), wait, ct).ConfigureAwait(false);
+        UpdateResult result = await Space.UpdateOneAsync(Set(key, value, expected), wait, owner, ct).ConfigureAwait(false);
         return new UpdateOutcome(result.Applied, result.Version);
     }
 
     /// <summary>Removes an entry, in the total order.</summary>
     /// <returns>Whether there was one; of a dictionary in causal mode, always true.</returns>
-    public async ValueTask<bool> RemoveAsync(TKey key, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(Remove(key, Operation.Any), wait, ct).ConfigureAwait(false)).Applied;
+    public async ValueTask<bool> RemoveAsync(TKey key, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default) =>
+        (await Space.UpdateOneAsync(Remove(key, Operation.Any), wait, owner, ct).ConfigureAwait(false)).Applied;
 
     /// <summary>Removes an entry if it has a version, in the total order.</summary>
     /// <inheritdoc cref="CompareAndSetAsync"/>
-    public async ValueTask<UpdateOutcome> CompareAndRemoveAsync(TKey key, long expected, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
+    public async ValueTask<UpdateOutcome> CompareAndRemoveAsync(TKey key, long expected, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(expected);
-        UpdateResult result = await Space.UpdateAsync(Remove(key, expected), wait, ct).ConfigureAwait(false);
+        UpdateResult result = await Space.UpdateOneAsync(Remove(key, expected), wait, owner, ct).ConfigureAwait(false);
         return new UpdateOutcome(result.Applied, result.Version);
     }
 

@@ -75,7 +75,7 @@ public sealed class ReplicatedList<T> : ReplicatedObject
     public async ValueTask<UpdateOutcome> RemoveAtAsync(int index, long? expected = null, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
     {
         var operation = new Operation { Kind = OperationKind.RemoveAt, Object = Id, Expected = expected ?? Operation.Any, Number = Checked(index) };
-        UpdateResult result = await Space.UpdateAsync(operation, wait, ct).ConfigureAwait(false);
+        UpdateResult result = await Space.UpdateOneAsync(operation, wait, owner: null, ct).ConfigureAwait(false);
         return new UpdateOutcome(result.Applied, result.Version);
     }
 
@@ -87,7 +87,7 @@ public sealed class ReplicatedList<T> : ReplicatedObject
     private async ValueTask<UpdateOutcome> UpdateAsync(OperationKind kind, int index, T item, long expected, UpdateWait wait, CancellationToken ct)
     {
         var operation = new Operation { Kind = kind, Object = Id, Expected = expected, Number = index, Value = Payloads.Encode(Serializer, item) };
-        UpdateResult result = await Space.UpdateAsync(operation, wait, ct).ConfigureAwait(false);
+        UpdateResult result = await Space.UpdateOneAsync(operation, wait, owner: null, ct).ConfigureAwait(false);
         return new UpdateOutcome(result.Applied, result.Version);
     }
 

@@ -39,14 +39,14 @@ public sealed class ReplicatedQueue<T> : ReplicatedObject
     /// <summary>Adds an item at the end.</summary>
     /// <returns>The version.</returns>
     public async ValueTask<long> EnqueueAsync(T item, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(Enqueue(item), wait, ct).ConfigureAwait(false)).Version;
+        (await Space.UpdateOneAsync(Enqueue(item), wait, owner: null, ct).ConfigureAwait(false)).Version;
 
     /// <summary>Takes the first item, if there is one when the request has its place in the order.</summary>
     /// <returns>The item; it does not exist if the queue was empty.</returns>
     public async ValueTask<Versioned<T>> TryDequeueAsync(UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
     {
         var operation = new Operation { Kind = OperationKind.Dequeue, Object = Id, Expected = Operation.Any };
-        UpdateResult result = await Space.UpdateAsync(operation, wait, ct).ConfigureAwait(false);
+        UpdateResult result = await Space.UpdateOneAsync(operation, wait, owner: null, ct).ConfigureAwait(false);
         return result.Taken is { } taken ? new(_mirror.Decode<T>(taken), taken.Version) : default;
     }
 

@@ -1,4 +1,5 @@
 using Core.Groups;
+using Toolkit.Locks;
 using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
@@ -39,13 +40,13 @@ public sealed class ReplicatedSet<T> : ReplicatedObject where T : notnull
 
     /// <summary>Adds an element if it is not there, in the total order.</summary>
     /// <returns>Whether it was not there before: of several who add it at once, one gets true.</returns>
-    public async ValueTask<bool> AddAsync(T element, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(Add(element, 0), wait, ct).ConfigureAwait(false)).Applied;
+    public async ValueTask<bool> AddAsync(T element, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default) =>
+        (await Space.UpdateOneAsync(Add(element, 0), wait, owner, ct).ConfigureAwait(false)).Applied;
 
     /// <summary>Removes an element, in the total order.</summary>
     /// <returns>Whether it was there; of a set in causal mode, always true.</returns>
-    public async ValueTask<bool> RemoveAsync(T element, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(Remove(element), wait, ct).ConfigureAwait(false)).Applied;
+    public async ValueTask<bool> RemoveAsync(T element, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default) =>
+        (await Space.UpdateOneAsync(Remove(element), wait, owner, ct).ConfigureAwait(false)).Applied;
 
     /// <summary>Adds an element by a causal multicast: the next read here sees it. For a single writer or under a lock, in causal mode.</summary>
     /// <exception cref="InvalidOperationException">The set is in total mode.</exception>

@@ -136,19 +136,19 @@ public sealed class ReplicatedSpace : IAsyncDisposable
     /// <summary>Makes several updates in the total order, at one moment: all of them, or none if a condition is not met.</summary>
     /// <param name="compose">Says what to update.</param>
     /// <param name="wait">What the answer is to mean.</param>
+    /// <param name="owner">
+    /// Who updates, if it holds locks of Toolkit.Locks, or values in a transaction: an update waits while a transaction holds what it changes, and a
+    /// deadlock that leads through this wait is then found, too. Null: it is not.
+    /// </param>
     /// <param name="ct">Ends the wait; the updates may be made all the same.</param>
-    public async ValueTask<UpdateOutcome> UpdateAsync(Action<UpdateBatch> compose, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
+    /// <exception cref="DeadlockException">The owner was chosen to give way; nothing is updated. Let go of what it has and begin again.</exception>
+    public async ValueTask<UpdateOutcome> UpdateAsync(
+        Action<UpdateBatch> compose, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(compose);
         var batch = new UpdateBatch(this);
         compose(batch);
-        await _host.WhenWritable(ct).ConfigureAwait(false);
-        UpdateResult result = await _host.Run((_client, batch.Operations, wait), static (replica, call) =>
-        {
-            var pending = new PendingCall(mayHaveEffect: true);
-            replica.UpdateAll(call._client.Add(pending, call.wait), call.Operations);
-            return pending.Task;
-        }).WaitAsync(ct).ConfigureAwait(false);
+        UpdateResult result = await UpdateAllAsync(batch.Operations, wait, owner, ct).ConfigureAwait(false);
         return new UpdateOutcome(result.Applied, result.Version);
     }
 
@@ -240,16 +240,17 @@ public sealed class ReplicatedSpace : IAsyncDisposable
             wait, owner, ct).ConfigureAwait(false);
     }
 
-    /// <summary>Gives the space up; the node leaves the group when all who opened it here have.</summary>
+    /// <summary>Gives the space up; the node leaves the group when all who opened it here have. While the node is blocked that is not waited for longer than a few seconds.</summary>
     public ValueTask DisposeAsync() => _host.DisposeAsync();
 
     // ---- for the objects
 
     internal bool IsSameAs(ReplicatedSpace other) => _client == other._client;
 
-    internal ValueTask<UpdateResult> UpdateAsync(in Operation operation, UpdateWait wait, CancellationToken ct)
+    internal ValueTask<UpdateResult> UpdateOneAsync(in Operation operation, UpdateWait wait, LockOwner? owner, CancellationToken ct)
     {
         ct.ThrowIfCancellationRequested();
+        if (owner is { Tickets.Count: > 0 }) return UpdateAllAsync([Keep(operation)], wait, owner, ct);
         ValueTask writable = _host.WhenWritable(ct);
         if (!writable.IsCompletedSuccessfully) return UpdateWhenWritableAsync(writable, Keep(operation), wait, ct);
         Task<UpdateResult> task = Start(operation, wait);
@@ -263,6 +264,52 @@ public sealed class ReplicatedSpace : IAsyncDisposable
         ct.ThrowIfCancellationRequested();
         ValueTask writable = _host.WhenWritable(ct);
         return writable.IsCompletedSuccessfully ? new ValueTask<long>(StartCausally(operation)) : UpdateCausallyWhenWritableAsync(writable, Keep(operation));
+    }
+
+    private async ValueTask<UpdateResult> UpdateAllAsync(IReadOnlyList<Operation> operations, UpdateWait wait, LockOwner? owner, CancellationToken ct)
+    {
+        await _host.WhenWritable(ct).ConfigureAwait(false);
+        var pending = new PendingCall(mayHaveEffect: true);
+        (long call, Ticket ticket) = _host.Run((this, pending, operations, wait), static (replica, asked) =>
+        {
+            SpaceClient client = asked.Item1._client;
+            long call = client.Add(asked.pending, asked.wait);
+            replica.UpdateAll(call, asked.operations);
+            return (call, new Ticket(asked.Item1._host.Name, replica.Self, client.NextTransaction()));
+        });
+        // Who has nothing is in no circle.
+        return await (owner is { Tickets.Count: > 0 } ? WaitAsOwnerAsync(pending, call, owner, ticket, ct) : pending.Task.WaitAsync(ct)).ConfigureAwait(false);
+    }
+
+    // Nobody waits for an update alone: the ticket only names what its owner waits for.
+    private async Task<UpdateResult> WaitAsOwnerAsync(PendingCall pending, long call, LockOwner owner, Ticket ticket, CancellationToken ct)
+    {
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
+        owner.Add(ticket);
+        _ = LockWaitReporter.RunAsync(
+            _host, owner, ticket, pending, static (replica, call) => replica.BlockersOfUpdate(call), call,
+            e => ThreadPool.QueueUserWorkItem(static w => w.Item1.Withdraw(w.call, w.e), (this, call, e), preferLocal: false), over.Token);
+        try
+        {
+            return await pending.Task.WaitAsync(ct).ConfigureAwait(false);
+        }
+        finally
+        {
+            await over.CancelAsync().ConfigureAwait(false);
+            owner.Remove(ticket);
+        }
+    }
+
+    private void Withdraw(long call, DeadlockException deadlock)
+    {
+        try
+        {
+            _host.Run((call, deadlock), static (replica, chosen) => replica.Withdraw(chosen.call, chosen.deadlock.Cycle));
+        }
+        catch (Exception e) when (e is GroupException or ObjectDisposedException or InvalidOperationException)
+        {
+            // Not a member now: the call has ended with the membership.
+        }
     }
 
     private async ValueTask<UpdateResult> UpdateWhenWritableAsync(ValueTask writable, Operation operation, UpdateWait wait, CancellationToken ct)

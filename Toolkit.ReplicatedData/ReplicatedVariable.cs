@@ -1,4 +1,5 @@
 using Core.Groups;
+using Toolkit.Locks;
 using Toolkit.ReplicatedData.Space;
 
 namespace Toolkit.ReplicatedData;
@@ -44,27 +45,29 @@ public sealed class ReplicatedVariable<T> : ReplicatedObject
     /// <summary>Sets the value, in the total order.</summary>
     /// <param name="value">The value.</param>
     /// <param name="wait">What the answer is to mean.</param>
+    /// <param name="owner">Who updates, if it holds locks or a transaction: see <see cref="ReplicatedSpace.UpdateAsync"/>.</param>
     /// <param name="ct">Ends the wait; the update may be made all the same.</param>
     /// <returns>The version.</returns>
-    public async ValueTask<long> SetAsync(T value, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(Set(value, Operation.Any), wait, ct).ConfigureAwait(false)).Version;
+    public async ValueTask<long> SetAsync(T value, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default) =>
+        (await Space.UpdateOneAsync(Set(value, Operation.Any), wait, owner, ct).ConfigureAwait(false)).Version;
 
     /// <summary>Sets the value if it has a version, in the total order.</summary>
     /// <param name="expected">The version that it must have; 0: there must be none.</param>
     /// <param name="value">The value.</param>
     /// <param name="wait">What the answer is to mean.</param>
+    /// <param name="owner">Who updates, if it holds locks or a transaction: see <see cref="ReplicatedSpace.UpdateAsync"/>.</param>
     /// <param name="ct">Ends the wait; the update may be made all the same.</param>
-    public async ValueTask<UpdateOutcome> CompareAndSetAsync(long expected, T value, UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default)
+    public async ValueTask<UpdateOutcome> CompareAndSetAsync(long expected, T value, UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(expected);
-        UpdateResult result = await Space.UpdateAsync(Set(value, expected), wait, ct).ConfigureAwait(false);
+        UpdateResult result = await Space.UpdateOneAsync(Set(value, expected), wait, owner, ct).ConfigureAwait(false);
         return new UpdateOutcome(result.Applied, result.Version);
     }
 
     /// <summary>Removes the value, in the total order.</summary>
     /// <returns>Whether there was one.</returns>
-    public async ValueTask<bool> RemoveAsync(UpdateWait wait = UpdateWait.Stable, CancellationToken ct = default) =>
-        (await Space.UpdateAsync(new Operation { Kind = OperationKind.Remove, Object = Id, Expected = Operation.Any }, wait, ct).ConfigureAwait(false)).Applied;
+    public async ValueTask<bool> RemoveAsync(UpdateWait wait = UpdateWait.Stable, LockOwner? owner = null, CancellationToken ct = default) =>
+        (await Space.UpdateOneAsync(new Operation { Kind = OperationKind.Remove, Object = Id, Expected = Operation.Any }, wait, owner, ct).ConfigureAwait(false)).Applied;
 
     /// <summary>
     /// Sets the value by a causal multicast: the next read here sees it, and nothing is waited for but credit. For a single

@@ -219,7 +219,8 @@ public sealed class Transaction : IAsyncDisposable
     {
         if (asked.Task.IsCompleted || (_held.Count == 0 && _owner.Tickets.Count < 2)) return await asked.Task.WaitAsync(ct).ConfigureAwait(false);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        _ = LockWaitReporter.RunAsync(_host, _owner, _ticket!.Value, asked, _number, over.Token);
+        _ = LockWaitReporter.RunAsync(
+            _host, _owner, _ticket!.Value, asked, static (replica, number) => replica.BlockersOf(number), _number, e => asked.TrySetException(e), over.Token);
         try
         {
             return await asked.Task.WaitAsync(ct).ConfigureAwait(false);

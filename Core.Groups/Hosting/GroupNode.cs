@@ -300,7 +300,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// every group, for joins and GBCASTs under way in them, and while the node is blocked.
     /// </summary>
     /// <param name="groups">Groups of this node; may be empty if <paramref name="to"/> is not.</param>
-    /// <param name="order">Any primitive but <see cref="Order.Group"/>.</param>
+    /// <param name="order">Any primitive. A GBCAST (<see cref="Order.Group"/>) makes all the groups stand still together: it is at one place among all messages to any of them and all their views. To processes alone it goes as <see cref="Order.CausalTotal"/>.</param>
     /// <param name="body">The message; copied.</param>
     /// <param name="label">
     /// For the total orders: messages with the same label stand in one order at all nodes, whatever their groups, and in no
@@ -310,7 +310,6 @@ public sealed class GroupNode : IAsyncDisposable
     /// <param name="ct">Withdraws the call if it still waits; the message may have been sent all the same.</param>
     /// <returns>The id under which the members and the trace see the message.</returns>
     /// <exception cref="ArgumentException">A group of another node, no destination, or a label with an order that is not total.</exception>
-    /// <exception cref="NotSupportedException">A GBCAST to several groups.</exception>
     /// <exception cref="NotMemberException">One of the memberships is over.</exception>
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="OverdraftException">A handler of one of the groups sent more than twice its credit window.</exception>

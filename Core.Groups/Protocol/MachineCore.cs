@@ -16,7 +16,7 @@ namespace Core.Groups.Protocol;
 internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSink, IMessageCarrier
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
-    private readonly Queue<(GroupOrder Group, bool IsFlush)> _owed = new();
+    private readonly Queue<(GroupOrder? Group, JointChange? Joint, bool IsFlush)> _owed = new();
     /// <summary>Large groups of which this node is the oldest member, and not all floors are here that are waited for.</summary>
     private readonly Queue<(GroupOrder Group, long Wanted)> _gathering = new();
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
@@ -52,6 +52,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Groups.HasCalls = Calls.Has;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
         Groups.BeforeMarker = Calls.SendBroadcasts;
+        Groups.BeforeJointMarker = Calls.SendBroadcasts;
         Groups.OnViewChanged = OnViewChanged;
         Groups.OnEnded = OnGroupEnded;
     }
@@ -118,19 +119,28 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         while (_owed.Count > 0)
         {
             // All that is owed now, then one pass over what that lets through: there may be thousands of groups at it.
-            for (int owing = _owed.Count; owing > 0; owing--)
-            {
-                var owed = _owed.Dequeue();
-                if (ordering.Engine.Find(owed.Group.Id) != owed.Group || owed.Group.Announcement is null) continue;
-                if (owed.IsFlush)
-                {
-                    TellFloors(owed.Group);      // whoever has left when the GBCAST is delivered is told nothing more
-                    Groups.OnFlushed(owed.Group);
-                }
-                else Groups.OnAnnounced(owed.Group);
-            }
+            for (int owing = _owed.Count; owing > 0; owing--) PayOwed(_owed.Dequeue());
             ordering.Flush();
         }
+    }
+
+    private void PayOwed((GroupOrder? Group, JointChange? Joint, bool IsFlush) owed)
+    {
+        if (owed.Joint is { } joint)
+        {
+            if (owed.IsFlush) Groups.OnFlushed(joint);
+            else Groups.OnAnnounced(joint);
+            return;
+        }
+        GroupOrder group = owed.Group!;
+        if (Context.Ordering!.Engine.Find(group.Id) != group || group.Announcement is null) return;
+        if (!owed.IsFlush)
+        {
+            Groups.OnAnnounced(group);
+            return;
+        }
+        TellFloors(group);      // whoever has left when the GBCAST is delivered is told nothing more
+        Groups.OnFlushed(group);
     }
 
     /// <summary>Whoever can send to a group waits for this node's clock: it is told in the same turn.</summary>
@@ -365,11 +375,15 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), body, (message.Flags & MessageFlags.Error) != 0));
     }
 
-    public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, false));
+    public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, null, false));
 
-    public void OnFlushed(GroupOrder group) => _owed.Enqueue((group, true));
+    public void OnFlushed(GroupOrder group) => _owed.Enqueue((group, null, true));
 
-    public void OnVoided(Message announcement) => Groups.OnVoided(announcement);
+    public void OnAnnounced(JointChange joint) => _owed.Enqueue((null, joint, false));
+
+    public void OnFlushed(JointChange joint) => _owed.Enqueue((null, joint, true));
+
+    public void OnVoided(Message announcement, GroupId group) => Groups.OnVoided(announcement, group);
 
     public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
     {

@@ -179,14 +179,18 @@ internal sealed class NodeMachine
 
     /// <summary>
     /// One message in the union of several groups, of which this node is a member, and single processes; or in one order with
-    /// all messages that have its label. Any kind but GBCAST.
+    /// all messages that have its label. A GBCAST to single processes alone has no group to stand still: it goes as causal-total.
     /// </summary>
     public void Multicast(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body)
     {
         if (!Enter(now, call)) return;
         if (_context.Settings.IsExtended) target = target with { Groups = [.. target.Groups.Select(Resolve).Order()] };
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
-        else _core.Calls.Submit(new Cast(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, order.ToKind(), body, Spread: target));
+        else
+        {
+            MessageKind kind = order == Order.Group && target.Groups.Length == 0 ? MessageKind.CausalTotal : order.ToKind();
+            _core.Calls.Submit(new Cast(call, target.Groups.Length > 0 ? target.Groups[0] : GroupId.None, null, kind, body, Spread: target));
+        }
     }
 
     /// <summary>Sets an entry of the group's configuration data by GBCAST. Ends when it is delivered here.</summary>

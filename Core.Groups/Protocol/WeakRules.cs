@@ -109,6 +109,10 @@ internal enum WeakRules : long
     ClientsAreTakenAtOnce = 1L << 50,
     /// <summary>Members do not remember which calls of clients they have delivered.</summary>
     ClientsAreNotRemembered = 1L << 51,
+    /// <summary>A GBCAST of several groups waits for the markers of a node's own groups only.</summary>
+    JointMarkersOfOwnGroups = 1L << 52,
+    /// <summary>A GBCAST of several groups is sent although another one is open in one of them.</summary>
+    JointIgnoresVoid = 1L << 53,
 }
 
 internal static class WeakRuleExtensions

@@ -16,6 +16,8 @@ namespace Core.Groups.Replication;
 /// <typeparam name="TReplica">The replica.</typeparam>
 public sealed class ReplicaHost<TReplica> : IAsyncDisposable where TReplica : Replica
 {
+    private static readonly TimeSpan LeavePatience = TimeSpan.FromSeconds(3);
+
     private readonly ReplicaTable _table;
     private readonly ReplicaEntry _entry;
     private readonly ReplicaMember _member;
@@ -138,15 +140,50 @@ public sealed class ReplicaHost<TReplica> : IAsyncDisposable where TReplica : Re
 
     /// <summary>
     /// Gives the replica up. The node leaves the group when all who opened the name have; then this completes when the replica
-    /// has been told (<see cref="Replica.OnEnded"/>). Disposing twice is disposing once.
+    /// has been told (<see cref="Replica.OnEnded"/>). While the node is blocked it can leave nothing: then this completes after three
+    /// seconds, and the node leaves when it is a primary again, or is excluded. Disposing twice is disposing once.
     /// </summary>
     public ValueTask DisposeAsync()
     {
         lock (_gate)
         {
-            _disposing ??= _table.ReleaseAsync(_entry);
+            _disposing ??= WaitUnlessBlockedAsync(_table.ReleaseAsync(_entry));
         }
 
         return new ValueTask(_disposing);
+    }
+
+    /// <summary>
+    /// For what a disposal has begun and cannot end while the node is blocked: completes as it does, or three seconds after the node was found
+    /// blocked. Then it goes on alone, and what it throws is not seen.
+    /// </summary>
+    /// <param name="ending">What was begun.</param>
+    public async Task WaitUnlessBlockedAsync(Task ending)
+    {
+        ArgumentNullException.ThrowIfNull(ending);
+        using var over = new CancellationTokenSource();
+        await Task.WhenAny(ending, BlockedForLongAsync(ending, over.Token)).ConfigureAwait(false);
+        await over.CancelAsync().ConfigureAwait(false);
+        if (ending.IsCompleted)
+        {
+            await ending.ConfigureAwait(false);
+        }
+        else
+        {
+            _ = ending.ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        }
+    }
+
+    private async Task BlockedForLongAsync(Task ending, CancellationToken over)
+    {
+        try
+        {
+            await Node.WaitForBlockedAsync(over).ConfigureAwait(false);
+            await Task.Delay(LeavePatience, over).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or GroupException)
+        {
+            await ending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // the node has stopped, and all that waits is about to end
+        }
     }
 }

@@ -25,7 +25,6 @@ public sealed class ReplicatedCache : IBufferDistributedCache, IAsyncDisposable
     private const int MostTouches = 256;
     private const int MostRemovals = 64;
     private const long TouchesInAPeriod = 10;
-    private static readonly TimeSpan LeavePatience = TimeSpan.FromSeconds(5);
 
     private readonly ReplicatedCacheOptions _options;
     private readonly TimeProvider _time;
@@ -149,7 +148,7 @@ public sealed class ReplicatedCache : IBufferDistributedCache, IAsyncDisposable
         await _sweeper.DisposeAsync().ConfigureAwait(false);
         await ((Task)_opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_opening.IsCompletedSuccessfully)
-            await Task.WhenAny(_opening.Result.Space.DisposeAsync().AsTask(), Task.Delay(LeavePatience)).ConfigureAwait(false);
+            await _opening.Result.Space.DisposeAsync().ConfigureAwait(false);
     }
 
     /// <summary>Removes what has expired, if this node is the oldest one; else that one does.</summary>
@@ -165,7 +164,7 @@ public sealed class ReplicatedCache : IBufferDistributedCache, IAsyncDisposable
             foreach (string key in copy.Entries.Mirror.Cells.Select(c => c.Key))
             {
                 if (copy.Look(key, out CacheEntry? entry, out long lastAccess) is var version && version > 0 && entry!.IsExpired(lastAccess, now))
-                    await AddAsync(removals, copy.Entries.CompareAndRemoveAsync(key, version, UpdateWait.Ordered, _closed.Token).AsTask()).ConfigureAwait(false);
+                    await AddAsync(removals, copy.Entries.CompareAndRemoveAsync(key, version, UpdateWait.Ordered, ct: _closed.Token).AsTask()).ConfigureAwait(false);
             }
 
             foreach (string key in copy.Accesses.Mirror.Cells.Select(c => c.Key))

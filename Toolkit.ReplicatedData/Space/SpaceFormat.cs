@@ -33,4 +33,7 @@ internal enum SpaceMessage : byte
 
     /// <summary>GBCAST: nothing more. No update crosses it, so what was removed may be forgotten.</summary>
     Sweep = 9,
+
+    /// <summary>Total: the number of an update that waits for locks (negated), the deadlock that it is to break (text).</summary>
+    Withdraw = 10,
 }

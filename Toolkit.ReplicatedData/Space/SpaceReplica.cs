@@ -147,6 +147,20 @@ internal sealed class SpaceReplica : Replica
     /// <summary>The transactions that must end before one of this member gets the lock that it waits for.</summary>
     public OwnerId[] BlockersOf(long transaction) => [.. _transactions.BlockersOf(new OwnerId(Port.Self, transaction))];
 
+    /// <summary>The transactions that must end before an update of this member is made.</summary>
+    public OwnerId[] BlockersOfUpdate(long call) =>
+        _transactions.FindWaiting(Port.Self, call) is { } waiting ? [.. _transactions.BlockersOf(waiting)] : [];
+
+    /// <summary>An update of this member is to break a deadlock: it is given up if it still waits when this is delivered.</summary>
+    public void Withdraw(long call, string circle)
+    {
+        if (_transactions.FindWaiting(Port.Self, call) is not { } waiting) return;
+        BodyWriter body = Begin(SpaceMessage.Withdraw);
+        body.Varint(-waiting.Number);
+        body.Text(circle);
+        Port.Multicast(Order.CausalTotal, body.Written);
+    }
+
     /// <summary>An object's present content; for reads between deliveries.</summary>
     public SharedObject? Find(ulong id) => _store.Find(id);
 
@@ -260,6 +274,9 @@ internal sealed class SpaceReplica : Replica
                 break;
             case SpaceMessage.Abort:
                 _transactions.Abort(from, reader.Varint());
+                break;
+            case SpaceMessage.Withdraw:
+                _transactions.Withdraw(from, -reader.Varint(), reader.Text());
                 break;
             case SpaceMessage.Sweep when message.Order == Order.Group:
                 _store.Sweep();

@@ -86,6 +86,26 @@ internal sealed class Transactions(SpaceStore store, Action<NodeId, long, Update
     /// <summary>The transactions that must end before this one gets the lock that it waits for.</summary>
     public IEnumerable<OwnerId> BlockersOf(OwnerId id) => _locks.BlockersOf(id).Where(o => o.Number > 0);
 
+    /// <summary>The update that waits as a call of a member; null: it is on its way, or is made.</summary>
+    public OwnerId? FindWaiting(NodeId from, long call)
+    {
+        foreach ((OwnerId id, WaitingUpdate update) in _waiting)
+        {
+            if (update.Call == call && id.Node == from) return id;
+        }
+
+        return null;
+    }
+
+    /// <summary>An update that waits is given up to break a deadlock; if it is made by now, it stands.</summary>
+    public void Withdraw(NodeId from, long number, string circle)
+    {
+        var id = new OwnerId(from, number);
+        if (!_waiting.Remove(id, out WaitingUpdate? update)) return;
+        failed(from, update.Call, new DeadlockException(circle));
+        Release(id);
+    }
+
     /// <summary>An update outside any transaction waits until those that hold what it changes have ended. False: nothing is in its way.</summary>
     public bool MustWait(NodeId from, long call, long above, ReadOnlyMemory<byte> operations)
     {

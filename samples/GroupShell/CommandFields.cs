@@ -70,13 +70,6 @@ internal sealed class CommandFields(JsonElement command)
         return value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw ShellException.BadField(field, "must be an array");
     }
 
-    /// <summary>For what cannot be logged by itself: the news of many topics share a group.</summary>
-    public void RefuseLogged()
-    {
-        if (Has("logged") && Flag("logged"))
-            throw ShellException.NotSupported("A logged object of this kind");
-    }
-
     /// <summary>The field `count`, 1 if it is not there.</summary>
     public int Count() => Has("count") ? Integer("count", 1, MostMessages) : 1;
 

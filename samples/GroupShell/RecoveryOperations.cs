@@ -77,15 +77,22 @@ internal sealed class RecoveryOperations
     private async Task<AnswerFields?> WhenStableAsync(Task<AnswerFields?> running, string group, CancellationToken ct)
     {
         AnswerFields? answer = await running.ConfigureAwait(false);
+        await WhenStableAsync(group, ct).ConfigureAwait(false);
+        return answer;
+    }
+
+    /// <summary>Waits until what was done to an object is on the disks of its members; nothing if it is not logged.</summary>
+    /// <param name="group">The object's group.</param>
+    public async Task WhenStableAsync(string group, CancellationToken ct)
+    {
         if (IsLogged(group) && (await RecoveryManager.OpenAsync(_node, ct).ConfigureAwait(false)).FindObject(group) is { } logged)
             await logged.FlushAsync(ct).ConfigureAwait(false);
-        return answer;
     }
 
     private bool IsLogged(string group)
     {
         lock (_gate)
-            return _logsAll || _paths.Contains(group.Split('#')[0]);
+            return _logsAll || _paths.Contains(group.Split('#')[0]) || group.StartsWith(NewsOperations.LoggedPath + "/", StringComparison.Ordinal);
     }
 
     private async Task<AnswerFields?> ChangeAsync(CommandFields command, Func<LoggedGroup, Task> change, CancellationToken ct)

@@ -53,7 +53,7 @@ internal sealed class Shell
         new DataOperations(node).AddTo(_operations);
         new TaskOperations(node).AddTo(_operations);
         new BoardOperations(node).AddTo(_operations);
-        new NewsOperations(node, answers).AddTo(_operations);
+        new NewsOperations(node, answers, recovery).AddTo(_operations);
         recovery.AddTo(_operations); // last: it logs what the others open
     }
 

@@ -99,6 +99,15 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
         ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
     }
 
+    /// <summary>One announcement in several groups, in which nothing stands in the way at this node, for a GBCAST to all of them.</summary>
+    public void Announce(Destination to)
+    {
+        GroupMember[] members = [.. to.Spread!.Parts.Select(p => groups.Find(p.Group)!)];
+        if (Array.Exists(members, static g => g.IsAnnounced)) return;
+        foreach (GroupMember group in members) group.IsAnnounced = true;
+        context.Ordering!.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([]), []);
+    }
+
     // ---- ranking
 
     /// <summary>The members are to be ranked in this order; who is not named follows, ranked as before.</summary>

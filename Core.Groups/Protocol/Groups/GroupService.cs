@@ -45,6 +45,7 @@ internal sealed class GroupService
     public Func<GroupId, bool> HasBroadcast { get; set; } = static _ => false;
     /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
     public Action<GroupOrder> BeforeMarker { get; set; } = static _ => { };
+    public Action<JointChange> BeforeJointMarker { get; set; } = static _ => { };
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
@@ -119,13 +120,32 @@ internal sealed class GroupService
         OrderingLayer ordering = _context.Ordering!;
         MemberSet all = order.ViewSet.Union(MemberSet.Of(order.ViewAfter()));
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, all, order.ViewSet);
-        Message finish = ordering.Emit(MessageKind.Finished, to, GroupChangeFormat.WriteFinish(order), []);
-        if (Find(order.Id) is { } group) group.OwnFinish = finish;
+        GroupMember? group = Find(order.Id);
+        MessageFlags flags = group is { IsLoaded: false } ? MessageFlags.Loading : MessageFlags.None;
+        Message finish = ordering.Emit(MessageKind.Finished, to, GroupChangeFormat.WriteFinish(order), [], flags);
+        if (group is not null) group.OwnFinish = finish;
     }
 
-    public void OnVoided(Message announcement)
+    public void OnAnnounced(JointChange joint)
     {
-        if (announcement.Sender != _context.Ordering!.Self || Find(announcement.Destination.Group) is not { } group) return;
+        OrderingLayer ordering = _context.Ordering!;
+        if (!JointChange.MembersOf(joint.Destination.Spread!).Contains(ordering.Self)) return;
+        BeforeJointMarker(joint);
+        ordering.Emit(MessageKind.Marker, joint.Destination, default, joint.Reference);
+    }
+
+    public void OnFlushed(JointChange joint)
+    {
+        Message finish = _context.Ordering!.Emit(MessageKind.Finished, joint.Destination, default, joint.Reference);
+        foreach (GroupOrder order in joint.Groups)
+        {
+            if (Find(order.Id) is { } group) group.OwnFinish = finish;
+        }
+    }
+
+    public void OnVoided(Message announcement, GroupId id)
+    {
+        if (announcement.Sender != _context.Ordering!.Self || Find(id) is not { } group) return;
         group.IsAnnounced = group.IsRankingAnnounced = false;
         Announcer.OnChanged(group);
     }
@@ -143,6 +163,7 @@ internal sealed class GroupService
         if (Find(order.Id) is not { } group)
         {
             group = Enter(order, _directory.TakeJoin(order.Name), hasState: false);
+            foreach (int rank in order.Loading) AwaitState(group, _context.NodeAt(rank));
         }
         else if (!_isCarryingPlan && group.OwnFinish is { } finish)
         {
@@ -154,10 +175,7 @@ internal sealed class GroupService
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
         Announcer.EndRanking(group, announcement);
-        foreach (NodeId joiner in joined)
-        {
-            if (!_states.TakeEarly(group.Id, joiner)) (group.Awaiting ??= []).Add(joiner);
-        }
+        foreach (NodeId joiner in joined) AwaitState(group, joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
         group.Joins?.RemoveWhere(after.Contains);
         if (group.Joins is { Count: 0 }) group.Joins = null;
@@ -172,6 +190,11 @@ internal sealed class GroupService
         if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
         _states.TryInstall(group);
         if (after[0] == _context.Self) _directory.Tell(group);
+    }
+
+    private void AwaitState(GroupMember group, NodeId member)
+    {
+        if (!_states.TakeEarly(group.Id, member)) (group.Awaiting ??= []).Add(member);
     }
 
     /// <summary>Hands a view over, or holds it for a joiner that has no state yet (but its first).</summary>

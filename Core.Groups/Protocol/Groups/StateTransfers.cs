@@ -354,11 +354,12 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (context.IsWorking) TellLoaded(group);
     }
 
-    /// <summary>Tells the members that this one's application has the state.</summary>
+    /// <summary>Tells the members that this one's application has the state, and joiners that were told by its finish that it has not.</summary>
     public void TellLoaded(GroupMember group)
     {
         group.IsToldUnloaded = false;
-        foreach (NodeId member in group.View.Members)
+        IEnumerable<NodeId> joining = groups.OrderOf(group.Id) is { FinishSent: true } order ? order.ViewAfter().Select(context.NodeAt) : [];
+        foreach (NodeId member in group.View.Members.Union(joining))
         {
             if (member != context.Self) services.Send(member, ServiceRecord.StateInstalled, writer => writer.Group(group.Id));
         }

@@ -64,7 +64,9 @@ internal sealed class RecoveryPlan
         public void OnDelivered(Message message) => Steps.Add(new PlanStep(message, null, null, [], []));
         public void OnAnnounced(GroupOrder group) { }
         public void OnFlushed(GroupOrder group) { }
-        public void OnVoided(Message announcement) { }
+        public void OnAnnounced(JointChange joint) { }
+        public void OnFlushed(JointChange joint) { }
+        public void OnVoided(Message announcement, GroupId group) { }
         public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView) =>
             Steps.Add(new PlanStep(null, group.Fork(), announcement, operations, oldView));
     }

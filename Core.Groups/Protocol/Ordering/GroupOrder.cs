@@ -37,6 +37,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public MemberSet Marked { get; set; } = MemberSet.Empty;
     public MemberSet Finished { get; set; } = MemberSet.Empty;
     public bool FinishSent { get; set; }
+    /// <summary>The members that had not loaded the state when they finished the last GBCAST: a joiner learns it from them.</summary>
+    public MemberSet Loading { get; set; } = MemberSet.Empty;
     /// <summary>Markers and finishes of the open epoch: done when its GBCAST is delivered.</summary>
     public List<Message>? OpenMessages { get; set; }
 

@@ -57,6 +57,8 @@ internal enum MessageFlags : byte
     NoAnswer = 32,
     /// <summary>A GBCAST that sets an entry of the group's configuration data.</summary>
     Configure = 64,
+    /// <summary>The application of a finish's sender has not loaded the group's state.</summary>
+    Loading = 128,
 }
 
 /// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>

@@ -83,6 +83,8 @@ internal static class MessageFormat
             requestId = reader.Varint();
             if ((flags & MessageFlags.ForCaller) != 0) caller = CallerStamp.Read(ref reader);
         }
+        if (dependencies.Length == 0 && to.Spread is not null && kind is MessageKind.Group or MessageKind.Marker or MessageKind.Finished)
+            throw new WireFormatException("A message of a GBCAST does not say of which.");
         if (kind.IsApplication() && streamIndex == 0) streamIndex = ++to.Stream(sender, kind.Class(), members).LastIndex;
         return new Message
         {

@@ -98,6 +98,17 @@ internal sealed class PendingMessages(int self)
         return part.Via.Contains(self) && Groups.TryGet(part.Group, out group) && group.Epoch == part.Epoch;
     }
 
+    /// <summary>Whether nothing that is here, of this epoch of the group, waits: also not what this node gets as a single process, or by another group.</summary>
+    public bool HasDelivered(GroupOrder group)
+    {
+        if (group.Pending > 0) return false;
+        foreach (Message message in Spread.Undelivered)
+        {
+            if (message.Destination.Spread!.Concerns(group.Id, group.Epoch)) return false;
+        }
+        return true;
+    }
+
     /// <summary>An idle group holds no queue; the next group to need one takes the last one's.</summary>
     public void DropEmptyTotals()
     {

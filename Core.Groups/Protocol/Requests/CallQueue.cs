@@ -73,7 +73,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             && cast.Body.Length <= context.Settings.PieceSize && cast.Kind != MessageKind.Group;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
-        if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.Announcer.LookAgain(group);
+        if (cast.Kind == MessageKind.Group && cast.Spread is null && groups.Find(cast.Group) is { } group) groups.Announcer.LookAgain(group);
     }
 
     private static bool IsBehind(in Cast cast, Predicate<GroupId> isHeld) => cast.Spread is null ? isHeld(cast.Group) : Array.Exists(cast.Spread.Groups, isHeld);
@@ -131,6 +131,15 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     private bool TryAskForBroadcast(LinkedListNode<Waiting> node)
     {
         Cast cast = node.Value.Cast;
+        if (cast.Spread is { } spread && groups.Find(cast.Group) is not null)
+        {
+            _stopped.UnionWith(cast.Groups);
+            bool mayGo = TryFindDestination(cast, spread, out Destination? to, out bool isOver);
+            if (isOver) Remove(node);
+            else if (mayGo && to!.Spread is not null) groups.Announcer.Announce(to);
+            else if (mayGo) groups.Announcer.LookAgain(groups.Find(cast.Group)!);
+            return isOver;
+        }
         if (groups.Find(cast.Group) is { } group)
         {
             _stopped.Add(cast.Group);
@@ -142,24 +151,61 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         return true;
     }
 
-    /// <summary>Whether the next call to a group is a GBCAST: nothing but an announcement lets it go.</summary>
-    public bool IsBroadcastNext(GroupId group) => FirstIn(group)?.Value.Cast.Kind == MessageKind.Group;
+    /// <summary>Whether the next call to a group is a GBCAST that may go: nothing but an announcement stands in its way.</summary>
+    public bool IsBroadcastNext(GroupId group) => MaySend && FirstIn(group) is { Value.Cast: { Kind: MessageKind.Group } cast } && IsPlain(cast);
+
+    /// <summary>Whether a GBCAST goes to the members of one group only.</summary>
+    private bool IsPlain(in Cast cast)
+    {
+        if (cast.Spread is not { } spread) return true;
+        if (spread.Groups.Length > 1 || context.Ordering!.Engine.Find(cast.Group) is not { } order) return false;
+        return Array.TrueForAll(spread.To, n => context.RankOf(n) is var rank && (rank < 0 || order.ViewSet.Contains(rank)));
+    }
 
     /// <summary>A GBCAST is open and this node's marker is owed: what waits for it leaves now, whoever announced it.</summary>
     public void SendBroadcasts(GroupOrder order)
     {
-        while (MaySend && FirstIn(order.Id) is { } first && first.Value.Cast.Kind == MessageKind.Group)
+        while (MaySend && IsBroadcastNext(order.Id)) SendBroadcast(FirstIn(order.Id)!, order.DestinationIn(context.Ordering!), []);
+    }
+
+    /// <summary>The same for a GBCAST of several groups: what goes to just these destinations leaves if it is open in all of them.</summary>
+    public void SendBroadcasts(JointChange joint)
+    {
+        bool isOpen = joint.Groups.Count == joint.Destination.Spread!.Parts.Length || Weak.Lacks(WeakRules.JointIgnoresVoid);
+        bool any;
+        do
         {
-            Remove(first);
-            Destination to = order.DestinationIn(context.Ordering!);
-            for (ReadOnlyMemory<byte> rest = first.Value.Cast.Body; ;)
+            any = false;
+            foreach (GroupOrder order in joint.Groups)
             {
-                // The group stands still until all is sent, so a large one does not wait for room on the links: credit bounds it.
-                ReadOnlyMemory<byte> piece = first.Value.Cast.IsInternal ? rest : rest[..Math.Min(rest.Length, context.Settings.PieceSize)];
-                rest = rest[piece.Length..];
-                Emit(first.Value.Cast, first.Value.Number, to, piece, [], isLast: rest.IsEmpty);
-                if (rest.IsEmpty) break;
+                SendBroadcasts(order);
+                if (!isOpen || !MaySend || FirstIn(order.Id) is not { Value.Cast: { Kind: MessageKind.Group, Spread: { } spread } } first) continue;
+                if (!IsFor(spread, joint.Destination) || !Array.TrueForAll(spread.Groups, g => FirstIn(g) == first)) continue;
+                SendBroadcast(first, joint.Destination, joint.Reference);
+                any = true;
             }
+        }
+        while (any);
+    }
+
+    private bool IsFor(SpreadTarget target, Destination to)
+    {
+        SpreadDestination spread = to.Spread!;
+        if (!target.Groups.AsSpan().SequenceEqual(Array.ConvertAll(spread.Parts, static p => p.Group))) return false;
+        MemberSet all = JointChange.MembersOf(spread).Union(MemberSet.Of([.. target.To.Select(context.RankOf).Where(static r => r >= 0)]));
+        return all.Equals(to.Members);
+    }
+
+    private void SendBroadcast(LinkedListNode<Waiting> first, Destination to, Dependency[] reference)
+    {
+        Remove(first);
+        for (ReadOnlyMemory<byte> rest = first.Value.Cast.Body; ;)
+        {
+            // The group stands still until all is sent, so a large one does not wait for room on the links: credit bounds it.
+            ReadOnlyMemory<byte> piece = first.Value.Cast.IsInternal ? rest : rest[..Math.Min(rest.Length, context.Settings.PieceSize)];
+            rest = rest[piece.Length..];
+            Emit(first.Value.Cast, first.Value.Number, to, piece, reference, isLast: rest.IsEmpty);
+            if (rest.IsEmpty) break;
         }
     }
 

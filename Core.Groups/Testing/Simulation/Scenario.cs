@@ -112,6 +112,15 @@ internal static class Scenarios
             MaximumGroups = 4, Acts = 120,
             Weights = [(Act.Send, 30), (Act.Spread, 10), (Act.Configure, 5), (Act.Rank, 3), (Act.Join, 30), (Act.Leave, 25), (Act.Crash, 1), (Act.Restart, 2), (Act.Break, 2)],
         },
+        new("overlapping", "Groups that overlap, and messages to several of them and to processes besides, most of all GBCASTs, while views change and nodes fail.")
+        {
+            MaximumGroups = 4, MaximumNodes = 6, Application = new() { Orders = [.. Enum.GetValues<Order>(), Order.Group, Order.Group, Order.Group, Order.Group] },
+            Weights =
+            [
+                (Act.Send, 20), (Act.Burst, 5), (Act.Spread, 45), (Act.Configure, 3), (Act.Rank, 2), (Act.Join, 6), (Act.Leave, 6), (Act.Crash, 2), (Act.Restart, 4),
+                (Act.Partition, 2), (Act.Cut, 1), (Act.Heal, 4), (Act.Break, 3), (Act.Freeze, 2),
+            ],
+        },
         new("start-any-order", "Nodes start at any time, with the work already waiting.")
         {
             StartsAnyOrder = true, MaximumNodes = 7, Acts = 50,

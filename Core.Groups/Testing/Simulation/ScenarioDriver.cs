@@ -187,7 +187,7 @@ internal sealed class ScenarioDriver
         string[] to = [.. mine.Where(_ => random.Chance(0.7))];
         string[] single = [.. Cluster.Names.Where(_ => random.Chance(0.1))];
         string? label = random.Chance(0.4) ? random.Pick(["L", "M"]) : null;
-        Order[] orders = [.. scenario.Application.Orders.Where(o => o != Order.Group && (label is null || o is Order.Total or Order.CausalTotal or Order.Safe))];
+        Order[] orders = [.. scenario.Application.Orders.Where(o => (o != Order.Group || to.Length > 0) && (label is null || o is Order.Total or Order.CausalTotal or Order.Safe))];
         Cluster.Send(name, random.Pick(orders), new SpreadNames([.. to], [.. single], label), Size());
     }
 

@@ -74,5 +74,5 @@ internal sealed class DataBench : ToolkitBench
     }
 
     private Task<JsonObject> TotalAsync(JsonObject asked, int loops, UpdateWait wait, CancellationToken ended) =>
-        LoadAsync(asked, loops, async loop => await _total!.SetAsync(loop, wait, ended) > 0, ended);
+        LoadAsync(asked, loops, async loop => await _total!.SetAsync(loop, wait, ct: ended) > 0, ended);
 }

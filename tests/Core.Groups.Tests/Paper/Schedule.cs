@@ -6,7 +6,7 @@ namespace Core.Groups.Tests.Paper;
 
 /// <summary>
 /// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>steps 9</c> (the same, and where there is none, time passes), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
-/// <c>both a Total</c> (to g and h), <c>label a Total g</c> or <c>label a Total</c> (with a label, to g or to both), <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
+/// <c>both a Total</c> (to g and h), <c>beside a Total g b</c> (to g and to b as a single process), <c>label a Total g</c> or <c>label a Total</c> (with a label, to g or to both), <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
 /// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
 /// </summary>
 /// <param name="Names">The nodes.</param>
@@ -44,6 +44,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             case "go": cluster.Release(first, second); break;
             case "send": cluster[first].Send(act[3], Enum.Parse<Order>(act[2])); break;
             case "both": cluster[first].Send(["g", "h"], Enum.Parse<Order>(act[2]), null); break;
+            case "beside": cluster[first].Send([act[3]], Enum.Parse<Order>(act[2]), null, cluster[second].Id); break;
             case "label": cluster[first].Send(act.Length > 3 ? [act[3]] : ["g", "h"], Enum.Parse<Order>(act[2]), "L"); break;
             case "big": cluster[first].Send(act[3], Enum.Parse<Order>(act[2]), 62_000); break;
             case "configure": cluster[first].Configure(act[2]); break;
@@ -98,11 +99,12 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
                 (string from, string to) = links[random.Next(links.Length)];
                 return $"dl {from}{to}";
             }
-            if (drawn < 0.74) return random.Next(4) switch
+            if (drawn < 0.74) return random.Next(5) switch
             {
                 0 => $"label {a} {Totals[random.Next(Totals.Length)]} {group}",
                 1 => $"label {a} {Totals[random.Next(Totals.Length)]}",
-                _ => $"both {a} {Orders[random.Next(Orders.Length - 1)]}",
+                2 => $"beside {a} {Orders[random.Next(Orders.Length)]} {group} {b}",
+                _ => $"both {a} {Orders[random.Next(Orders.Length)]}",
             };
             if (drawn < 0.78) return $"send {a} {Orders[random.Next(Orders.Length)]} {group}";
             if (drawn < 0.79) return $"big {a} {Orders[random.Next(Orders.Length)]} {group}";

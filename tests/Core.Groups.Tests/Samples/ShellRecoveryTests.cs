@@ -17,13 +17,14 @@ public sealed class ShellRecoveryTests
         try
         {
             int value = 0;
+            long token = 0;
             foreach ((int[] kill, int[] start) in ((int[], int[])[])[([0, 1, 2], [2, 1, 0]), ([2, 0, 1], [2, 0, 1])])
             {
-                await RoundAsync(data, addresses, value, kill, start);
+                token = await RoundAsync(data, addresses, value, token, kill, start);
                 value++;
             }
 
-            await RoundAsync(data, addresses, value, [1, 2, 0], [1, 0, 2]);
+            await RoundAsync(data, addresses, value, token, [1, 2, 0], [1, 0, 2]);
         }
         finally
         {
@@ -31,7 +32,8 @@ public sealed class ShellRecoveryTests
         }
     }
 
-    private static async Task RoundAsync(string data, string[] addresses, int before, int[] kill, int[] start)
+    // Gives the token of a lock that is held when all are killed.
+    private static async Task<long> RoundAsync(string data, string[] addresses, int before, long tokenBefore, int[] kill, int[] start)
     {
         var shells = new Shell[3];
         try
@@ -53,6 +55,8 @@ public sealed class ShellRecoveryTests
             }
 
             Shell writer = shells[kill[1]];
+            long token = await HoldAsync(shells, shells[kill[2]], tokenBefore);
+            await ReadAndPostNewsAsync(shells, writer, before);
             Assert.True((bool)(await writer.AskAsync("dict.set", $"\"name\":\"/d\",\"key\":\"k\",\"value\":{before + 1},\"logged\":true"))["ok"]!);
             Assert.True((bool)(await writer.AskAsync("send", "\"group\":\"/g\",\"order\":\"total\",\"text\":\"x\""))["ok"]!);
             Assert.True((bool)(await writer.AskAsync("flush", "\"group\":\"/g\""))["ok"]!);
@@ -61,6 +65,7 @@ public sealed class ShellRecoveryTests
             Assert.Equal("not-possible", (string?)(await writer.AskAsync("log.override", "\"group\":\"/g\",\"members\":[\"a\"]"))["error"]);
             foreach (int i in kill)
                 shells[i].Kill();
+            return token;
         }
         finally
         {
@@ -70,6 +75,35 @@ public sealed class ShellRecoveryTests
                     await shell.DisposeAsync();
             }
         }
+    }
+
+    // Whoever held the lock is gone, and what it was given to write with is never given again.
+    private static async Task<long> HoldAsync(Shell[] shells, Shell holder, long tokenBefore)
+    {
+        foreach (Shell shell in shells)
+            shell.Tell("who", "lock.who", "\"name\":\"/l\",\"logged\":true"); // it comes back when the last that had it is there
+        foreach (Shell shell in shells)
+            Assert.True((bool)(await shell.ReadAsync(line => (string?)line["re"] == "who"))["ok"]!);
+        JsonObject hold = await holder.AskAsync("lock.acquire", "\"name\":\"/l\",\"logged\":true");
+        Assert.True((bool)hold["ok"]!, hold.ToJsonString());
+        Assert.True((long)hold["token"]! > tokenBefore);
+        return (long)hold["token"]!;
+    }
+
+    private static async Task ReadAndPostNewsAsync(Shell[] shells, Shell writer, int before)
+    {
+        IEnumerable<string> expected = Enumerable.Range(1, before).Select(n => $"story {n}");
+        foreach (Shell shell in shells)
+        {
+            JsonObject back = await shell.AskAsync("news.back", "\"topic\":\"city.night\",\"count\":10,\"logged\":true");
+            Assert.Equal(expected, back["posts"]!.AsArray().Select(p => (string)p!["text"]!));
+        }
+
+        Assert.True((bool)(await shells[0].AskAsync("news.subscribe", "\"topic\":\"city.>\",\"back\":10,\"logged\":true"))["ok"]!);
+        JsonObject posted = await writer.AskAsync("news.post", $"\"topic\":\"city.night\",\"text\":\"story {before + 1}\",\"logged\":true");
+        Assert.Equal(before + 1, (int?)posted["number"]);
+        foreach (string story in expected.Append($"story {before + 1}"))
+            await shells[0].ReadAsync(line => (string?)line["ev"] == "news" && (string?)line["text"] == story);
     }
 
     [Fact]

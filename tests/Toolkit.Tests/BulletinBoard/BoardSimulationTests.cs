@@ -4,6 +4,7 @@ using Core.Groups.Replication;
 using Core.Groups.Testing.Replicas;
 using Toolkit.BulletinBoard;
 using Toolkit.BulletinBoard.Replication;
+using Toolkit.Tests.Replication;
 
 namespace Toolkit.Tests.BulletinBoard;
 
@@ -66,34 +67,18 @@ public sealed class BoardSimulationTests
         v => v.Contains(violation, StringComparison.Ordinal));
 
     /// <summary>What others send is carried out one message too late: no order is kept.</summary>
-    internal sealed class OthersLate(BoardConsistency asked, IBoardEffects effects) : TracedBoard(asked, effects)
+    internal sealed class OthersLate : TracedBoard
     {
-        private (NodeId From, Order Order, ReadOnlyMemory<byte> Body)? _late;
+        private readonly OneLate _late;
 
-        protected override void OnMessage(in ReplicaMessage message)
-        {
-            if (message.From == Port.Self)
-            {
-                base.OnMessage(message);
-                return;
-            }
+        public OthersLate(BoardConsistency asked, IBoardEffects effects) : base(asked, effects) => _late = new OneLate(base.OnMessage);
 
-            CarryOut();
-            _late = (message.From, message.Order, message.Body);
-        }
+        protected override void OnMessage(in ReplicaMessage message) => _late.OnMessage(message, Port.Self);
 
         protected override void OnView(View view)
         {
-            CarryOut();
+            _late.CarryOut();
             base.OnView(view);
-        }
-
-        private void CarryOut()
-        {
-            if (_late is not var (from, order, body))
-                return;
-            _late = null;
-            base.OnMessage(new ReplicaMessage { From = from, Order = order, Body = body });
         }
     }
 

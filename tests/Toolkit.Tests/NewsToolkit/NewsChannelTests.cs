@@ -11,7 +11,7 @@ public sealed class NewsChannelTests
     private const string Topic = "markets.nyse";
 
     private static readonly NewsOptions Options = new() { LeaveAfter = TimeSpan.FromMilliseconds(20) };
-    private static readonly string Group = ChannelMap.GroupOf(ChannelMap.ChannelOf("markets", Options.Channels), Options.Channels);
+    private static readonly string Group = Options.GroupOf(ChannelMap.ChannelOf("markets", Options.Channels));
 
     [Fact(Timeout = Limit)]
     public async Task Who_wants_nothing_more_leaves_and_two_keep_the_back_issues()

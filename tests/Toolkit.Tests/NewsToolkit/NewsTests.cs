@@ -225,6 +225,23 @@ public sealed class NewsTests
         await Assert.ThrowsAsync<ArgumentException>(() => news.PostAsync("a.*", default).AsTask());
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_subscriber_that_stands_still_holds_up_the_others_until_they_go_on_without_it()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(3, RealNodes.SuspectsSoon);
+        NewsService[] news = [.. nodes.All.Select(n => n.OpenNews())];
+        Channel<long> got = Channel.CreateUnbounded<long>(), late = Channel.CreateUnbounded<long>();
+        await using NewsSubscription quick = await news[1].SubscribeAsync("a.b", post => got.Writer.WriteAsync(post.Number));
+        await using NewsSubscription slow = await news[2].SubscribeAsync("a.b", post => late.Writer.WriteAsync(post.Number));
+        await using (await nodes.FreezeAsync(2))
+        {
+            Assert.Equal(1, await news[0].PostAsync("a.b", "x"u8.ToArray()).AsTask().WaitAsync(RealNodes.Patience));
+            Assert.Equal(1, await got.Reader.ReadAsync().AsTask().WaitAsync(RealNodes.Patience));
+        }
+
+        Assert.Equal(1, await late.Reader.ReadAsync().AsTask().WaitAsync(RealNodes.Patience)); // it comes back, and gets what it missed
+    }
+
     private static readonly NewsOptions Options = new() { BackIssues = 5, BackIssuesOfChannel = 20 };
 
     private static (HandFedGroup<NewsReplica> Group, HandFedMember<NewsReplica>[] Members) Start(int members)

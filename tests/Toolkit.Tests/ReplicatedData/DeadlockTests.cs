@@ -62,6 +62,58 @@ public sealed class DeadlockTests
         Assert.Empty(ann.Tickets);
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task A_circle_through_a_lock_and_an_update_outside_transactions_has_one_victim()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(2);
+        ReplicatedSpace[] spaces = [await nodes[0].OpenSpaceAsync("/bank"), await nodes[1].OpenSpaceAsync("/bank")];
+        ReplicatedVariable<int>[] x = [await spaces[0].OpenVariableAsync<int>("x"), await spaces[1].OpenVariableAsync<int>("x")];
+        await using DistributedLock first = await nodes[0].OpenLockAsync("/book"), second = await nodes[1].OpenLockAsync("/book");
+        LockOwner ann = new("ann"), bob = new("bob");
+        LockHold held = await first.AcquireAsync(owner: ann);
+        Transaction has = spaces[1].BeginTransaction(bob);
+        await has.WriteAsync(x[1], 1);
+
+        // Ann has the lock and sets the value, in no transaction; Bob has the value and wants the lock.
+        Task updates = x[0].SetAsync(2, owner: ann).AsTask();
+        Task<LockHold> locks = second.AcquireAsync(owner: bob).AsTask();
+        Task ended = await Task.WhenAny(updates, locks).WaitAsync(RealNodes.Patience);
+        var deadlock = await Assert.ThrowsAsync<DeadlockException>(() => ended);
+        Assert.Contains("ann", deadlock.Cycle, StringComparison.Ordinal);
+        Assert.Contains("bob", deadlock.Cycle, StringComparison.Ordinal);
+        if (ended == updates)
+        {
+            await held.DisposeAsync();
+            await (await locks.WaitAsync(RealNodes.Patience)).DisposeAsync();
+            await has.CommitAsync();
+        }
+        else
+        {
+            has.Abort();
+            await updates.WaitAsync(RealNodes.Patience);
+            await held.DisposeAsync();
+        }
+
+        // What had to give way was not made, and is not made later.
+        Assert.Equal(ended == updates ? 1 : 2, (await x[0].ReadAsync()).Value);
+        Assert.Empty(ann.Tickets);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task An_update_that_waits_for_a_transaction_of_its_own_owner_is_told()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(1);
+        ReplicatedSpace space = await nodes[0].OpenSpaceAsync("/bank");
+        ReplicatedVariable<int> x = await space.OpenVariableAsync<int>("x");
+        var ann = new LockOwner("ann");
+        await using Transaction has = space.BeginTransaction(ann);
+        await has.WriteAsync(x, 1);
+        var deadlock = await Assert.ThrowsAsync<DeadlockException>(() => x.SetAsync(2, owner: ann).AsTask().WaitAsync(RealNodes.Patience));
+        Assert.Contains("ann waits for a transaction of its own", deadlock.Cycle, StringComparison.Ordinal);
+        await has.CommitAsync();
+        Assert.Equal(1, (await x.ReadAsync()).Value);
+    }
+
     /// <summary>Transactions ask for locks at random; beside them stands a second lock table, as simple as can be, that breaks no circles.</summary>
     private sealed class World
     {

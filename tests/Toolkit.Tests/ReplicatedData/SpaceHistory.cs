@@ -20,6 +20,7 @@ internal enum Weakness
     TransactionsWriteHalf,
     WritersHaveSeenWhatIsNotThere,
     AdditionsAreLost,
+    GivenUpIsMadeAllTheSame,
 }
 
 /// <summary>One call on the total variable, with its answer.</summary>
@@ -66,6 +67,7 @@ internal sealed class SpaceHistory(Weakness weakness)
     public int Calls => _lineages.Values.Sum(l => l.Variable.Count);
     public int Transactions => _lineages.Values.Sum(l => l.Committed.Count);
     public int Deadlocks { get; set; }
+    public int GivenUp { get; set; }
 
     public Lineage Of(GroupId group) => _lineages.TryGetValue(group, out Lineage? found) ? found : _lineages[group] = new Lineage();
 
@@ -84,6 +86,7 @@ internal sealed class SpaceHistory(Weakness weakness)
         public Dictionary<string, long> VersionOf { get; } = new() { [""] = 0 };
         public List<CommittedTransaction> Committed { get; } = [];
         public List<string> Wrong { get; } = [];
+        public HashSet<string> GivenUp { get; } = [];
         public long AdditionsMade { get; set; }
         public long AdditionsFlushed { get; set; }
 
@@ -166,7 +169,7 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
         }
 
         Look();
-        switch (random.Below(12))
+        switch (random.Below(13))
         {
             case <= 1: Set(null); break;
             case <= 2: Set(ReadX()); break;
@@ -174,6 +177,7 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
             case <= 6: SetCausally(random.Below(2)); break;
             case <= 7: Add(random.Below(10)); break;
             case <= 10: Transact(random); break;
+            case <= 11: Mark(SpaceHistory.Accounts[random.Below(4)], random.Below(20)); break;
             default: Audit(random); break;
         }
     }
@@ -312,7 +316,42 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
     {
         if (script.Versions.TryGetValue(account, out long before) && before != cell.ShownVersion) Wrong($"account {account} changed under a lock");
         script.Versions[account] = cell.ShownVersion;
-        script.Balances[account] = cell.IsPresent ? long.Parse(Encoding.UTF8.GetString(cell.Value!)) : SpaceHistory.Initial;
+        script.Balances[account] = BalanceOf(cell);
+    }
+
+    // Outside transactions: writes what an account holds once more, with a mark, if nobody has changed it. It waits for transactions, and is given up if that takes long.
+    private void Mark(string account, int patience)
+    {
+        byte[] key = Encoding.UTF8.GetBytes(account);
+        Cell before = Replica.Find(Bank)?.Find(key)?.Delivered ?? Cell.None;
+        (SpaceHistory.Lineage lineage, string name) = (Lineage, history.NextClient(site.Node));
+        long number = NewCall(
+            stable: true,
+            result =>
+            {
+                if (result.Applied) lineage.Committed.Add(new CommittedTransaction(name, new Dictionary<string, long> { [account] = before.ShownVersion }, [account], result.Version));
+            },
+            failed: _ =>
+            {
+                lineage.GivenUp.Add(name);
+                history.GivenUp++;
+            });
+        Do(r => r.Update(number, new Operation
+        {
+            Kind = OperationKind.Set, Object = Bank, Expected = before.ShownVersion, Key = key, Value = Encoding.UTF8.GetBytes($"{BalanceOf(before)}#{name}"),
+        }));
+        if (history.Weakness == Weakness.GivenUpIsMadeAllTheSame)
+            site.After(TimeSpan.FromMilliseconds(patience), _ => ((ISpaceEffects)this).Failed(number, new DeadlockException("")));
+        else
+            site.After(TimeSpan.FromMilliseconds(patience), r => r.Withdraw(number, "it waited too long"));
+    }
+
+    private long BalanceOf(Cell cell)
+    {
+        if (!cell.IsPresent) return SpaceHistory.Initial;
+        string[] parts = Encoding.UTF8.GetString(cell.Value!).Split('#');
+        if (parts is [_, var mark] && Lineage.GivenUp.Contains(mark)) Wrong($"the update {mark} was given up, and is made");
+        return long.Parse(parts[0]);
     }
 
     private void Finish(Script script)
@@ -350,7 +389,7 @@ internal sealed class SpaceDriver(ReplicaSite<SpaceReplica> site, SpaceHistory h
         if (Replica.Find(Counter) is not { } counter || Replica.Find(Bank) is not { } bank) yield break;
         Look();
         SpaceHistory.Lineage lineage = Lineage;
-        long sum = SpaceHistory.Accounts.Sum(a => bank.Find(Encoding.UTF8.GetBytes(a))?.Delivered.Value is { } value ? long.Parse(Encoding.UTF8.GetString(value)) : SpaceHistory.Initial);
+        long sum = SpaceHistory.Accounts.Sum(a => BalanceOf(bank.Find(Encoding.UTF8.GetBytes(a))?.Delivered ?? Cell.None));
         if (sum != 4 * SpaceHistory.Initial) yield return $"the bank at {site.Node} holds {sum}";
         if (counter.Sum < lineage.AdditionsFlushed || counter.Sum > lineage.AdditionsMade)
             yield return $"the counter at {site.Node} is {counter.Sum}; {lineage.AdditionsFlushed} were flushed and {lineage.AdditionsMade} made";

@@ -18,7 +18,7 @@ public sealed class SpaceSimulationTests(ITestOutputHelper output)
     [MemberData(nameof(Scenarios))]
     public void Clients_of_a_space_see_what_is_promised(string scenario)
     {
-        (int calls, int transactions, int deadlocks) = (0, 0, 0);
+        (int calls, int transactions, int deadlocks, int givenUp) = (0, 0, 0, 0);
         for (int seed = Seeds.First; seed <= Seeds.Last; seed++)
         {
             (ReplicaRun run, SpaceHistory history) = Run((ulong)seed, scenario, Weakness.None);
@@ -26,9 +26,10 @@ public sealed class SpaceSimulationTests(ITestOutputHelper output)
             calls += history.Calls;
             transactions += history.Transactions;
             deadlocks += history.Deadlocks;
+            givenUp += history.GivenUp;
         }
 
-        output.WriteLine($"{calls} calls on the variable, {transactions} transactions, {deadlocks} deadlocks");
+        output.WriteLine($"{calls} calls on the variable, {transactions} transactions, {deadlocks} deadlocks, {givenUp} updates given up");
         Assert.True(Seeds.Last - Seeds.First < 7 || (calls > 0 && transactions > 0)); // one seed alone may have had no chance
     }
 
@@ -39,6 +40,7 @@ public sealed class SpaceSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(Weakness.TransactionsWriteHalf), "an audit found")]
     [InlineData(nameof(Weakness.WritersHaveSeenWhatIsNotThere), "a value of causal variable")]
     [InlineData(nameof(Weakness.AdditionsAreLost), "the counter at")]
+    [InlineData(nameof(Weakness.GivenUpIsMadeAllTheSame), "was given up, and is made")]
     public void What_is_wrong_is_found(string weakness, string violation)
     {
         for (ulong seed = 1; seed <= 60; seed++)

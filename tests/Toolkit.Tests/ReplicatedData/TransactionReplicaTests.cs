@@ -107,6 +107,38 @@ public sealed class TransactionReplicaTests
     }
 
     [Fact]
+    public void An_update_that_is_given_up_while_it_waits_is_not_made_and_holds_up_nobody()
+    {
+        Lock(0, 1, "x", true);
+        long update = _space[1].Set(_accounts, "x", "7");
+        _space.Settle();
+        long other = Lock(2, 1, "x", true);
+        Assert.Equal([new OwnerId(_space[0].Id, 1)], _space[1].Replica.BlockersOfUpdate(update));
+        _space[1].Replica.Withdraw(update, "the circle");
+        _space.Settle();
+        Assert.Equal("the circle", Assert.IsType<DeadlockException>(_space[1].Errors[update]).Cycle);
+        Commit(0, 1);
+        Assert.True(IsGranted(2, other));
+        Assert.All(_space.Members, m => Assert.Equal("100", m.Read(_accounts, "x")));
+        _space.AssertAllEqual();
+    }
+
+    [Fact]
+    public void An_update_that_is_made_before_it_is_given_up_stands()
+    {
+        Lock(0, 1, "x", true);
+        long update = _space[1].Set(_accounts, "x", "7");
+        _space.Settle();
+        _space[0].Call(call => _space[0].Replica.Commit(call, 1)); // comes before what follows
+        _space[1].Replica.Withdraw(update, "the circle");
+        _space.Settle();
+        Assert.True(_space[1].Results[update].Applied);
+        Assert.Empty(_space[1].Errors);
+        Assert.All(_space.Members, m => Assert.Equal("7", m.Read(_accounts, "x")));
+        _space.AssertAllEqual();
+    }
+
+    [Fact]
     public void Waiting_in_a_line_is_no_circle()
     {
         Lock(0, 1, "x", true);

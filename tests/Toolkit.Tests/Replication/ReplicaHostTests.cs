@@ -82,6 +82,19 @@ public sealed class ReplicaHostTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_node_that_is_cut_off_gives_its_replica_up_without_waiting_for_the_others()
+    {
+        await using RealNodes nodes = await RealNodes.StartAsync(3);
+        await using LogFace log = await LogFace.OpenAsync(nodes[0]);
+        nodes[1].Crash();
+        nodes[2].Crash();
+        await nodes[0].WaitForBlockedAsync().AsTask().WaitAsync(RealNodes.Patience);
+        await log.Host.DisposeAsync().AsTask().WaitAsync(RealNodes.Patience);
+        Assert.False(log.Host.Completion.IsCompleted); // it leaves when it can
+        Assert.Throws<ObjectDisposedException>(() => log.Host.Run(0, static (_, _) => { }));
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task An_excluded_member_is_told_and_comes_back_with_the_state_of_the_others()
     {
         await using RealNodes nodes = await RealNodes.StartAsync(3, RealNodes.SuspectsSoon);
