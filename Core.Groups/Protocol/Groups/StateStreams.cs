@@ -3,7 +3,6 @@
 // joiner counts as one that has the state. What was begun with a donor that fails is void: a new donor begins anew.
 // Follows: protocol.md sections 2 (bulk state has its own flow control) and 7.
 using Core.Groups.Protocol.Links;
-using Core.Groups.Protocol.Ordering;
 using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Groups;

@@ -6,7 +6,6 @@
 // Follows: protocol.md section 7. If the donor fails, the configuration is a new cut, and a new donor snapshots there.
 using System.Collections.Immutable;
 using Core.Groups.Protocol.Links;
-using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Requests;
 using Core.Groups.Tracing;
 using Core.Groups.Wire;
