@@ -17,8 +17,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 {
     private static readonly TimeSpan Eager = TimeSpan.FromMilliseconds(50);
     private readonly Queue<(GroupOrder? Group, JointChange? Joint, bool IsFlush)> _owed = new();
-    /// <summary>Large groups of which this node is the oldest member, and not all floors are here that are waited for.</summary>
-    private readonly Queue<(GroupOrder Group, long Wanted)> _gathering = new();
     /// <summary>Changes of configuration data that are on their way, by sequence: their calls end when they are delivered.</summary>
     private readonly SortedDictionary<long, long> _configuring = [];
     private TimeSpan _askedAt = TimeSpan.FromDays(-1);
@@ -31,6 +29,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Channels = new ChannelTable(context, this);
         Membership = new MembershipService(context, Channels, this, own, lineage);
         Services = new Services(context, Channels) { Handler = OnService };
+        Floors = new FloorTeller(context, Channels, Services);
         Groups = new GroupService(context, Services);
         Credit = new CreditService(context, Services, Groups);
         Calls = new CallQueue(context, Channels, Groups) { OnSent = OnSent, Fail = OnCallFailed };
@@ -61,6 +60,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ChannelTable Channels { get; }
     public MembershipService Membership { get; }
     public Services Services { get; }
+    public FloorTeller Floors { get; }
     public GroupService Groups { get; }
     public CreditService Credit { get; }
     public CallQueue Calls { get; }
@@ -104,7 +104,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Credit.EndTurn();
             Flushes.Complete();
             Ask();
-            AnswerFloors();
+            Floors.Answer();
             Context.Ordering!.EndTurn();
         }
         Channels.EndTurn();
@@ -139,76 +139,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.OnAnnounced(group);
             return;
         }
-        TellFloors(group);      // whoever has left when the GBCAST is delivered is told nothing more
+        Floors.TellGathered(group);      // whoever has left when the GBCAST is delivered is told nothing more
         Groups.OnFlushed(group);
-    }
-
-    /// <summary>Whoever can send to a group waits for this node's clock: it is told in the same turn.</summary>
-    private void AnswerFloors()
-    {
-        OrderingLayer ordering = Context.Ordering!;
-        foreach ((GroupOrder group, long wanted) in ordering.FloorsWanted)
-        {
-            if (group.View.Length > Context.Settings.GatherAbove)
-            {
-                AnswerGatherer(group, wanted);
-                continue;
-            }
-            foreach (int rank in group.View)
-            {
-                if (rank != ordering.Self && Channels.ByRank(rank) is { } channel && channel.Told.Clock < wanted) channel.IsUrgent = true;
-            }
-        }
-        ordering.FloorsWanted.Clear();
-        while (_gathering.TryDequeue(out var waiting)) ordering.FloorsWanted.Add(waiting.Group, waiting.Wanted);
-        AnswerAll(ordering);
-        foreach (int sender in ordering.SafeSenders)
-        {
-            if (sender != ordering.Self && Channels.ByRank(sender) is { } channel) channel.IsUrgent = true;
-        }
-        ordering.SafeSenders = MemberSet.Empty;
-        if (!ordering.HasStableNews) return;
-        ordering.HasStableNews = false;
-        foreach (Channel channel in Channels.All) channel.IsUrgent = true;
-    }
-
-    /// <summary>In a large group its oldest member is told, and tells all when it has heard of all.</summary>
-    private void AnswerGatherer(GroupOrder group, long wanted)
-    {
-        int gatherer = group.View[0];
-        if (gatherer != Context.Ordering!.Self)
-        {
-            if (Channels.ByRank(gatherer) is { } channel && channel.Told.Clock < wanted) channel.IsUrgent = true;
-            return;
-        }
-        TellFloors(group);
-        if (group.Gatherer is { IsWanted: true }) _gathering.Enqueue((group, wanted));
-    }
-
-    private void TellFloors(GroupOrder group)
-    {
-        if (Context.Ordering!.Gather(group) is not { } told) return;
-        foreach (int rank in group.View)
-        {
-            if (rank != Context.Ordering.Self) Services.Send(Context.NodeAt(rank), ServiceRecord.GatheredFloor, told.Write);
-        }
-    }
-
-    /// <summary>An order that spans groups waits for the clocks of all nodes; who gets no message of it is asked.</summary>
-    private void AnswerAll(OrderingLayer ordering)
-    {
-        if (ordering.ClockWanted == 0) return;
-        foreach (int rank in ordering.Unaddressed)
-        {
-            long wanted = ordering.ClockWanted;
-            Services.Send(Context.NodeAt(rank), ServiceRecord.ClockWanted, writer => writer.Varint(wanted));
-        }
-        foreach (Channel channel in Channels.All)
-        {
-            if (channel.Rank >= 0 && channel.Told.Clock < ordering.ClockWanted) channel.IsUrgent = true;
-        }
-        ordering.ClockWanted = 0;
-        ordering.Unaddressed = MemberSet.Empty;
     }
 
     private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Clients.Waits || Contacts.Waits || Flushes.Waits || Groups.States.Waits

@@ -16,9 +16,6 @@ internal sealed class ManyGroups
     private const int FewestMembers = 2;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
-    // What the joins left to do is done by then.
-    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
-
     private readonly HashSet<string> _waiting = [];
     private TaskCompletionSource<long> _allSeen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private string? _victim;
@@ -36,7 +33,7 @@ internal sealed class ManyGroups
         await AskAllAsync(cluster, "join", groups);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         Console.Error.WriteLine($"{memberships} joins in {seconds:F1} s");
-        await Task.Delay(Settling);
+        await Measurements.SettleAsync();
         long[] after = await HeapsAsync(cluster);
         var failures = new List<double>();
         for (int round = 0; round < rounds; round++)
