@@ -10,14 +10,14 @@ namespace Core.Groups.Hosting;
 /// <summary>The streams of one group. <see cref="Open"/> is the pump's, the rest the event loop's.</summary>
 internal sealed class StateFlow(NodeHost host, GroupMembership membership, StateTransfer? transfer)
 {
-    private readonly ConcurrentDictionary<long, SnapshotReader> _snapshots = new();
+    private ConcurrentDictionary<long, SnapshotReader>? _snapshots; // null until a snapshot is opened: a node may be in thousands of groups
     private volatile StateReader? _incoming;
 
     /// <summary>The application has given a snapshot.</summary>
     public void Open(long token, StateSnapshot snapshot, int generation)
     {
         var reader = new SnapshotReader(host, membership.Name, transfer!, snapshot, token, generation);
-        _snapshots[token] = reader;
+        LazyInitializer.EnsureInitialized(ref _snapshots, static () => new())[token] = reader;
         host.Loop.Post(
             new NodeInput { Kind = InputKind.StateOpened, Group = membership.Id, Token = token, Call = snapshot.Length ?? -1, Generation = generation }, schedule: false);
         if (!membership.IsPresent(generation))
@@ -28,7 +28,7 @@ internal sealed class StateFlow(NodeHost host, GroupMembership membership, State
 
     public void Read(long token)
     {
-        if (_snapshots.TryGetValue(token, out SnapshotReader? reader))
+        if (_snapshots is { } snapshots && snapshots.TryGetValue(token, out SnapshotReader? reader))
         {
             reader.Read(last => Forget(token, last));
         }
@@ -36,7 +36,7 @@ internal sealed class StateFlow(NodeHost host, GroupMembership membership, State
 
     public void End(long token)
     {
-        if (_snapshots.TryRemove(token, out SnapshotReader? reader))
+        if (_snapshots is { } snapshots && snapshots.TryRemove(token, out SnapshotReader? reader))
         {
             reader.End();
         }
@@ -59,7 +59,7 @@ internal sealed class StateFlow(NodeHost host, GroupMembership membership, State
     public void Drop()
     {
         _incoming?.Break();
-        foreach (long token in _snapshots.Keys)
+        foreach (long token in _snapshots?.Keys ?? [])
         {
             End(token);
         }

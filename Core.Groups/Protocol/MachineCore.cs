@@ -29,6 +29,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Channels = new ChannelTable(context, this);
         Membership = new MembershipService(context, Channels, this, own, lineage);
         Services = new Services(context, Channels) { Handler = OnService };
+        Floors = new FloorTeller(context, Channels, Services);
         Groups = new GroupService(context, Services);
         Credit = new CreditService(context, Services, Groups);
         Calls = new CallQueue(context, Channels, Groups) { OnSent = OnSent, Fail = OnCallFailed };
@@ -63,6 +64,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ChannelTable Channels { get; }
     public MembershipService Membership { get; }
     public Services Services { get; }
+    public FloorTeller Floors { get; }
     public GroupService Groups { get; }
     public CreditService Credit { get; }
     public CallQueue Calls { get; }
@@ -107,7 +109,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Credit.EndTurn();
             Flushes.Complete();
             Ask();
-            AnswerFloors();
+            Floors.Answer();
+            Context.Ordering!.EndTurn();
         }
         Channels.EndTurn();
     }
@@ -118,57 +121,38 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!Context.IsWorking) return;
         OrderingLayer ordering = Context.Ordering!;
         ordering.Flush();
-        while (_owed.TryDequeue(out var owed))
+        while (_owed.Count > 0)
         {
-            if (owed.Joint is { } joint)
-            {
-                if (owed.IsFlush) Groups.OnFlushed(joint);
-                else Groups.OnAnnounced(joint);
-            }
-            else if (ordering.Engine.Find(owed.Group!.Id) != owed.Group || owed.Group.Announcement is null) continue;
-            else if (owed.IsFlush) Groups.OnFlushed(owed.Group);
-            else Groups.OnAnnounced(owed.Group);
+            // All that is owed now, then one pass over what that lets through: there may be thousands of groups at it.
+            for (int owing = _owed.Count; owing > 0; owing--) PayOwed(_owed.Dequeue());
             ordering.Flush();
         }
     }
 
-    /// <summary>Whoever can send to a group waits for this node's clock: it is told in the same turn.</summary>
-    private void AnswerFloors()
+    private void PayOwed((GroupOrder? Group, JointChange? Joint, bool IsFlush) owed)
     {
-        OrderingLayer ordering = Context.Ordering!;
-        foreach ((GroupOrder group, long wanted) in ordering.FloorsWanted)
+        if (owed.Joint is { } joint)
         {
-            foreach (int rank in group.View)
-            {
-                if (rank != ordering.Self && Channels.ByRank(rank) is { } channel && channel.Told.Clock < wanted) channel.IsUrgent = true;
-            }
+            if (owed.IsFlush) Groups.OnFlushed(joint);
+            else Groups.OnAnnounced(joint);
+            return;
         }
-        ordering.FloorsWanted.Clear();
-        AnswerAll(ordering);
-        if (!ordering.WantsAcknowledgements) return;
-        ordering.WantsAcknowledgements = false;
-        foreach (Channel channel in Channels.All) channel.IsUrgent = true;
-    }
-
-    /// <summary>An order that spans groups waits for the clocks of all nodes; who gets no message of it is asked.</summary>
-    private void AnswerAll(OrderingLayer ordering)
-    {
-        if (ordering.ClockWanted == 0) return;
-        foreach (int rank in ordering.Unaddressed)
+        GroupOrder group = owed.Group!;
+        if (Context.Ordering!.Engine.Find(group.Id) != group || group.Announcement is null) return;
+        if (!owed.IsFlush)
         {
-            long wanted = ordering.ClockWanted;
-            Services.Send(Context.NodeAt(rank), ServiceRecord.ClockWanted, writer => writer.Varint(wanted));
+            Groups.OnAnnounced(group);
+            return;
         }
-        foreach (Channel channel in Channels.All)
-        {
-            if (channel.Rank >= 0 && channel.Told.Clock < ordering.ClockWanted) channel.IsUrgent = true;
-        }
-        ordering.ClockWanted = 0;
-        ordering.Unaddressed = MemberSet.Empty;
+        Floors.TellGathered(group);      // whoever has left when the GBCAST is delivered is told nothing more
+        Groups.OnFlushed(group);
     }
 
     private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Clients.Waits || Contacts.Waits || Flushes.Waits || Groups.States.Waits
-        || Context.Ordering?.Engine.UndeliveredSafe > 0;
+        || WaitsForSafe;
+
+    /// <summary>What is stable of safe messages is told without asking; what they depend on is asked for where that is not n² questions.</summary>
+    private bool WaitsForSafe => Context.Ordering is { Engine.UndeliveredSafe: > 0 } ordering && ordering.Members <= Context.Settings.GatherAbove;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
     private void Ask()
@@ -297,6 +281,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.StateTaken: Groups.States.Streams.OnTaken(from, ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
+            case ServiceRecord.GatheredFloor: Context.Ordering!.OnGathered(GatheredFloor.Read(ref reader, Context.Ordering.Members)); break;
             case ServiceRecord.ClockWanted: Context.Ordering!.OnClockWanted(reader.Varint()); break;
             case ServiceRecord.ClientWanted: Clients.OnWanted(from, ref reader); break;
             case ServiceRecord.ClientYielded: Clients.OnYielded(from, ref reader); break;
@@ -346,7 +331,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
     {
         Groups.OnGroupChanged(group, announcement, oldView);
-        Context.Ordering!.FloorsWanted[group] = Context.Ordering.Clock;
+        Context.Ordering!.OnEpoch(group);
+        Context.Ordering.FloorsWanted[group] = Context.Ordering.Clock;
     }
 
     // ---- membership
@@ -377,7 +363,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Teller.Tell(plan);
 
     public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
-        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak);
+        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak, Context.Settings.GatherAbove);
 
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {

@@ -15,7 +15,7 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
 
     public void LookAgain(GroupMember group)
     {
-        if (_toAnnounce.Add(group)) HasNews = true;
+        if (!IsChanging(group) && _toAnnounce.Add(group)) HasNews = true;
     }
 
     /// <summary>A GBCAST is over, of whatever kind: what stood behind it may be announced.</summary>
@@ -39,7 +39,11 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
                 _toAnnounce.Remove(group);
                 continue;
             }
-            if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
+            if (IsChanging(group))
+            {
+                _toAnnounce.Remove(group);
+                continue;
+            }
             bool mustStay = MustStay(group, order);
             if (mustStay && (group.IsHalted || !groups.HasBroadcast(group.Id))) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && (!group.HasState || context.IsMerging) && !group.IsLeaving && group.Deleters is null) continue;
@@ -80,6 +84,9 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
             break;
         }
     }
+
+    /// <summary>A GBCAST is under way in the group: it is looked at again when that is over.</summary>
+    private bool IsChanging(GroupMember group) => group.IsAnnounced || groups.OrderOf(group.Id) is { Announcement: not null };
 
     /// <summary>The others have joined, and it is not known of any that its application has the state: it could be lost with this node.</summary>
     private bool IsLastWithState(GroupMember group) =>

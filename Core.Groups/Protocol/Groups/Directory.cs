@@ -59,7 +59,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     /// <summary>A membership of this name ended, or turned out unwanted: a join that was asked for since can go on.</summary>
     public void Retry(string name)
     {
-        if (Open.TryGetValue(name, out Join? join)) join.RetryAt = Context.Now;
+        if (Open.TryGetValue(name, out Join? join)) AskAt(join, Context.Now);
     }
 
     /// <summary>This node has become a member: the join that asked for it, or null if that was given up.</summary>
@@ -166,7 +166,9 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     {
         long number = reader.Varint();
         RegistryEntry? entry = reader.Flag() ? Read(ref reader) : null;
-        if (_lookups.Remove(number, out Action<RegistryEntry?>? answered)) answered(entry);
+        if (!_lookups.Remove(number, out Action<RegistryEntry?>? answered)) return;
+        if (_lookups.Count == 0) _lookups.TrimExcess();
+        answered(entry);
     }
 
     public void OnJoinRequest(NodeId from, ref WireReader reader)
@@ -336,6 +338,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         Services.WriteGroups(writer, entry.Formerly);
     }
 
-    private static RegistryEntry Read(ref WireReader reader) =>
-        new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader), reader.Varint(), Services.ReadGroups(ref reader));
+    // There may be thousands of entries: their members are the configuration's own objects, not what the wire made anew.
+    private RegistryEntry Read(ref WireReader reader) => new(
+        reader.Group(), reader.Text(), [.. Services.ReadNodes(ref reader).Select(n => Context.RankOf(n) is >= 0 and var rank ? Context.NodeAt(rank) : n)],
+        reader.Varint(), Services.ReadGroups(ref reader));
 }

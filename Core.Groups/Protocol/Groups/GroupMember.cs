@@ -48,7 +48,7 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     /// <summary>Nodes that are told of every change of the view.</summary>
     public SortedSet<NodeId>? Watchers { get; set; }
     /// <summary>The last changes, for those that watch and missed one.</summary>
-    public List<ViewChange>? Changes { get; set; }
+    public ImmutableArray<ViewChange> Changes { get; set; } = [];
     /// <summary>The membership ended because the group was deleted.</summary>
     public bool WasDeleted { get; set; }
     public bool IsLeaving { get; set; }

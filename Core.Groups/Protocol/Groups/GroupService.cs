@@ -55,7 +55,6 @@ internal sealed class GroupService
     public Action<GroupId, GroupId> OnRenamed { get; set; } = static (_, _) => { };
     /// <summary>Told of a delivery that the application does not see, with its sender and its cost.</summary>
     public Action<GroupMember, NodeId, int> OnDropped { get; set; } = static (_, _, _) => { };
-
     /// <summary>Told of a group in which a sender is to hear of new credit.</summary>
     public Action<GroupMember> OnPaid { get; set; } = static _ => { };
 
@@ -180,7 +179,7 @@ internal sealed class GroupService
         Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined) AwaitState(group, joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
-        group.Joins?.RemoveWhere(after.Contains);
+        if (group.Joins?.RemoveWhere(after.Contains) > 0 && group.Joins.Count == 0) group.Joins = null;
         Announcer.OnChanged(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         _states.Streams.OnView(group);

@@ -54,6 +54,10 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public List<Message>? Future { get; set; }
     /// <summary>The sequence of this node's last finish: when it is settled, all members have delivered that GBCAST.</summary>
     public long LastFinish { get; set; }
+    /// <summary>Large groups: the floors that this node, the oldest member, gathers in this epoch.</summary>
+    public FloorGatherer? Gatherer { get; set; }
+    /// <summary>Large groups: the floors that the oldest member has told in this epoch.</summary>
+    public GatheredFloors? Gathered { get; set; }
     private Destination? _destination;
 
     /// <summary>The destination of this node's own messages in this epoch.</summary>
@@ -93,6 +97,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         Marked = Finished = MemberSet.Empty;
         FinishSent = false;
         OpenMessages = Casts = null;
+        Gatherer = null;
+        Gathered = null;
         _destination = null;
     }
 

@@ -154,8 +154,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         return true;
     }
 
-    /// <summary>Whether the next call to a group is a GBCAST: nothing but an announcement lets it go.</summary>
-    public bool IsBroadcastNext(GroupId group) => FirstIn(group) is { Value.Cast: { Kind: MessageKind.Group } cast } && IsPlain(cast);
+    /// <summary>Whether the next call to a group is a GBCAST that may go: nothing but an announcement stands in its way.</summary>
+    public bool IsBroadcastNext(GroupId group) => MaySend && FirstIn(group) is { Value.Cast: { Kind: MessageKind.Group } cast } && IsPlain(cast);
 
     /// <summary>Whether a GBCAST goes to the members of one group only.</summary>
     private bool IsPlain(in Cast cast)

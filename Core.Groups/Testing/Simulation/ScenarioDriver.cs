@@ -17,6 +17,7 @@ internal sealed class ScenarioDriver
     private readonly ITraffic? traffic;
     private readonly string[] groups;
     private readonly int totalWeight;
+    private readonly int gatherAbove;
 
     /// <param name="only">The numbers of the acts that are done; default: all. The others are left out, and no choice shifts.</param>
     /// <param name="traffic">What the cluster is for; null: the scripted application.</param>
@@ -30,6 +31,7 @@ internal sealed class ScenarioDriver
         // Some nodes may be outside the electorate, never the third that a majority can be had of.
         int seeds = random.Chance(0.7) ? names.Length : random.Between(3, names.Length);
         groups = traffic is not null ? [.. traffic.Groups] : [.. Enumerable.Range(1, random.Between(1, scenario.MaximumGroups)).Select(i => $"/g{i}")];
+        gatherAbove = seed % 3 == 0 ? 1 : new NodeSettings { Address = "" }.GatherAbove;
         totalWeight = scenario.Weights.Sum(weight => weight.Weight);
         Cluster = new SimulatedCluster(random.NextULong(), names, Vary() with { Seeds = [.. names.Take(seeds)] });
     }
@@ -77,6 +79,7 @@ internal sealed class ScenarioDriver
             {
                 CreditWindow = smallCredit ? 4 << 10 : settings.CreditWindow,
                 PieceSize = smallPieces ? 1 << 10 : settings.PieceSize,
+                GatherAbove = gatherAbove,
                 Weak = scenario.Weak,
                 IsExtended = scenario.IsExtended,
             },
