@@ -2,6 +2,7 @@
 // Keeps: the state is a function of what was delivered; for messages in total order, of their order too. So members
 // whose states are equal saw the same, message for message, whether they were there or got it transferred.
 using System.Runtime.InteropServices;
+using Core.Groups.Protocol;
 
 namespace Core.Groups.Testing.Simulation;
 
