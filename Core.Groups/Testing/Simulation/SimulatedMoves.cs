@@ -7,10 +7,13 @@ internal sealed class SimulatedMoves(ApplicationSeat seat, SimulatedApplication 
 {
     private readonly SimulatedCluster cluster = seat.Cluster;
     private readonly SimulatedProcess process = seat.Process;
-    private readonly SimulationRandom random = seat.Random.Fork();
+    private SimulationRandom? own;
     private readonly Dictionary<long, (string Group, NodeId To)> begun = [];
     /// <summary>Whose places this node takes, by group.</summary>
     private readonly Dictionary<string, NodeId> taken = [];
+
+    // Made when it is needed: the draws of scenarios without moves stay as they are.
+    private SimulationRandom Random => own ??= seat.Random.Fork();
 
     public void Begin(string group, NodeId to)
     {
@@ -18,12 +21,12 @@ internal sealed class SimulatedMoves(ApplicationSeat seat, SimulatedApplication 
         long call = application.Calls.Begin($"move {group} to {to}", _ => { });
         begun.Add(call, (group, to));
         process.Call(now => process.Machine.Migrate(now, call, replica.Id, to));
-        if (random.Chance(0.05)) process.After(random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(20)), () => process.Call(now => process.Machine.Cancel(now, call)));
+        if (Random.Chance(0.05)) process.After(Random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(20)), () => process.Call(now => process.Machine.Cancel(now, call)));
     }
 
     public void OnOffered(long token, string group, NodeId from)
     {
-        bool declines = random.Chance(0.1) || !application.TryAccept(token, group, () => taken.Remove(group));
+        bool declines = Random.Chance(0.1) || !application.TryAccept(token, group, () => taken.Remove(group));
         if (declines) process.Call(now => process.Machine.DeclineMigration(now, token, "there is no room"));
         else taken[group] = from;
     }
