@@ -50,9 +50,6 @@ public sealed class WeakenedRuleTests
         // total order
         [WeakRules.GatheredFloorsCountAtOnce] = new("abcd", "g=abcd h=ab",
             "hold bd, send b Total g, dl ba, dl bc, send c Total g, drain", Gathers: true),
-        // failure atomicity: d delivers by a gathered floor that c never hears of, and b is gone
-        [WeakRules.StatusOmitsGathered] = new("abcd", "g=abcd h=ab",
-            "hold ac, send c Total g, dl ca, dl cb, dl cd, dl ba, dl da, dl ad, break ac, sever ac, sever ad, sever bc, sever bd, drain", IsExtended: true, Gathers: true),
         // failure atomicity
         [WeakRules.MarkersAreNotForwarded] = new("abcde", "g=acd h=bcd",
             "leave c g, dl cd, dl da, dl ca, dl ad, dl da, dl ac, dl dc, dl ca, dl ca, dl cb, sever cb, dl cb, send d Total g"),
