@@ -37,8 +37,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Contacts = new Contacts(context, Services, Groups, Calls);
         Credit.OnCallerConsumed = Contacts.OnConsumed;
         Requests = new RequestTable(context) { OnEnded = OnRequestEnded };
+        Answers = new Answers(context, Requests, Calls, Groups.Deliveries);
         Callers = new Callers(context, Channels, Services, Groups, Requests);
-        Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests);
+        var queries = new ClientQueries(context, Groups.Queries);
+        Groups.Queries.OnClientQuery = queries.OnEnded;
+        Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests, queries);
         Requests.OnClientCall = Clients.OnEnded;
         Groups.OnDropped = Credit.OnDropped;
         Groups.OnPaid = Credit.Owe;
@@ -47,6 +50,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Calls.Rename(before, after);
             Requests.Rename(before, after);
             Groups.Deliveries.Rename(before, after);
+            Groups.Migrations.Rename(before);
         };
         Groups.HasCalls = Calls.Has;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
@@ -66,6 +70,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public CallQueue Calls { get; }
     public FlushTable Flushes { get; }
     public RequestTable Requests { get; }
+    public Answers Answers { get; }
     public Callers Callers { get; }
     public Contacts Contacts { get; }
     public ClientSessions Clients { get; }
@@ -90,8 +95,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Announcer.Announce();
             bool clientsGoOn = Clients.Pump(Change.IsBlocked);
             Callers.Pump();
-            foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
-            foreach (var (caller, request, answer) in Groups.Deliveries.TakeAgain()) AnswerAgain(caller, request, answer);
+            foreach (Asker asker in Groups.Deliveries.TakeUnanswered()) Answers.Give(asker, default, MessageFlags.NoAnswer);
+            foreach (var (asker, answer) in Groups.Deliveries.TakeAgain()) Answers.Give(asker, answer.Body, answer.IsError ? MessageFlags.Error : 0);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
@@ -264,6 +269,9 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.Watch: Groups.Watches.OnWatch(from, ref reader); break;
             case ServiceRecord.WatchTold: Groups.Watches.OnTold(ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
+            case ServiceRecord.Migrate: Groups.Migrations.OnAsked(from, ref reader); break;
+            case ServiceRecord.MigrateRefused: Groups.Migrations.OnRefused(from, ref reader); break;
+            case ServiceRecord.MigrateReady: Groups.Migrations.OnReady(from, ref reader); break;
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
             case ServiceRecord.Update: Groups.Directory.OnUpdate(ref reader); break;
@@ -288,6 +296,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnDelivered(Message message)
     {
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
+        if (message.Answer is { } answer && answer.To == Context.Self) Answers.OnTold(message, answer);
         if (message.Destination.Spread is { } spread)
         {
             if (!Groups.TryDeliver(spread, message)) OnDirect(message);
@@ -302,9 +311,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (Context.Settings.Tracing && (message.Flags & MessageFlags.MorePieces) == 0) Groups.Deliveries.TraceDirect(message);
         if (Groups.Deliveries.TryJoin(message) is not { } body) return;
-        if ((message.Flags & MessageFlags.Reply) == 0) Groups.Deliveries.Direct(message, body);
-        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
-        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), body, (message.Flags & MessageFlags.Error) != 0));
+        NodeId sender = Context.NodeAt(message.Sender);
+        if (message.Answer?.To == Context.Self) return;      // told already
+        if ((message.Flags & MessageFlags.Reply) == 0 || message.Answer is not null) Groups.Deliveries.Direct(message, body);
+        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, sender, sender);
+        else Requests.OnReply(message.RequestId, sender, new ReplyItem(sender, body, (message.Flags & MessageFlags.Error) != 0));
     }
 
     public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, null, false));
@@ -418,7 +429,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void EndAll(Outcome outcome)
     {
-        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
+        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Migrations.EndCalls()).Concat(Groups.Queries.EndCalls()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
         foreach (long call in Membership.EndForcing()) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
@@ -439,9 +450,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if ((cast.Flags & MessageFlags.Configure) != 0) _configuring.Add(message.Sequence, cast.Call);
         else if (Requests.IsPending(cast.Call))
         {
-            var members = new List<NodeId>();
-            foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
-            Requests.OnSent(cast.Call, cast.Group, [.. members]);
+            Requests.OnSent(cast.Call, Groups.Deliveries.AnswerersOf(message));
         }
         // A request that has ended while it was half sent is not told of again.
         else if ((cast.Flags & MessageFlags.Request) == 0) Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
@@ -450,6 +459,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private void OnCallFailed(Cast cast, Outcome outcome)
     {
         if (cast.Caller is not null) Contacts.OnFailed(cast);
+        else if (cast.Answer is not null) Answers.OnFailed(cast, cast.Answer, outcome);
         else if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
     }
 
@@ -458,12 +468,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!wasSent) Calls.Cancel(call);
         Callers.Withdraw(call);
     }
-
-    private void TellNoAnswer(NodeId caller, long request) =>
-        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, default, MessageFlags.Reply | MessageFlags.NoAnswer, request));
-
-    private void AnswerAgain(NodeId caller, long request, ClientAnswers.Answer answer) =>
-        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, answer.Body, MessageFlags.Reply | (answer.IsError ? MessageFlags.Error : 0), request));
 
     private void OnViewChanged(GroupMember group)
     {

@@ -67,6 +67,10 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public List<(long Call, NodeId[] Ranking)>? Rankings { get; set; }
     /// <summary>The first of <see cref="Rankings"/> is announced.</summary>
     public bool IsRankingAnnounced { get; set; }
+    /// <summary>This member moves to another node.</summary>
+    public Migration? Migration { get; set; }
+    /// <summary>Nothing is sent or announced: the state is on its way to the node to which this member moves.</summary>
+    public bool IsHalted => Migration is { IsHalted: true };
     /// <summary>Large messages that are not whole; null as long as there were none in this epoch.</summary>
     public PieceTable? Pieces { get; set; }
 }

@@ -43,4 +43,9 @@ internal enum ServiceRecord : byte
     StateStream = 0x9A,
     /// <summary>To the donor: the application has taken so much of it.</summary>
     StateTaken = 0x9B,
+    /// <summary>To a node that is no member: take my place in the group.</summary>
+    Migrate = 0x94,
+    MigrateRefused = 0x95,
+    /// <summary>To the member: the state that would have gone with it is here.</summary>
+    MigrateReady = 0x96,
 }

@@ -37,6 +37,8 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         /// <summary>The configuration data where the state is cut.</summary>
         public byte[] Configuration { get; } = group.Configuration.Write();
         public ReadOnlyMemory<byte>? Content { get; set; }
+        /// <summary>It is of a member that moves, and goes ahead of the view.</summary>
+        public bool IsAhead { get; init; }
         /// <summary>Per joiner how much is sent.</summary>
         public SortedDictionary<NodeId, long> Sent { get; } = [];
     }
@@ -77,6 +79,21 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     // ---- donor
 
+    /// <summary>The only state of a group goes to a node before it is a member.</summary>
+    public void BeginMigrant(GroupMember group, NodeId to, long epoch)
+    {
+        var outgoing = new Outgoing(group, epoch, NoSide, context.Ordering!.CaptureTops()) { IsAhead = true };
+        outgoing.Sent.Add(to, 0);
+        _outgoing.Add(++_lastToken, outgoing);
+        context.Effects.SaveWholeState(group.Id, _lastToken);
+    }
+
+    /// <summary>It stays here after all.</summary>
+    public void ForgetMigrant(GroupMember group)
+    {
+        foreach (long token in _outgoing.Where(o => o.Value.Group == group && o.Value.IsAhead).Select(o => o.Key).ToArray()) _outgoing.Remove(token);
+    }
+
     public bool IsDonor(GroupMember group) => Streams.IsDonor(group) || _outgoing.Values.Any(o => o.Group == group);
 
     public void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch) => Begin(group, joiners, epoch, NoSide);
@@ -110,6 +127,11 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             return;
         }
         _outgoing.Remove(token);
+        if (outgoing.IsAhead)
+        {
+            groups.Migrations.Fail(outgoing.Group, "its state could not be saved");
+            return;
+        }
         if (outgoing.Side != NoSide) Take(outgoing, null);
         TellFailed(outgoing.Group.Id, outgoing.Side, outgoing.Epoch, outgoing.Sent.Keys);
     }
@@ -234,6 +256,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (incoming?.Epoch != epoch) _incoming[(id, side)] = incoming = new Incoming(epoch, total);
         incoming.Add(chunk);
         if (groups.Find(id) is { } group) TryInstall(group);
+        else if (incoming.IsWhole) groups.Migrations.OnStateHere(id);
     }
 
     /// <summary>Hands the state over when it is whole and the joiner has come to the place where it was cut.</summary>
@@ -390,7 +413,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             if (groups.Find(id)?.View.Contains(member) != true) _early.Add((id, member));
             return;
         }
-        if (group.IsLeaving) groups.Announcer.LookAgain(group);      // it may have waited for this
+        if (group.IsLeaving || group.Migration is not null) groups.Announcer.LookAgain(group);      // it may have waited for this
     }
 
     /// <summary>A member is not waited for any more. False: it was not.</summary>

@@ -11,6 +11,8 @@ internal enum GroupOperationKind : byte
     Join,
     /// <summary>The group is deleted: everybody leaves.</summary>
     Delete,
+    /// <summary>The node of this rank gives the joiners the state, in place of the one that announces, which leaves.</summary>
+    Donate,
 }
 
 /// <summary>One change of a group's membership.</summary>
@@ -74,7 +76,7 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         {
             if (operation.Kind == GroupOperationKind.Delete) result.Clear();
             else if (operation.Kind == GroupOperationKind.Leave) result.Remove(operation.Rank);
-            else if (!result.Contains(operation.Rank)) result.Add(operation.Rank);
+            else if (operation.IsJoin && !result.Contains(operation.Rank)) result.Add(operation.Rank);
         }
         return [.. result];
     }

@@ -318,14 +318,14 @@ internal sealed class OrderingLayer : IOrderingOracle
 
     /// <summary>Numbers a message, hands it to the links of its destinations and takes it here.</summary>
     public Message Emit(MessageKind kind, Destination to, ReadOnlyMemory<byte> body, Dependency[] dependencies,
-        MessageFlags flags = 0, long requestId = 0, CallerStamp? caller = null)
+        MessageFlags flags = 0, long requestId = 0, CallerStamp? caller = null, AnswerStamp? answer = null)
     {
         StreamState stream = to.Stream(Self, kind.Class(), Members);
         var message = new Message
         {
             Sender = Self, Sequence = ++_sequence, Kind = kind, Destination = to, Timestamp = kind.IsTotal() ? ++Clock : 0,
             StreamIndex = kind.IsApplication() ? ++stream.LastIndex : 0, Dependencies = dependencies, Body = body,
-            Flags = flags, RequestId = requestId, Caller = caller,
+            Flags = flags, RequestId = requestId, Caller = caller, Answer = answer,
         };
         SenderLog log = _logs[Self];
         log.Append(message);
