@@ -194,12 +194,7 @@ public sealed class GroupNode : IAsyncDisposable
             throw new ArgumentException($"GroupOptions.Credentials must have at most {MaximumCredentials} bytes.", nameof(options));
         }
 
-        if (Host.Options.Mode == ClusterMode.Extended && options.State is not null && options.Reconcile is null)
-        {
-            throw new ArgumentException(
-                $"In extended mode every component changes the state of '{name}' by itself: set GroupOptions.Reconcile, which makes one of them when components meet.", nameof(options));
-        }
-
+        options.Validate(name, Host.Options.Mode);
         var group = new ProcessGroup(this, name, options, id);
         options.Configure?.Invoke(group);
         await Host.JoinAsync(group.Membership, ct).ConfigureAwait(false);
@@ -300,7 +295,7 @@ public sealed class GroupNode : IAsyncDisposable
     /// every group, for joins and GBCASTs under way in them, and while the node is blocked.
     /// </summary>
     /// <param name="groups">Groups of this node; may be empty if <paramref name="to"/> is not.</param>
-    /// <param name="order">Any primitive but <see cref="Order.Group"/>.</param>
+    /// <param name="order">Any primitive. A GBCAST (<see cref="Order.Group"/>) makes all the groups stand still together: it is at one place among all messages to any of them and all their views. To processes alone it goes as <see cref="Order.CausalTotal"/>.</param>
     /// <param name="body">The message; copied.</param>
     /// <param name="label">
     /// For the total orders: messages with the same label stand in one order at all nodes, whatever their groups, and in no
@@ -310,7 +305,6 @@ public sealed class GroupNode : IAsyncDisposable
     /// <param name="ct">Withdraws the call if it still waits; the message may have been sent all the same.</param>
     /// <returns>The id under which the members and the trace see the message.</returns>
     /// <exception cref="ArgumentException">A group of another node, no destination, or a label with an order that is not total.</exception>
-    /// <exception cref="NotSupportedException">A GBCAST to several groups.</exception>
     /// <exception cref="NotMemberException">One of the memberships is over.</exception>
     /// <exception cref="MessageTooLargeException">The body is larger than the limit.</exception>
     /// <exception cref="OverdraftException">A handler of one of the groups sent more than twice its credit window.</exception>
@@ -325,6 +319,14 @@ public sealed class GroupNode : IAsyncDisposable
     public ValueTask<MessageId> MulticastAsync<T>(
         IReadOnlyCollection<ProcessGroup> groups, T message, Order order, string? label = null, IReadOnlyCollection<NodeId>? to = null, CancellationToken ct = default) =>
         SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(message, Host.Options.Serializer), label, to, ct);
+
+    /// <summary>
+    /// Asks the journals of the members of several groups (<see cref="GroupOptions.Journal"/>) at one instant: a GBCAST to all the groups. Their answers are
+    /// not collected. For those who write journals.
+    /// </summary>
+    /// <inheritdoc cref="MulticastAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, string?, IReadOnlyCollection{NodeId}?, CancellationToken)"/>
+    public ValueTask<MessageId> TellJournalsAsync(IReadOnlyCollection<ProcessGroup> groups, ReadOnlyMemory<byte> question, CancellationToken ct = default) =>
+        SpreadCall.SendAsync(Host, groups, Order.Group, Envelope.PackQuestion(question.Span), label: null, to: null, ct);
 
     /// <summary>
     /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no

@@ -55,11 +55,6 @@ internal static class SpreadCall
     private static void Check(NodeHost host, IReadOnlyCollection<ProcessGroup> groups, Order order, string? label, IReadOnlyCollection<NodeId>? to)
     {
         ArgumentNullException.ThrowIfNull(groups);
-        if (order == Order.Group)
-        {
-            throw new NotSupportedException("A GBCAST goes to one group: use ProcessGroup.GroupAsync.");
-        }
-
         if (groups.Any(g => g.Node.Host != host))
         {
             throw new ArgumentException("The groups must be those of this node: join them here.", nameof(groups));

@@ -42,6 +42,10 @@ internal enum WeakRules : long
     SecondAnnouncementStands = 1L << 10,
     /// <summary>A member goes on sending after its marker.</summary>
     SendsGoOnAfterMarker = 1L << 11,
+    /// <summary>A gathered floor counts although what it covers is not received.</summary>
+    GatheredFloorsCountAtOnce = 1L << 43,
+    /// <summary>A Status does not tell the gathered floors by which its node has delivered.</summary>
+    StatusOmitsGathered = 1L << 44,
 
     /// <summary>A message to several groups leaves although a GBCAST in one of them is not delivered by all.</summary>
     SpreadIgnoresOpenChanges = 1L << 40,
@@ -105,6 +109,10 @@ internal enum WeakRules : long
     ClientsAreTakenAtOnce = 1L << 50,
     /// <summary>Members do not remember which calls of clients they have delivered.</summary>
     ClientsAreNotRemembered = 1L << 51,
+    /// <summary>A GBCAST of several groups waits for the markers of a node's own groups only.</summary>
+    JointMarkersOfOwnGroups = 1L << 52,
+    /// <summary>A GBCAST of several groups is sent although another one is open in one of them.</summary>
+    JointIgnoresVoid = 1L << 53,
 }
 
 internal static class WeakRuleExtensions

@@ -4,17 +4,20 @@
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
 namespace Core.Groups.Protocol.Ordering;
 
-internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
+internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0, int gatherAbove = int.MaxValue)
 {
     private readonly PendingMessages _pending = new(self);
     private readonly List<GroupOrder> _changing = [];
+    private JointChanges? _joint;
     /// <summary>Announcements that let this node into a group, until their GBCAST takes it in: they may leave the log before.</summary>
     private readonly Dictionary<Dependency, Message> _invitations = [];
 
     public IReadOnlyCollection<GroupOrder> Groups => _pending.Groups;
     /// <summary>Safe messages that are here and not delivered: what is stable is waited for.</summary>
     public int UndeliveredSafe { get; private set; }
-    public bool IsIdle => _pending.IsEmpty && _changing.Count == 0;
+    public bool IsIdle => _pending.IsEmpty && _changing.Count == 0 && _joint is not { Open.Count: > 0 };
+
+    private JointChanges Joint => _joint ??= new JointChanges(self, _pending, weak);
 
     public void Add(GroupOrder group)
     {
@@ -30,6 +33,14 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         var fork = new DeliveryEngine(self, logs, otherOracle, otherSink, configuration, weak, otherPlan);
         foreach (GroupOrder group in _pending.Groups) fork.Add(group.Fork());
         foreach ((Dependency id, Message invitation) in _invitations) fork._invitations.Add(id, invitation);
+        foreach (JointChange joint in _joint?.Open ?? [])
+        {
+            if (joint.Announcement is not { } announcement) continue;
+            JointChange copy = fork.Joint.Find(joint.Id);
+            copy.Announcement = announcement;
+            copy.FinishSent = joint.FinishSent;
+            copy.Groups.AddRange(joint.Groups.Select(g => fork.Find(g.Id)!));
+        }
         return fork;
     }
 
@@ -46,7 +57,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         if (to.Spread is { } spread)
         {
-            RouteSpread(message, spread);
+            if (JointChanges.Concerns(message)) Joint.Take(message);
+            else RouteSpread(message, spread);
             return;
         }
         if (message.Kind == MessageKind.Announcement && !to.Via.Contains(self))
@@ -58,7 +70,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         if (!_pending.Groups.TryGet(to.Group, out GroupOrder? group))
         {
-            _pending.Orphans.Add((message, to.Group));
+            _pending.AddOrphan(to.Group, message);
             AdoptOrphans(to.Group);
         }
         else if (to.Epoch == group.Epoch) Accept(group, message);
@@ -74,7 +86,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             MarkDone(message);
             return;
         }
-        DestinationPart[] mine = Array.FindAll(spread.Parts, p => p.Via.Contains(self));
+        DestinationPart[] mine = Array.FindAll(spread.Parts, p => p.Via.Contains(self) || IsAhead(p));
         _pending.Spread.Add(message, mine.Length);
         if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
         if (!message.Kind.IsTotal()) _pending.Park(null, message, ProgressOf(message));
@@ -82,15 +94,19 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (DestinationPart part in mine) AdoptOrphans(part.Group);
     }
 
+    /// <summary>This node is leaving, and gets a message of an epoch without it as a single process: it stands behind the leave.</summary>
+    private bool IsAhead(DestinationPart part) => _pending.Groups.TryGet(part.Group, out GroupOrder? group) && part.Epoch > group.Epoch;
+
     private void RoutePart(Message message, DestinationPart part)
     {
-        if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.Orphans.Add((message, part.Group));
+        if (!part.Via.Contains(self) && !IsAhead(part)) _pending.Spread.OnEntered(message);
+        else if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.AddOrphan(part.Group, message);
         else if (part.Epoch > group.Epoch) (group.Future ??= []).Add(message);
         else
         {
             _pending.Spread.OnEntered(message);
             group.Pending++;
-            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) _pending.Enqueue(group, message);
+            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) Enqueue(group, message);
         }
     }
 
@@ -114,6 +130,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             for (int i = 0; i < _pending.Streams.Count; i++) progress |= PumpWaiting(_pending.Streams[i]);
             if (_pending.Streams.Count > 0) _pending.Streams.RemoveAll(static s => s.Waiting!.Count == 0);
             for (int i = 0; i < _changing.Count; i++) progress |= PumpChange(_changing[i]);
+            // Last, so that it stands behind all that is deliverable.
+            for (int i = (_joint?.Open.Count ?? 0) - 1; i >= 0 && !progress; i--) progress = PumpJoint(_joint!.Open[i]);
             if (_changing.Count > 0) _changing.RemoveAll(static g => g.Announcement is null);
         }
         while (progress);
@@ -140,10 +158,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 break;
             case MessageKind.Finished:
                 group.Finished = group.Finished.With(message.Sender);
+                if ((message.Flags & MessageFlags.Loading) != 0) group.Loading = group.Loading.With(message.Sender);
                 (group.OpenMessages ??= []).Add(message);
                 break;
             default:
-                _pending.Enqueue(group, message);
+                Enqueue(group, message);
                 group.Pending++;
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
@@ -170,7 +189,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         return true;
     }
 
-    private bool IsDone(Dependency dependency)
+    public bool IsDone(Dependency dependency)
     {
         SenderLog log = logs[dependency.Sender];
         if (log.IsDone(dependency.Sequence)) return true;
@@ -196,7 +215,14 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (rank != self) limit = Math.Min(limit, oracle.Floor(rank, group));
         }
-        return limit;
+        return Math.Max(limit, oracle.Gathered(group));
+    }
+
+    /// <summary>A total message takes its place in a group's order.</summary>
+    private void Enqueue(GroupOrder group, Message message)
+    {
+        _pending.Enqueue(group, message);
+        if (group.View.Length > gatherAbove && group.View[0] == self) (group.Gatherer ??= new()).OnTotal(message);
     }
 
     /// <summary>Delivers what is ready in the orders that span groups.</summary>
@@ -220,7 +246,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 }
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe--;
                 _pending.Forget(message);
-                Deliver(message, ProgressOf(message));
+                if (message.Kind == MessageKind.Announcement) Announce(spread, message);
+                else Deliver(message, ProgressOf(message));
                 progress = true;
             }
         }
@@ -231,7 +258,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>Whether a total message at the head of its domain is at the head of its groups' orders too, and has nothing else to wait for.</summary>
     private bool IsSpreadReady(Message message)
     {
-        if (_pending.Spread.IsMissing(message) || message.StreamIndex != ProgressOf(message).LastDone + 1) return false;
+        if (_pending.Spread.IsMissing(message) || (message.Kind != MessageKind.Announcement && message.StreamIndex != ProgressOf(message).LastDone + 1)) return false;
         SpreadDestination spread = message.Destination.Spread!;
         foreach (DestinationPart part in spread.Parts)
         {
@@ -290,7 +317,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         if (group.Announcement is not null)
         {
-            sink.OnVoided(message);
+            sink.OnVoided(message, group.Id);
             return;
         }
         group.Announcement = message;
@@ -299,9 +326,54 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         sink.OnAnnounced(group);
     }
 
+    /// <summary>A GBCAST of more than one group: it opens in each of them in which none is open.</summary>
+    private void Announce(SpreadDestination spread, Message message)
+    {
+        MarkDone(message);
+        JointChange joint = Joint.Find(new Dependency(message.Sender, message.Sequence));
+        joint.Announcement = message;
+        foreach (DestinationPart part in spread.Parts)
+        {
+            if (!part.Via.Contains(self)) continue;
+            GroupOrder group = _pending.Groups.Find(part.Group)!;
+            if (group.Announcement is not null)
+            {
+                sink.OnVoided(message, group.Id);
+                continue;
+            }
+            group.Announcement = message;
+            joint.Groups.Add(group);
+            if (!_changing.Contains(group)) _changing.Add(group);
+        }
+        sink.OnAnnounced(joint);
+    }
+
+    private bool PumpJoint(JointChange joint)
+    {
+        if (joint.Announcement is not { } announcement || !joint.Groups.TrueForAll(_pending.HasDelivered) || !Joint.HasDeliveredBefore(joint)) return false;
+        bool progress = false;
+        if (!joint.FinishSent)
+        {
+            if (!oracle.IsTransitional && !Joint.HasAllMarkers(joint)) return false;
+            joint.FinishSent = progress = true;
+            foreach (GroupOrder group in joint.Groups)
+            {
+                joint.Casts.AddRange(group.Casts ?? []);
+                group.Casts = null;
+            }
+            DeliverCasts(joint.Casts);
+            sink.OnFlushed(joint);
+        }
+        if (!oracle.IsTransitional && !joint.Destination.Members.IsSubsetOf(joint.Finished)) return progress;
+        foreach (Message message in joint.OpenMessages) MarkDone(message);
+        Joint.Remove(joint);
+        foreach (GroupOrder group in joint.Groups) Change(group, announcement);
+        return true;
+    }
+
     private bool PumpChange(GroupOrder group)
     {
-        if (group.Announcement is not { } announcement || group.Pending > 0) return false;
+        if (group.Announcement is not { Destination.Spread: null } announcement || !_pending.HasDelivered(group)) return false;
         bool progress = false;
         if (!group.FinishSent && group.ViewSet.Contains(self) && group.ViewSet.IsSubsetOf(group.Marked))
         {
@@ -323,7 +395,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     private void Change(GroupOrder group, Message announcement)
     {
-        DeliverCasts(group);
+        if (group.Casts is { } casts) DeliverCasts(casts);
         foreach (Message message in group.OpenMessages ?? []) MarkDone(message);
         GroupOperation[] operations = group.Operations;
         int[] oldView = group.View;
@@ -336,7 +408,11 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             _pending.Groups.Remove(group.Id, out _);
             if (group.Totals is { } totals) totals.Clear();
             sink.OnGroupChanged(group, announcement, operations, oldView);
-            if (future is not null && !weak.Lacks(WeakRules.LeaverDropsAll)) _pending.Orphans.AddRange(future.Select(m => (m, group.Id)));
+            foreach (Message message in future ?? [])
+            {
+                if (message.Destination.Spread is { } spread && !Array.Exists(spread.Parts, p => p.Group == group.Id && p.Via.Contains(self))) RouteAgain(message, group.Id);
+                else if (!weak.Lacks(WeakRules.LeaverDropsAll)) _pending.AddOrphan(group.Id, message);
+            }
             AdoptOrphans(group.Id);
             return;
         }
@@ -348,9 +424,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// What the application sends by GBCAST is delivered in the old view. Each sender's came before its marker, so all members
     /// have the same: whoever sent them, their order is that of the senders' ranks.
     /// </summary>
-    private void DeliverCasts(GroupOrder group)
+    private void DeliverCasts(List<Message> casts)
     {
-        if (group.Casts is not { } casts) return;
         casts.Sort(static (a, b) => (a.Sender, a.Sequence).CompareTo((b.Sender, b.Sequence)));
         foreach (Message message in casts)
         {
@@ -362,9 +437,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
     private void AdoptOrphans(GroupId id)
     {
-        foreach ((Message finish, _) in _pending.Orphans)
+        foreach (Message finish in _pending.OrphansOf(id))
         {
-            if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
+            if (finish.Kind != MessageKind.Finished) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
             if (!_invitations.Remove(told.Announcement, out Message? announcement)) continue;
             GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
@@ -373,9 +448,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,
             };
             Add(group);
-            var mine = _pending.Orphans.FindAll(o => o.Group == id);
-            _pending.Orphans.RemoveAll(o => o.Group == id);
-            foreach ((Message message, _) in mine) RouteAgain(message, id);
+            IReadOnlyList<Message> mine = _pending.OrphansOf(id);
+            _pending.RemoveOrphans(id);
+            foreach (Message message in mine) RouteAgain(message, id);
             return;
         }
     }
@@ -387,63 +462,20 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     public bool GiveUpLost(bool blocking)
     {
         HashSet<Message> alive = _pending.All();
-        var lost = new HashSet<Message>();
-        int before;
-        do
-        {
-            if (DeliversGaps) break;
-            before = lost.Count;
-            var places = new HashSet<(StreamProgress, long)>();
-            foreach (Message message in alive)
-            {
-                if (message.Kind.IsApplication()) places.Add((ProgressOf(message), message.StreamIndex));
-            }
-            foreach (Message message in alive)
-            {
-                if (message.Kind.IsApplication() && (LacksPredecessor(message, places) || LacksDependency(message, alive))) lost.Add(message);
-            }
-            alive.ExceptWith(lost);
-        }
-        while (lost.Count > before);
+        foreach (JointChange joint in _joint?.Open ?? []) alive.UnionWith(joint.Casts);
+        HashSet<Message> lost = DeliversGaps ? [] : LostMessages.Find(alive, this, logs);
         if (blocking)
         {
-            foreach (GroupOrder group in _changing)
-            {
-                if (group.Announcement is null) continue;
-                foreach (Message message in alive)
-                {
-                    if (HoldsUpChange(message, group)) lost.Add(message);
-                }
-            }
+            foreach (GroupOrder group in _changing) lost.UnionWith(alive.Where(m => LostMessages.HoldsUp(m, group)));
+            foreach (JointChange joint in _joint?.Open ?? []) lost.UnionWith(alive.Where(m => JointChanges.HoldsUp(m, joint)));
         }
-        if (lost.Count > 0) _pending.Remove(lost);
-        return lost.Count > 0;
+        if (lost.Count == 0) return false;
+        _pending.Remove(lost);
+        foreach (JointChange joint in _joint?.Open ?? []) joint.Casts.RemoveAll(lost.Contains);
+        return true;
     }
 
-    private static bool HoldsUpChange(Message message, GroupOrder group)
-    {
-        if (message.Destination.Spread is { } spread) return Array.Exists(spread.Parts, p => p.Group == group.Id && p.Epoch == group.Epoch);
-        return message.Destination.Group == group.Id && message.Destination.Epoch == group.Epoch
-            && message.Kind < MessageKind.Marker && message.Kind != MessageKind.Group;
-    }
-
-    private bool LacksPredecessor(Message message, HashSet<(StreamProgress, long)> places)
-    {
-        StreamProgress stream = ProgressOf(message);
-        return message.StreamIndex > stream.LastDone + 1 && !places.Contains((stream, message.StreamIndex - 1));
-    }
-
-    private bool LacksDependency(Message message, HashSet<Message> alive)
-    {
-        if (!message.Kind.IsCausal()) return false;
-        foreach (Dependency dependency in message.Dependencies)
-        {
-            if (!IsDone(dependency) && !(logs[dependency.Sender].Find(dependency.Sequence) is { } found && alive.Contains(found))) return true;
-        }
-        return false;
-    }
-
-    private StreamProgress ProgressOf(Message message)
+    public StreamProgress ProgressOf(Message message)
     {
         StreamState stream = message.Destination.Stream(message.Sender, message.Kind.Class(), logs.Length);
         return plan == 0 ? stream.Live : stream.InPlan(plan);

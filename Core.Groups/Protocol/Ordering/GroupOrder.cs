@@ -11,6 +11,8 @@ internal enum GroupOperationKind : byte
     Join,
     /// <summary>The group is deleted: everybody leaves.</summary>
     Delete,
+    /// <summary>The node of this rank gives the joiners the state, in place of the one that announces, which leaves.</summary>
+    Donate,
 }
 
 /// <summary>One change of a group's membership.</summary>
@@ -37,6 +39,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public MemberSet Marked { get; set; } = MemberSet.Empty;
     public MemberSet Finished { get; set; } = MemberSet.Empty;
     public bool FinishSent { get; set; }
+    /// <summary>The members that had not loaded the state when they finished the last GBCAST: a joiner learns it from them.</summary>
+    public MemberSet Loading { get; set; } = MemberSet.Empty;
     /// <summary>Markers and finishes of the open epoch: done when its GBCAST is delivered.</summary>
     public List<Message>? OpenMessages { get; set; }
 
@@ -50,6 +54,10 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public List<Message>? Future { get; set; }
     /// <summary>The sequence of this node's last finish: when it is settled, all members have delivered that GBCAST.</summary>
     public long LastFinish { get; set; }
+    /// <summary>Large groups: the floors that this node, the oldest member, gathers in this epoch.</summary>
+    public FloorGatherer? Gatherer { get; set; }
+    /// <summary>Large groups: the floors that the oldest member has told in this epoch.</summary>
+    public GatheredFloors? Gathered { get; set; }
     private Destination? _destination;
 
     /// <summary>The destination of this node's own messages in this epoch.</summary>
@@ -68,7 +76,7 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         {
             if (operation.Kind == GroupOperationKind.Delete) result.Clear();
             else if (operation.Kind == GroupOperationKind.Leave) result.Remove(operation.Rank);
-            else if (!result.Contains(operation.Rank)) result.Add(operation.Rank);
+            else if (operation.IsJoin && !result.Contains(operation.Rank)) result.Add(operation.Rank);
         }
         return [.. result];
     }
@@ -89,6 +97,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         Marked = Finished = MemberSet.Empty;
         FinishSent = false;
         OpenMessages = Casts = null;
+        Gatherer = null;
+        Gathered = null;
         _destination = null;
     }
 

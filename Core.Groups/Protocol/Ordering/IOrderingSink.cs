@@ -9,8 +9,12 @@ internal interface IOrderingSink
     void OnAnnounced(GroupOrder group);
     /// <summary>All markers and the old epoch are here: this member owes its finish.</summary>
     void OnFlushed(GroupOrder group);
-    /// <summary>An announcement met another one: its sender tries again.</summary>
-    void OnVoided(Message announcement);
+    /// <summary>A GBCAST of more than one group was announced: if this node is in one of them, it owes its marker.</summary>
+    void OnAnnounced(JointChange joint);
+    /// <summary>It is delivered here: this node owes its finish.</summary>
+    void OnFlushed(JointChange joint);
+    /// <summary>In this group an announcement met another one: its sender tries again.</summary>
+    void OnVoided(Message announcement, GroupId group);
     /// <summary>A GBCAST is delivered; <paramref name="group"/> is already at the new view.</summary>
     void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView);
 }
@@ -22,6 +26,8 @@ internal interface IOrderingOracle
     bool IsTransitional { get; }
     /// <summary>The timestamp up to which a node has sent all its total messages to a group with this view.</summary>
     long Floor(int rank, GroupOrder group);
+    /// <summary>The timestamp up to which all members have, as it was gathered for a large group; 0: nothing was.</summary>
+    long Gathered(GroupOrder group);
     /// <summary>The same for all its total messages, whomever they address.</summary>
     long Floor(int rank);
     bool IsStable(Message message);

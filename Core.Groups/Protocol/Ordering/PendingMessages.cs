@@ -10,18 +10,28 @@ internal sealed class PendingMessages(int self)
     /// <summary>How many fifo messages wait: a later one of the same sender in the same group must not overtake them.</summary>
     private int _waitingFifos;
     private TotalQueue? _spareTotals;
+    /// <summary>Messages to groups that this node is not in yet, in the order in which they came.</summary>
+    private readonly Dictionary<GroupId, List<Message>> _orphans = [];
 
     public GroupTable<GroupOrder> Groups { get; } = new();
     /// <summary>Streams in which something waits.</summary>
     public List<StreamProgress> Streams { get; } = [];
     /// <summary>Groups in whose total order something waits.</summary>
     public List<GroupOrder> WithTotals { get; } = [];
-    /// <summary>Messages to groups that this node is not in yet.</summary>
-    public List<(Message Message, GroupId Group)> Orphans { get; } = [];
     /// <summary>Messages to more than one group.</summary>
     public SpreadMessages Spread { get; } = new();
 
     public bool IsEmpty => Streams.Count == 0 && WithTotals.Count == 0 && Spread.IsEmpty;
+
+    public void AddOrphan(GroupId group, Message message)
+    {
+        if (!_orphans.TryGetValue(group, out List<Message>? orphans)) _orphans.Add(group, orphans = []);
+        orphans.Add(message);
+    }
+
+    public IReadOnlyList<Message> OrphansOf(GroupId group) => _orphans.GetValueOrDefault(group) ?? (IReadOnlyList<Message>)[];
+
+    public void RemoveOrphans(GroupId group) => _orphans.Remove(group);
 
     public void Enqueue(GroupOrder group, Message message)
     {
@@ -88,6 +98,17 @@ internal sealed class PendingMessages(int self)
         return part.Via.Contains(self) && Groups.TryGet(part.Group, out group) && group.Epoch == part.Epoch;
     }
 
+    /// <summary>Whether nothing that is here, of this epoch of the group, waits: also not what this node gets as a single process, or by another group.</summary>
+    public bool HasDelivered(GroupOrder group)
+    {
+        if (group.Pending > 0) return false;
+        foreach (Message message in Spread.Undelivered)
+        {
+            if (message.Destination.Spread!.Concerns(group.Id, group.Epoch)) return false;
+        }
+        return true;
+    }
+
     /// <summary>An idle group holds no queue; the next group to need one takes the last one's.</summary>
     public void DropEmptyTotals()
     {
@@ -113,7 +134,7 @@ internal sealed class PendingMessages(int self)
             all.UnionWith(group.Future ?? []);
         }
         foreach (TotalQueue domain in Spread.Domains) all.UnionWith(domain.Messages);
-        foreach ((Message message, _) in Orphans) all.Add(message);
+        foreach (List<Message> orphans in _orphans.Values) all.UnionWith(orphans);
         return all;
     }
 
@@ -151,6 +172,6 @@ internal sealed class PendingMessages(int self)
             group.Future?.RemoveAll(lost.Contains);
             group.Casts?.RemoveAll(lost.Contains);
         }
-        Orphans.RemoveAll(o => lost.Contains(o.Message));
+        foreach (List<Message> orphans in _orphans.Values) orphans.RemoveAll(lost.Contains);
     }
 }

@@ -20,5 +20,8 @@ internal sealed class SpreadDestination(DestinationPart[] parts, string? label)
 
     public bool Addresses(GroupId group) => Array.Exists(parts, p => p.Group == group);
 
+    /// <summary>Whether it is of this epoch of a group, or an earlier one.</summary>
+    public bool Concerns(GroupId group, long epoch) => Array.Exists(parts, p => p.Group == group && p.Epoch <= epoch);
+
     public bool Equals(SpreadDestination other) => label == other.Label && parts.AsSpan().SequenceEqual(other.Parts);
 }

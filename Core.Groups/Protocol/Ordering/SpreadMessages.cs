@@ -10,6 +10,8 @@ internal sealed class SpreadMessages
 
     public bool IsEmpty => _missing.Count == 0;
 
+    public IReadOnlyCollection<Message> Undelivered => _missing.Keys;
+
     /// <summary>The order domains in which something waits.</summary>
     public IReadOnlyCollection<TotalQueue> Domains => _domains.Values;
 

@@ -17,12 +17,15 @@ internal sealed record SpreadTarget(GroupId[] Groups, NodeId[] To, string? Label
 /// <summary>One multicast as the application asked for it.</summary>
 internal readonly record struct Cast(
     long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null,
-    SpreadTarget? Spread = null)
+    SpreadTarget? Spread = null, AnswerStamp? Answer = null)
 {
     public bool Uses(GroupId group) => To is null && (Spread is null ? Group == group : Array.IndexOf(Spread.Groups, group) >= 0);
 
     /// <summary>The groups that it goes to; none for one to single processes.</summary>
     public GroupId[] Groups => To is not null ? [] : Spread?.Groups ?? [Group];
+
+    /// <summary>Somebody waits to hear that it could not be sent.</summary>
+    public bool IsAwaited => Call != 0 || Caller is not null || Answer is not null;
 
     /// <summary>The library's own: neither traced nor charged.</summary>
     public bool IsInternal => (Flags & MessageFlags.Configure) != 0;
@@ -73,7 +76,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             && cast.Body.Length <= context.Settings.PieceSize && cast.Kind != MessageKind.Group;
         if (mayGo && TrySend(cast, null, 0)) return;
         Wait(cast);
-        if (cast.Kind == MessageKind.Group && groups.Find(cast.Group) is { } group) groups.Announcer.LookAgain(group);
+        if (cast.Kind == MessageKind.Group && cast.Spread is null && groups.Find(cast.Group) is { } group) groups.Announcer.LookAgain(group);
     }
 
     private static bool IsBehind(in Cast cast, Predicate<GroupId> isHeld) => cast.Spread is null ? isHeld(cast.Group) : Array.Exists(cast.Spread.Groups, isHeld);
@@ -131,6 +134,15 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     private bool TryAskForBroadcast(LinkedListNode<Waiting> node)
     {
         Cast cast = node.Value.Cast;
+        if (cast.Spread is { } spread && groups.Find(cast.Group) is not null)
+        {
+            _stopped.UnionWith(cast.Groups);
+            bool mayGo = TryFindDestination(cast, spread, out Destination? to, out bool isOver);
+            if (isOver) Remove(node);
+            else if (mayGo && to!.Spread is not null) groups.Announcer.Announce(to);
+            else if (mayGo) groups.Announcer.LookAgain(groups.Find(cast.Group)!);
+            return isOver;
+        }
         if (groups.Find(cast.Group) is { } group)
         {
             _stopped.Add(cast.Group);
@@ -142,24 +154,61 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         return true;
     }
 
-    /// <summary>Whether the next call to a group is a GBCAST: nothing but an announcement lets it go.</summary>
-    public bool IsBroadcastNext(GroupId group) => FirstIn(group)?.Value.Cast.Kind == MessageKind.Group;
+    /// <summary>Whether the next call to a group is a GBCAST that may go: nothing but an announcement stands in its way.</summary>
+    public bool IsBroadcastNext(GroupId group) => MaySend && FirstIn(group) is { Value.Cast: { Kind: MessageKind.Group } cast } && IsPlain(cast);
+
+    /// <summary>Whether a GBCAST goes to the members of one group only.</summary>
+    private bool IsPlain(in Cast cast)
+    {
+        if (cast.Spread is not { } spread) return true;
+        if (spread.Groups.Length > 1 || context.Ordering!.Engine.Find(cast.Group) is not { } order) return false;
+        return Array.TrueForAll(spread.To, n => context.RankOf(n) is var rank && (rank < 0 || order.ViewSet.Contains(rank)));
+    }
 
     /// <summary>A GBCAST is open and this node's marker is owed: what waits for it leaves now, whoever announced it.</summary>
     public void SendBroadcasts(GroupOrder order)
     {
-        while (MaySend && FirstIn(order.Id) is { } first && first.Value.Cast.Kind == MessageKind.Group)
+        while (MaySend && IsBroadcastNext(order.Id)) SendBroadcast(FirstIn(order.Id)!, order.DestinationIn(context.Ordering!), []);
+    }
+
+    /// <summary>The same for a GBCAST of several groups: what goes to just these destinations leaves if it is open in all of them.</summary>
+    public void SendBroadcasts(JointChange joint)
+    {
+        bool isOpen = joint.Groups.Count == joint.Destination.Spread!.Parts.Length || Weak.Lacks(WeakRules.JointIgnoresVoid);
+        bool any;
+        do
         {
-            Remove(first);
-            Destination to = order.DestinationIn(context.Ordering!);
-            for (ReadOnlyMemory<byte> rest = first.Value.Cast.Body; ;)
+            any = false;
+            foreach (GroupOrder order in joint.Groups)
             {
-                // The group stands still until all is sent, so a large one does not wait for room on the links: credit bounds it.
-                ReadOnlyMemory<byte> piece = first.Value.Cast.IsInternal ? rest : rest[..Math.Min(rest.Length, context.Settings.PieceSize)];
-                rest = rest[piece.Length..];
-                Emit(first.Value.Cast, first.Value.Number, to, piece, [], isLast: rest.IsEmpty);
-                if (rest.IsEmpty) break;
+                SendBroadcasts(order);
+                if (!isOpen || !MaySend || FirstIn(order.Id) is not { Value.Cast: { Kind: MessageKind.Group, Spread: { } spread } } first) continue;
+                if (!IsFor(spread, joint.Destination) || !Array.TrueForAll(spread.Groups, g => FirstIn(g) == first)) continue;
+                SendBroadcast(first, joint.Destination, joint.Reference);
+                any = true;
             }
+        }
+        while (any);
+    }
+
+    private bool IsFor(SpreadTarget target, Destination to)
+    {
+        SpreadDestination spread = to.Spread!;
+        if (!target.Groups.AsSpan().SequenceEqual(Array.ConvertAll(spread.Parts, static p => p.Group))) return false;
+        MemberSet all = JointChange.MembersOf(spread).Union(MemberSet.Of([.. target.To.Select(context.RankOf).Where(static r => r >= 0)]));
+        return all.Equals(to.Members);
+    }
+
+    private void SendBroadcast(LinkedListNode<Waiting> first, Destination to, Dependency[] reference)
+    {
+        Remove(first);
+        for (ReadOnlyMemory<byte> rest = first.Value.Cast.Body; ;)
+        {
+            // The group stands still until all is sent, so a large one does not wait for room on the links: credit bounds it.
+            ReadOnlyMemory<byte> piece = first.Value.Cast.IsInternal ? rest : rest[..Math.Min(rest.Length, context.Settings.PieceSize)];
+            rest = rest[piece.Length..];
+            Emit(first.Value.Cast, first.Value.Number, to, piece, reference, isLast: rest.IsEmpty);
+            if (rest.IsEmpty) break;
         }
     }
 
@@ -203,9 +252,9 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (isLast)
         {
             _emitting = (cast, number);
-            ordering.Emit(cast.Kind, to, piece, dependencies, cast.Flags, cast.RequestId, cast.Caller);
+            ordering.Emit(cast.Kind, to, piece, dependencies, cast.Flags, cast.RequestId, cast.Caller, cast.Answer);
         }
-        else ordering.Emit(cast.Kind, to, piece, dependencies, MessageFlags.MorePieces);
+        else ordering.Emit(cast.Kind, to, piece, dependencies, MessageFlags.MorePieces | (cast.Flags & (MessageFlags.AnswerTo | MessageFlags.Reply)), answer: cast.Answer);
     }
 
     /// <summary>The next pieces of a large message, as far as the links take them. True: it is sent whole.</summary>
@@ -256,13 +305,13 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             return true;
         }
         if (cast.Spread is { } spread) return TryFindDestination(cast, spread, out to, out isOver);
-        if (groups.Find(cast.Group) is null || ordering.Engine.Find(cast.Group) is not { } order)
+        if (groups.Find(cast.Group) is not { } member || ordering.Engine.Find(cast.Group) is not { } order)
         {
-            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, Outcome.NotMember);
+            if (cast.IsAwaited) Fail(cast, Outcome.NotMember);
             isOver = true;
             return false;
         }
-        if (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker)) return false;      // a GBCAST is open: nothing is sent in the group
+        if (member.IsHalted || (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker))) return false;      // a GBCAST is open: nothing is sent in the group
         to = order.DestinationIn(ordering);
         return true;
     }
@@ -281,16 +330,20 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         bool mayGo = true;
         for (int i = 0; i < parts.Length; i++)
         {
-            if (groups.Find(spread.Groups[i]) is not { } group || ordering.Engine.Find(group.Id) is not { } order)
+            GroupMember? group = groups.Find(spread.Groups[i]);
+            GroupOrder? order = ordering.Engine.Find(spread.Groups[i]);
+            if (group is null || order is null || (cast.Answer?.Only is { } handler && !group.View.Contains(handler)))
             {
                 GiveBack(cast);
-                if (cast.Call != 0) Fail(cast, Outcome.NotMember);
+                if (cast.IsAwaited) Fail(cast, Outcome.NotMember);
                 isOver = true;
                 return false;
             }
             bool isSettled = order.LastFinish <= ordering.SettledOf(ordering.Self) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
             WaitsForPast |= !isSettled && parts.Length > 1;
-            mayGo &= order.Announcement is null && group.HasState && group.Awaiting is not { Count: > 0 } && (isSettled || parts.Length == 1);
+            // Of one group alone, in no order but its own, a joiner holds a message as it holds the others of the group.
+            bool isAlone = parts.Length == 1 && spread.Label is null && cast.Kind != MessageKind.Group;
+            mayGo &= !group.IsHalted && order.Announcement is null && (isAlone || (group.HasState && group.Awaiting is not { Count: > 0 })) && (isSettled || parts.Length == 1);
             parts[i] = new DestinationPart(order.Id, order.Epoch, order.ViewSet, order.Name);
             all = all.Union(order.ViewSet);
         }
@@ -362,10 +415,16 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     /// <summary>A message that is never sent uses no credit.</summary>
     private void GiveBack(in Cast cast)
     {
-        if (cast.IsInternal) return;
-        foreach (GroupId group in cast.Groups)
+        if (!cast.IsInternal) GiveBack(cast.Groups, cast.Body.Length);
+    }
+
+    public void GiveBack(SpreadTarget target, int bytes) => GiveBack(target.Groups, bytes);
+
+    private void GiveBack(GroupId[] all, int bytes)
+    {
+        foreach (GroupId group in all)
         {
-            if (groups.Find(group) is not null) context.Effects.CreditReleased(group, cast.Body.Length + CreditAccount.MessageOverhead);
+            if (groups.Find(group) is not null) context.Effects.CreditReleased(group, bytes + CreditAccount.MessageOverhead);
         }
     }
 
@@ -393,7 +452,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             if (group is { } id && !cast.Uses(id)) continue;
             Remove(node);
             if (cast.Spread is not null) GiveBack(cast);      // of its other groups, in which this node still is
-            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, outcome);
+            if (cast.IsAwaited) Fail(cast, outcome);
         }
     }
 

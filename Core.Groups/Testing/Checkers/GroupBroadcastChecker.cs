@@ -1,5 +1,5 @@
-// GBCAST (RFC 992, 6.1; invariant 4): it stands at the same place among all messages of its group, of whatever kind, at
-// all members that deliver it. (Its place among the views is VirtualSynchronyChecker's: it is delivered in its view.)
+// GBCAST (RFC 992, 6.1; invariant 4): it stands at the same place among all messages to its groups, of whatever kind, at all
+// that deliver both, as members or not. (Its place among the views is VirtualSynchronyChecker's: it is delivered in its view.)
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>What comes before a GBCAST at one member comes before it at all.</summary>
@@ -11,16 +11,14 @@ internal sealed class GroupBroadcastChecker : IChecker
     {
         foreach (NodeTrace trace in history.Traces)
         {
-            // The messages of each view since its last GBCAST here.
-            var before = new Dictionary<ViewPeriod, List<Delivery>>();
+            // The messages to each group since its last GBCAST here.
+            var before = new Dictionary<string, List<Delivery>>();
             foreach (Delivery delivery in trace.Deliveries)
             {
-                foreach (ViewPeriod? at in delivery.Views)
+                foreach (string group in delivery.Message.Groups)
                 {
-                    if (at is null)
-                        continue;
-                    if (!before.TryGetValue(at, out List<Delivery>? messages))
-                        before.Add(at, messages = []);
+                    if (!before.TryGetValue(group, out List<Delivery>? messages))
+                        before.Add(group, messages = []);
                     if (delivery.Message.Order == Order.Group)
                     {
                         foreach (Violation violation in messages.SelectMany(earlier => CheckPlace(earlier, delivery)))
@@ -48,7 +46,7 @@ internal sealed class GroupBroadcastChecker : IChecker
                     $"{earlier.Trace} delivered {message} before the GBCAST {broadcast.Message}, {other.Trace} after it.",
                     earlier.Line, broadcast.Line, other.Line, there.Line);
             }
-            else if (there is null && other.Period?.Key == broadcast.Period?.Key && message.IsOwedBy(other.Trace))
+            else if (there is null && other.Period?.Key == broadcast.Period?.Key && SharesView(message, broadcast.Message) && message.IsOwedBy(other.Trace))
             {
                 yield return this.Found(
                     $"{earlier.Trace} delivered {message} before the GBCAST {broadcast.Message}; {other.Trace} delivered the GBCAST in the same configuration, but never {message}.",
@@ -56,4 +54,6 @@ internal sealed class GroupBroadcastChecker : IChecker
             }
         }
     }
+
+    private static bool SharesView(Message one, Message other) => one.Views.Any(view => view is not null && other.Views.Contains(view));
 }

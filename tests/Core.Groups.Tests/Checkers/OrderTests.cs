@@ -303,6 +303,18 @@ public sealed class OrderTests : CheckerTests
         Finds("total order without holes", "c.1 delivered m2, but not m1", Split.Replace("b,c trans c2 [b c]\n", "", StringComparison.Ordinal), Extended);
     }
 
+    /// <summary>c is no member of k, to which both messages go: it gets them by g.</summary>
+    [Fact]
+    public void A_group_broadcast_stands_at_one_place_for_who_is_not_in_its_group_too() => Finds("group broadcast", "before the GBCAST m2, c.1 after it", Three + """
+        a,b view /k 1 x1 [a b] +a +b
+        b state /k 1
+        b send m1 fifo /k to=c
+        a send m2 group /g,/k
+        a,b deliver m1
+        a,b,c deliver m2
+        c deliver m1
+        """);
+
     [Fact]
     public void A_message_on_two_sides_of_a_group_broadcast() => Finds("group broadcast", "before the GBCAST m2, b.1 after it", Three + """
         a send m1 reliable /g

@@ -16,6 +16,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     private readonly SortedSet<string> _wanted = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _joining = new(StringComparer.Ordinal);
     private readonly Queue<Action<NodeMachine, TimeSpan>> _later = new();
+    private readonly List<GroupId> _unsaid = [];
     private NodeMachine? _machine;
     private int _incarnation;
     private ReadOnlyMemory<byte> _remembered;
@@ -97,6 +98,16 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     }
 
     public Delivery LastDelivery { get; private set; }
+
+    /// <summary>The application takes its time over a state, until it says that it has it.</summary>
+    public bool IsSlow { get; set; }
+
+    public void SayLoaded()
+    {
+        IsSlow = false;
+        foreach (GroupId group in _unsaid) Do((m, now) => m.StateLoaded(now, group, true));
+        _unsaid.Clear();
+    }
 
     /// <summary>Sets an entry of the group's configuration data.</summary>
     public void Configure(string group)
@@ -216,7 +227,8 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;
         if (replica.IsLoaded || (state is { } bytes && !replica.TryLoad(bytes))) cluster.Violate($"{Id} cannot load a state of {replica.Name}.");
         replica.IsLoaded = true;
-        _later.Enqueue((m, now) => m.StateLoaded(now, group, true));
+        if (IsSlow) _unsaid.Add(group);
+        else _later.Enqueue((m, now) => m.StateLoaded(now, group, true));
     }
 
     void INodeEffects.ReconcileState(GroupId group, ImmutableArray<SideState> sides)

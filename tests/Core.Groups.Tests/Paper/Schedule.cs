@@ -6,7 +6,7 @@ namespace Core.Groups.Tests.Paper;
 
 /// <summary>
 /// Acts: <c>dl ab</c> (deliver the next frame from a to b), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>steps 9</c> (the same, and where there is none, time passes), <c>tick a</c>, <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
-/// <c>both a Total</c> (to g and h), <c>label a Total g</c> or <c>label a Total</c> (with a label, to g or to both), <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
+/// <c>both a Total</c> (to g and h), <c>beside a Total g b</c> (to g and to b as a single process), <c>label a Total g</c> or <c>label a Total</c> (with a label, to g or to both), <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
 /// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
 /// </summary>
 /// <param name="Names">The nodes.</param>
@@ -14,7 +14,8 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Acts">The acts.</param>
 /// <param name="IsStored">Whether the nodes have stable stores.</param>
 /// <param name="IsExtended">Whether the nodes are in extended mode.</param>
-internal sealed record Schedule(string Names, string Groups, string Acts, bool IsStored = false, bool IsExtended = false)
+/// <param name="Gathers">Whether the oldest member of each group gathers the floors, as in a large group.</param>
+internal sealed record Schedule(string Names, string Groups, string Acts, bool IsStored = false, bool IsExtended = false, bool Gathers = false)
 {
     private static readonly Order[] Totals = [Order.Total, Order.CausalTotal, Order.Safe];
     private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe, Order.Group];
@@ -23,7 +24,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
     {
         var groups = Groups.Split(' ').Select(g => g.Split('=')).ToDictionary(g => g[0], g => g[1]);
-        var cluster = new HandDrivenCluster(Names, groups, weak, IsStored, IsExtended);
+        var cluster = new HandDrivenCluster(Names, groups, weak, IsStored, IsExtended, Gathers);
         foreach (string act in Acts.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) Do(cluster, act.Split(' '));
         cluster.Quiet();
         return cluster.Judge();
@@ -43,6 +44,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             case "go": cluster.Release(first, second); break;
             case "send": cluster[first].Send(act[3], Enum.Parse<Order>(act[2])); break;
             case "both": cluster[first].Send(["g", "h"], Enum.Parse<Order>(act[2]), null); break;
+            case "beside": cluster[first].Send([act[3]], Enum.Parse<Order>(act[2]), null, cluster[second].Id); break;
             case "label": cluster[first].Send(act.Length > 3 ? [act[3]] : ["g", "h"], Enum.Parse<Order>(act[2]), "L"); break;
             case "big": cluster[first].Send(act[3], Enum.Parse<Order>(act[2]), 62_000); break;
             case "configure": cluster[first].Configure(act[2]); break;
@@ -59,7 +61,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
     }
 
     /// <summary>A random schedule: the acts depend on what is under way, so it is run with a rule or without while it is drawn.</summary>
-    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps, bool isExtended = false)
+    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps, bool isExtended = false, bool gathers = false)
     {
         var random = new Random(seed);
         string names = "abcde"[..random.Next(3, 6)];
@@ -67,7 +69,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
         double churn = random.Next(6) switch { 0 => 20, 1 or 2 => 6, _ => random.NextDouble() }, membership = random.NextDouble();
         int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
-        var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak, isExtended: isExtended);
+        var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak, isExtended: isExtended, gathers: gathers);
         var acts = new List<string>();
         for (int i = 0; i < steps && cluster.Violations.Count == 0; i++)
         {
@@ -77,7 +79,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             Do(cluster, act.Split(' '));
         }
         cluster.Quiet();
-        return (new Schedule(names, groups, string.Join(", ", acts), IsExtended: isExtended), cluster.Judge());
+        return (new Schedule(names, groups, string.Join(", ", acts), IsExtended: isExtended, Gathers: gathers), cluster.Judge());
 
         string Draw()
         {
@@ -97,11 +99,12 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
                 (string from, string to) = links[random.Next(links.Length)];
                 return $"dl {from}{to}";
             }
-            if (drawn < 0.74) return random.Next(4) switch
+            if (drawn < 0.74) return random.Next(5) switch
             {
                 0 => $"label {a} {Totals[random.Next(Totals.Length)]} {group}",
                 1 => $"label {a} {Totals[random.Next(Totals.Length)]}",
-                _ => $"both {a} {Orders[random.Next(Orders.Length - 1)]}",
+                2 => $"beside {a} {Orders[random.Next(Orders.Length)]} {group} {b}",
+                _ => $"both {a} {Orders[random.Next(Orders.Length)]}",
             };
             if (drawn < 0.78) return $"send {a} {Orders[random.Next(Orders.Length)]} {group}";
             if (drawn < 0.79) return $"big {a} {Orders[random.Next(Orders.Length)]} {group}";

@@ -47,6 +47,9 @@ public sealed class WeakenedRuleTests
         // causal order
         [WeakRules.SendsGoOnAfterMarker] = new("abcd", "g=abcd h=abd",
             "leave b h, dl ba, dl ad, dl ab, dl bd, dl da, dl ad, dl ab, dl db, dl bd, send d Fifo h, send d Causal g"),
+        // total order
+        [WeakRules.GatheredFloorsCountAtOnce] = new("abcd", "g=abcd h=ab",
+            "hold bd, send b Total g, dl ba, dl bc, send c Total g, drain", Gathers: true),
         // failure atomicity
         [WeakRules.MarkersAreNotForwarded] = new("abcde", "g=acd h=bcd",
             "leave c g, dl cd, dl da, dl ca, dl ad, dl da, dl ac, dl dc, dl ca, dl ca, dl cb, sever cb, dl cb, send d Total g"),
@@ -79,6 +82,18 @@ public sealed class WeakenedRuleTests
         // liveness
         [WeakRules.AttemptIsNotContinued] = new("abcd", "g=abcd h=bc",
             "crash b, dl ba, dl ac, dl cd, dl ad, tick a, dl ad, tick a, sever cd, dl cd, tick a"),
+        // self-delivery
+        [WeakRules.JointIgnoresVoid] = new("abcd", "g=ac h=bc",
+            "leave a g, both c Group"),
+        // failure atomicity
+        [WeakRules.JointMarkersOfOwnGroups] = new("abcde", "g=abd h=be",
+            "both b Group, dl bc, dl ba, dl bd, dl db, dl cb, dl ab, dl be, dl eb, crash b, dl ba"),
+        // failure atomicity
+        [WeakRules.SpreadIgnoresOpenChanges] = new("abcd", "g=bcd h=ab",
+            "leave a h, dl ab, leave d g, dl db, dl bc, dl ba, dl ad, leave c g, dl cb, dl bc, tick b, tick b, both b Safe, sever bd, "
+                + "dl cb, dl db, dl cd, dl bc, tick c, dl ab, dl ac, dl ba, dl ba, dl ab, dl ad, dl cb, dl bc, dl ba, dl cd, dl cb, "
+                + "dl bc, dl ca, dl dc, dl ac, dl dc, tick a, dl ac, dl ca, dl ac, dl ca, tick a, dl ba, dl ac, dl ac, dl ca, dl cd, "
+                + "dl da, dl dc, sever ab, dl ba, dl ad, dl dc, dl ca, dl cd, dl da, dl da, dl ac"),
         // view
         [WeakRules.VotesByName] = new("abc", "g=bc h=ab",
             "sever ab, dl ab, break ac, dl ca, dl ca, dl bc, dl bc, dl cb, dl cb, dl bc, dl cb, crash b, break ca, start b"),
@@ -105,7 +120,7 @@ public sealed class WeakenedRuleTests
     {
         for (int seed = 1; seed <= 300; seed++)
         {
-            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, WeakRules.None, steps: 250);
+            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, WeakRules.None, steps: 250, gathers: seed % 3 == 0);
             Assert.True(violations.Count == 0, $"Seed {seed}: {violations.FirstOrDefault()}\n{schedule}");
         }
     }
@@ -114,7 +129,7 @@ public sealed class WeakenedRuleTests
     {
         for (int seed = 1; seed <= Tries; seed++)
         {
-            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, weak, steps: 250);
+            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, weak, steps: 250, gathers: Kept[weak].Gathers);
             if (violations.Count > 0 && schedule.Run().Count == 0) return schedule;
         }
         return null;

@@ -1,0 +1,94 @@
+// GBCASTs that address more than one group, or processes beside a group: one flush over all that are addressed. The
+// announcement is a total message to all; on its delivery each member of a group sends its marker to all, who has the markers
+// of all groups, and has delivered what was sent in them before, delivers and says so to all, and when all have said so the
+// groups go on to their next epochs.
+// Keeps: nothing of a next epoch of any of the groups is sent before all destinations have delivered, so that a GBCAST stands at
+// one place among all messages to its groups, also where a node gets them as a single process or by another of the groups.
+// Follows: protocol.md section 4; RFC 992, 6.1. In a group where another GBCAST is open when it is announced it is void; what the
+// application sends leaves only when it is open in all its groups at its sender, who is in all of them, and so everywhere.
+namespace Core.Groups.Protocol.Ordering;
+
+/// <summary>One of them, at one node.</summary>
+internal sealed class JointChange(Dependency id)
+{
+    /// <summary>Which announcement it belongs to.</summary>
+    public Dependency Id => id;
+    /// <summary>Null until it is delivered here: markers of others may come before.</summary>
+    public Message? Announcement { get; set; }
+    /// <summary>The groups of this node in which it is open.</summary>
+    public List<GroupOrder> Groups { get; } = [];
+    public MemberSet Marked { get; set; } = MemberSet.Empty;
+    public MemberSet Finished { get; set; } = MemberSet.Empty;
+    /// <summary>What it stands for is delivered here.</summary>
+    public bool FinishSent { get; set; }
+    /// <summary>The application's messages.</summary>
+    public List<Message> Casts { get; } = [];
+    /// <summary>Markers and finishes: done at its end.</summary>
+    public List<Message> OpenMessages { get; } = [];
+
+    public Destination Destination => Announcement!.Destination;
+
+    /// <summary>What this node sends for it.</summary>
+    public Dependency[] Reference => [id];
+
+    /// <summary>The members of its groups, who owe a marker.</summary>
+    public static MemberSet MembersOf(SpreadDestination spread)
+    {
+        MemberSet members = MemberSet.Empty;
+        foreach (DestinationPart part in spread.Parts) members = members.Union(part.Via);
+        return members;
+    }
+}
+
+internal sealed class JointChanges(int self, PendingMessages pending, WeakRules weak)
+{
+    private readonly List<JointChange> _open = [];
+
+    public IReadOnlyList<JointChange> Open => _open;
+
+    /// <summary>Whether a message is part of one: a marker or finish, or what the application sends.</summary>
+    public static bool Concerns(Message message) => message.Destination.Spread is not null && message.Kind is MessageKind.Group or MessageKind.Marker or MessageKind.Finished;
+
+    public void Take(Message message)
+    {
+        JointChange joint = Find(message.Dependencies[0]);
+        if (message.Kind == MessageKind.Group)
+        {
+            joint.Casts.Add(message);
+            return;
+        }
+        joint.OpenMessages.Add(message);
+        if (message.Kind == MessageKind.Marker) joint.Marked = joint.Marked.With(message.Sender);
+        else joint.Finished = joint.Finished.With(message.Sender);
+    }
+
+    public JointChange Find(Dependency id)
+    {
+        JointChange? joint = _open.Find(j => j.Id == id);
+        if (joint is null) _open.Add(joint = new JointChange(id));
+        return joint;
+    }
+
+    public void Remove(JointChange joint) => _open.Remove(joint);
+
+    /// <summary>Whether everything that was sent in its groups before it is here.</summary>
+    public bool HasAllMarkers(JointChange joint)
+    {
+        SpreadDestination spread = joint.Destination.Spread!;
+        if (!weak.Lacks(WeakRules.JointMarkersOfOwnGroups)) return JointChange.MembersOf(spread).IsSubsetOf(joint.Marked);
+        return Array.TrueForAll(spread.Parts, p => !p.Via.Contains(self) || p.Via.IsSubsetOf(joint.Marked));
+    }
+
+    /// <summary>Whether everything that is here of those of its groups in which this node is not is delivered.</summary>
+    public bool HasDeliveredBefore(JointChange joint)
+    {
+        foreach (Message message in pending.Spread.Undelivered)
+        {
+            if (HoldsUp(message, joint)) return false;
+        }
+        return true;
+    }
+
+    public static bool HoldsUp(Message message, JointChange joint) => joint.Announcement is { Destination.Spread: { } its } && !Concerns(message)
+        && message.Destination.Spread is { } spread && Array.Exists(its.Parts, p => spread.Concerns(p.Group, p.Epoch));
+}
