@@ -116,6 +116,9 @@ public sealed class NewsMoveTests
     {
         using var patience = new CancellationTokenSource(RealNodes.Patience);
         while (!await isSo())
-            await Task.Delay(20, patience.Token);
+        {
+            patience.Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
     }
 }
