@@ -334,7 +334,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
                 isOver = true;
                 return false;
             }
-            bool isSettled = order.LastFinish <= ordering.SettledOf(ordering.Self) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
+            bool isSettled = order.LastFinish.Sequence <= ordering.SettledOf(order.LastFinish.Sender) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
             WaitsForPast |= !isSettled && parts.Length > 1;
             mayGo &= order.Announcement is null && group.HasState && group.Awaiting is not { Count: > 0 } && (isSettled || parts.Length == 1);
             parts[i] = new DestinationPart(order.Id, order.Epoch, order.ViewSet, order.Name);
