@@ -10,7 +10,7 @@ internal sealed class CreditGate<TInput>(string group, int window, IInputs<TInpu
     public const int MessageOverhead = 64;
 
     private readonly Lock _gate = new();
-    private readonly LinkedList<Waiter> _waiting = new();
+    private LinkedList<Waiter>? _waiting; // null until somebody waits
     private long _underWay;
     private Func<Exception>? _closed;
 
@@ -51,7 +51,7 @@ internal sealed class CreditGate<TInput>(string group, int window, IInputs<TInpu
 
             if (_underWay == 0 || _underWay + cost <= (insideHandler ? 2L * window : window))
             {
-                if (insideHandler || _waiting.Count == 0)
+                if (insideHandler || _waiting is not { Count: > 0 })
                 {
                     _underWay += cost;
                     inputs.Post(input, schedule);
@@ -64,7 +64,7 @@ internal sealed class CreditGate<TInput>(string group, int window, IInputs<TInpu
             }
 
             waiter = new Waiter(this, input, cost);
-            waiter.Place = _waiting.AddLast(waiter);
+            waiter.Place = (_waiting ??= new()).AddLast(waiter);
         }
 
         return new ValueTask(waiter.WaitAsync(ct));
@@ -76,7 +76,7 @@ internal sealed class CreditGate<TInput>(string group, int window, IInputs<TInpu
         lock (_gate)
         {
             _underWay = Math.Max(0, _underWay - bytes);
-            while (_waiting.First is { } first && (_underWay == 0 || _underWay + first.Value.Cost <= window))
+            while (_waiting?.First is { } first && (_underWay == 0 || _underWay + first.Value.Cost <= window))
             {
                 _waiting.RemoveFirst();
                 _underWay += first.Value.Cost;
@@ -93,6 +93,11 @@ internal sealed class CreditGate<TInput>(string group, int window, IInputs<TInpu
         {
             _closed = error;
             _underWay = 0;
+            if (_waiting is null)
+            {
+                return;
+            }
+
             foreach (Waiter waiter in _waiting)
             {
                 waiter.TrySetException(error());
@@ -136,7 +141,7 @@ internal sealed class CreditGate<TInput>(string group, int window, IInputs<TInpu
                     return; // it went through, or the membership ended
                 }
 
-                owner._waiting.Remove(Place);
+                owner._waiting!.Remove(Place);
             }
 
             TrySetCanceled(ct);

@@ -20,7 +20,7 @@ internal sealed class Dispatcher(
     private const int MostNamesRemembered = 100;
     private const int LongestError = 1000;
 
-    private readonly HashSet<string> _unknown = [];
+    private HashSet<string>? _unknown;
 
     /// <summary>Dispatches one message. Never throws, nor gives a failed task.</summary>
     public ValueTask DispatchAsync(in Delivery delivery, ProcessGroup group, View view, int generation)
@@ -126,6 +126,7 @@ internal sealed class Dispatcher(
     private void Undecodable(string entry, string reason)
     {
         counters.UndecodableMessage();
+        _unknown ??= [];
         if (_unknown.Count < MostNamesRemembered && _unknown.Add(entry))
         {
             HostLog.Undecodable(logger, groupName, entry, reason);

@@ -30,7 +30,9 @@ internal sealed class UndecodableException(Exception inner) : Exception(inner.Me
 internal sealed class EntryPoints(IPayloadSerializer serializer)
 {
     private readonly Lock _gate = new();
-    private volatile Table _table = new(new(NameComparer.Instance), new(NameComparer.Instance), false);
+    private static readonly Table None = new(new(NameComparer.Instance), new(NameComparer.Instance), false);
+    private static readonly Table NoneWanted = None with { Ignores = true };
+    private volatile Table _table = None; // tables are copied when they change
 
     /// <summary>Whether anything was registered, or everything is to be passed over.</summary>
     public bool IsReady => _table.Ignores || _table.Messages.Count + _table.Requests.Count > 0;
@@ -60,7 +62,7 @@ internal sealed class EntryPoints(IPayloadSerializer serializer)
     {
         lock (_gate)
         {
-            _table = _table with { Ignores = true };
+            _table = ReferenceEquals(_table, None) ? NoneWanted : _table with { Ignores = true };
         }
     }
 

@@ -16,7 +16,7 @@ internal sealed class GroupMembership
     private volatile Present? _latest;
     private volatile bool _hasJoined;
     private readonly EntryPoints _entries;
-    private volatile Func<Exception> _endError;
+    private volatile Func<Exception>? _endError; // null: it was no member yet
     private volatile CancellationTokenSource _ended = new();
     private volatile bool _leaveAsked;
     private GroupEnd _leftBy;
@@ -30,7 +30,6 @@ internal sealed class GroupMembership
         _host = host;
         _group = group;
         _entries = entries;
-        _endError = () => new NotMemberException(group.Name);
         _credit = new CreditGate<NodeInput>(group.Name, host.Options.CreditWindow, host.Loop);
         _mail = new GroupMailHandler(host, this, group, options, entries);
         Mailbox = new Mailbox(_mail, group);
@@ -229,7 +228,7 @@ internal sealed class GroupMembership
             join.TrySetException(_leftBy switch // before the application was told that it is a member
             {
                 GroupEnd.Lost => new StateTransferException(Name, "everybody who had the state is gone. Join again: the first to do so begins anew."),
-                _ => _endError(),
+                _ => EndedBy(),
             });
         }
 
@@ -274,7 +273,9 @@ internal sealed class GroupMembership
         return await _host.WaitAsync(call, ct).ConfigureAwait(false);
     }
 
-    private Exception EndError() => _host.IsOver ? new NodeStoppedException(outcomeUnknown: false) : _endError();
+    private Exception EndError() => _host.IsOver ? new NodeStoppedException(outcomeUnknown: false) : EndedBy();
+
+    private Exception EndedBy() => _endError?.Invoke() ?? new NotMemberException(Name);
 
     private ValueTask PassAsync(in NodeInput input, bool schedule, CancellationToken ct) =>
         _credit.PassAsync(input, input.Body.Length, HandlerScope.Group == _group, ct, schedule);

@@ -194,12 +194,7 @@ public sealed class GroupNode : IAsyncDisposable
             throw new ArgumentException($"GroupOptions.Credentials must have at most {MaximumCredentials} bytes.", nameof(options));
         }
 
-        if (Host.Options.Mode == ClusterMode.Extended && options.State is not null && options.Reconcile is null)
-        {
-            throw new ArgumentException(
-                $"In extended mode every component changes the state of '{name}' by itself: set GroupOptions.Reconcile, which makes one of them when components meet.", nameof(options));
-        }
-
+        options.Validate(name, Host.Options.Mode);
         var group = new ProcessGroup(this, name, options, id);
         options.Configure?.Invoke(group);
         await Host.JoinAsync(group.Membership, ct).ConfigureAwait(false);
@@ -324,6 +319,14 @@ public sealed class GroupNode : IAsyncDisposable
     public ValueTask<MessageId> MulticastAsync<T>(
         IReadOnlyCollection<ProcessGroup> groups, T message, Order order, string? label = null, IReadOnlyCollection<NodeId>? to = null, CancellationToken ct = default) =>
         SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(message, Host.Options.Serializer), label, to, ct);
+
+    /// <summary>
+    /// Asks the journals of the members of several groups (<see cref="GroupOptions.Journal"/>) at one instant: a GBCAST to all the groups. Their answers are
+    /// not collected. For those who write journals.
+    /// </summary>
+    /// <inheritdoc cref="MulticastAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, string?, IReadOnlyCollection{NodeId}?, CancellationToken)"/>
+    public ValueTask<MessageId> TellJournalsAsync(IReadOnlyCollection<ProcessGroup> groups, ReadOnlyMemory<byte> question, CancellationToken ct = default) =>
+        SpreadCall.SendAsync(Host, groups, Order.Group, Envelope.PackQuestion(question.Span), label: null, to: null, ct);
 
     /// <summary>
     /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no

@@ -80,6 +80,12 @@ internal sealed class HeldEffects(INodeEffects effects) : INodeEffects
 
     public void Configured(GroupId group, string key, string? value) => Show(() => effects.Configured(group, key, value));
 
+    public void SaveWholeState(GroupId group, long token) => Show(() => effects.SaveWholeState(group, token));
+
+    public void MigrationOffered(long token, GroupId group, string name, NodeId from) => effects.MigrationOffered(token, group, name, from);
+
+    public void MigrationEnded(long call, GroupInfo? moved, string? reason) => effects.MigrationEnded(call, moved, reason);
+
     public void GroupLeft(GroupId group, GroupEnd end) => Show(() => effects.GroupLeft(group, end));
 
     public void Completed(long call, Outcome outcome) => Show(() => effects.Completed(call, outcome));

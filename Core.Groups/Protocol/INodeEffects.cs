@@ -35,20 +35,26 @@ internal enum Outcome : byte
     Deleted,
     /// <summary>The group resides at another site than this node.</summary>
     WrongSite,
+    /// <summary>The numbers of the requests that a group makes as one must rise at each of its members.</summary>
+    NumberTooLow,
 }
 
 /// <summary>One member's reply to a request.</summary>
 /// <param name="From">Who answered.</param>
 /// <param name="Body">The answer, or the message of the error that the member's handler threw.</param>
 /// <param name="IsError">Whether the member's handler threw.</param>
-internal readonly record struct ReplyItem(NodeId From, ReadOnlyMemory<byte> Body, bool IsError);
+internal readonly record struct ReplyItem(NodeId From, ReadOnlyMemory<byte> Body, bool IsError)
+{
+    /// <summary>The member to which the request went, if that one passed it on; null: it has answered itself.</summary>
+    public NodeId? InPlaceOf { get; init; }
+}
 
 /// <summary>A message as it is handed to the application.</summary>
 internal readonly record struct Delivery
 {
     /// <summary>The group; <see cref="GroupId.None"/> for a message to a single process.</summary>
     public required GroupId Group { get; init; }
-    /// <summary>Null unless it goes to several groups, to a group and single processes besides, or has a label.</summary>
+    /// <summary>Null unless it goes to several groups, to a group and single processes besides, has a label, or was passed on.</summary>
     public Spread? Spread { get; init; }
     /// <summary>Who sent (for a caller that is not a member: the caller).</summary>
     public required NodeId From { get; init; }
@@ -67,7 +73,13 @@ internal readonly record struct Delivery
 /// <summary>What a message to more than one group bears.</summary>
 /// <param name="Groups">Those of its groups that this node is in, <see cref="Delivery.Group"/> among them.</param>
 /// <param name="Label">The label that names its order; null: none.</param>
-internal sealed record Spread(ImmutableArray<GroupId> Groups, string? Label);
+internal sealed record Spread(ImmutableArray<GroupId> Groups, string? Label)
+{
+    /// <summary>Of a request: the member of another group, or of this one, that passed it on.</summary>
+    public NodeId? PassedOnBy { get; init; }
+    /// <summary>It is a copy of an answer to somebody's request.</summary>
+    public bool IsReplyCopy { get; init; }
+}
 
 /// <summary>The outside of a <see cref="NodeMachine"/>.</summary>
 internal interface INodeEffects
@@ -163,6 +175,23 @@ internal interface INodeEffects
     /// told of all entries right before its state.
     /// </summary>
     void Configured(GroupId group, string key, string? value);
+
+    /// <summary>
+    /// As <see cref="SaveState"/>, of a member that moves to another node with the group's only state: not in pieces, for it is handed over
+    /// before the view.
+    /// </summary>
+    void SaveWholeState(GroupId group, long token) => SaveState(group, token);
+
+    /// <summary>
+    /// A member would move to this node: the application takes it with <see cref="NodeMachine.AcceptMigration"/>, or not, with
+    /// <see cref="NodeMachine.DeclineMigration"/>.
+    /// </summary>
+    void MigrationOffered(long token, GroupId group, string name, NodeId from) { }
+
+    /// <summary>A move has ended.</summary>
+    /// <param name="moved">The group with the target in place of this node; null: the move came to nothing.</param>
+    /// <param name="reason">Why it came to nothing.</param>
+    void MigrationEnded(long call, GroupInfo? moved, string? reason) { }
 
     /// <summary>This node is out of the group. Nothing of the group follows.</summary>
     void GroupLeft(GroupId group, GroupEnd end);

@@ -29,6 +29,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Channels = new ChannelTable(context, this);
         Membership = new MembershipService(context, Channels, this, own, lineage);
         Services = new Services(context, Channels) { Handler = OnService };
+        Floors = new FloorTeller(context, Channels, Services);
         Groups = new GroupService(context, Services);
         Credit = new CreditService(context, Services, Groups);
         Calls = new CallQueue(context, Channels, Groups) { OnSent = OnSent, Fail = OnCallFailed };
@@ -36,8 +37,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         Contacts = new Contacts(context, Services, Groups, Calls);
         Credit.OnCallerConsumed = Contacts.OnConsumed;
         Requests = new RequestTable(context) { OnEnded = OnRequestEnded };
+        Answers = new Answers(context, Requests, Calls, Groups.Deliveries);
         Callers = new Callers(context, Channels, Services, Groups, Requests);
-        Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests);
+        var queries = new ClientQueries(context, Groups.Queries);
+        Groups.Queries.OnClientQuery = queries.OnEnded;
+        Clients = new ClientSessions(context, Services, Groups.Directory, Callers, Requests, queries);
         Requests.OnClientCall = Clients.OnEnded;
         Groups.OnDropped = Credit.OnDropped;
         Groups.OnPaid = Credit.Owe;
@@ -46,6 +50,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Calls.Rename(before, after);
             Requests.Rename(before, after);
             Groups.Deliveries.Rename(before, after);
+            Groups.Migrations.Rename(before);
         };
         Groups.HasCalls = Calls.Has;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
@@ -59,11 +64,13 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ChannelTable Channels { get; }
     public MembershipService Membership { get; }
     public Services Services { get; }
+    public FloorTeller Floors { get; }
     public GroupService Groups { get; }
     public CreditService Credit { get; }
     public CallQueue Calls { get; }
     public FlushTable Flushes { get; }
     public RequestTable Requests { get; }
+    public Answers Answers { get; }
     public Callers Callers { get; }
     public Contacts Contacts { get; }
     public ClientSessions Clients { get; }
@@ -88,8 +95,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Announcer.Announce();
             bool clientsGoOn = Clients.Pump(Change.IsBlocked);
             Callers.Pump();
-            foreach (var (caller, request) in Groups.Deliveries.TakeUnanswered()) TellNoAnswer(caller, request);
-            foreach (var (caller, request, answer) in Groups.Deliveries.TakeAgain()) AnswerAgain(caller, request, answer);
+            foreach (Asker asker in Groups.Deliveries.TakeUnanswered()) Answers.Give(asker, default, MessageFlags.NoAnswer);
+            foreach (var (asker, answer) in Groups.Deliveries.TakeAgain()) Answers.Give(asker, answer.Body, answer.IsError ? MessageFlags.Error : 0);
             more |= Calls.Pump();
             Settle();
             Contacts.Pump();
@@ -102,7 +109,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Credit.EndTurn();
             Flushes.Complete();
             Ask();
-            AnswerFloors();
+            Floors.Answer();
+            Context.Ordering!.EndTurn();
         }
         Channels.EndTurn();
     }
@@ -113,57 +121,38 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!Context.IsWorking) return;
         OrderingLayer ordering = Context.Ordering!;
         ordering.Flush();
-        while (_owed.TryDequeue(out var owed))
+        while (_owed.Count > 0)
         {
-            if (owed.Joint is { } joint)
-            {
-                if (owed.IsFlush) Groups.OnFlushed(joint);
-                else Groups.OnAnnounced(joint);
-            }
-            else if (ordering.Engine.Find(owed.Group!.Id) != owed.Group || owed.Group.Announcement is null) continue;
-            else if (owed.IsFlush) Groups.OnFlushed(owed.Group);
-            else Groups.OnAnnounced(owed.Group);
+            // All that is owed now, then one pass over what that lets through: there may be thousands of groups at it.
+            for (int owing = _owed.Count; owing > 0; owing--) PayOwed(_owed.Dequeue());
             ordering.Flush();
         }
     }
 
-    /// <summary>Whoever can send to a group waits for this node's clock: it is told in the same turn.</summary>
-    private void AnswerFloors()
+    private void PayOwed((GroupOrder? Group, JointChange? Joint, bool IsFlush) owed)
     {
-        OrderingLayer ordering = Context.Ordering!;
-        foreach ((GroupOrder group, long wanted) in ordering.FloorsWanted)
+        if (owed.Joint is { } joint)
         {
-            foreach (int rank in group.View)
-            {
-                if (rank != ordering.Self && Channels.ByRank(rank) is { } channel && channel.Told.Clock < wanted) channel.IsUrgent = true;
-            }
+            if (owed.IsFlush) Groups.OnFlushed(joint);
+            else Groups.OnAnnounced(joint);
+            return;
         }
-        ordering.FloorsWanted.Clear();
-        AnswerAll(ordering);
-        if (!ordering.WantsAcknowledgements) return;
-        ordering.WantsAcknowledgements = false;
-        foreach (Channel channel in Channels.All) channel.IsUrgent = true;
-    }
-
-    /// <summary>An order that spans groups waits for the clocks of all nodes; who gets no message of it is asked.</summary>
-    private void AnswerAll(OrderingLayer ordering)
-    {
-        if (ordering.ClockWanted == 0) return;
-        foreach (int rank in ordering.Unaddressed)
+        GroupOrder group = owed.Group!;
+        if (Context.Ordering!.Engine.Find(group.Id) != group || group.Announcement is null) return;
+        if (!owed.IsFlush)
         {
-            long wanted = ordering.ClockWanted;
-            Services.Send(Context.NodeAt(rank), ServiceRecord.ClockWanted, writer => writer.Varint(wanted));
+            Groups.OnAnnounced(group);
+            return;
         }
-        foreach (Channel channel in Channels.All)
-        {
-            if (channel.Rank >= 0 && channel.Told.Clock < ordering.ClockWanted) channel.IsUrgent = true;
-        }
-        ordering.ClockWanted = 0;
-        ordering.Unaddressed = MemberSet.Empty;
+        Floors.TellGathered(group);      // whoever has left when the GBCAST is delivered is told nothing more
+        Groups.OnFlushed(group);
     }
 
     private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Clients.Waits || Contacts.Waits || Flushes.Waits || Groups.States.Waits
-        || Context.Ordering?.Engine.UndeliveredSafe > 0;
+        || WaitsForSafe;
+
+    /// <summary>What is stable of safe messages is told without asking; what they depend on is asked for where that is not n² questions.</summary>
+    private bool WaitsForSafe => Context.Ordering is { Engine.UndeliveredSafe: > 0 } ordering && ordering.Members <= Context.Settings.GatherAbove;
 
     /// <summary>Somebody here waits for what is stable: the others are asked to tell at once.</summary>
     private void Ask()
@@ -280,6 +269,9 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.Watch: Groups.Watches.OnWatch(from, ref reader); break;
             case ServiceRecord.WatchTold: Groups.Watches.OnTold(ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
+            case ServiceRecord.Migrate: Groups.Migrations.OnAsked(from, ref reader); break;
+            case ServiceRecord.MigrateRefused: Groups.Migrations.OnRefused(from, ref reader); break;
+            case ServiceRecord.MigrateReady: Groups.Migrations.OnReady(from, ref reader); break;
             case ServiceRecord.JoinRefused: Groups.Directory.OnJoinRefused(ref reader); break;
             case ServiceRecord.Report: Groups.Directory.OnReport(from, ref reader); break;
             case ServiceRecord.Update: Groups.Directory.OnUpdate(ref reader); break;
@@ -289,6 +281,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.StateTaken: Groups.States.Streams.OnTaken(from, ref reader); break;
             case ServiceRecord.StateFailed: Groups.States.OnFailed(ref reader); break;
             case ServiceRecord.Credit: Credit.OnTold(from, ref reader); break;
+            case ServiceRecord.GatheredFloor: Context.Ordering!.OnGathered(GatheredFloor.Read(ref reader, Context.Ordering.Members)); break;
             case ServiceRecord.ClockWanted: Context.Ordering!.OnClockWanted(reader.Varint()); break;
             case ServiceRecord.ClientWanted: Clients.OnWanted(from, ref reader); break;
             case ServiceRecord.ClientYielded: Clients.OnYielded(from, ref reader); break;
@@ -303,6 +296,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnDelivered(Message message)
     {
         if (!_isCarryingPlan) Context.Ordering!.Remember(message);
+        if (message.Answer is { } answer && answer.To == Context.Self) Answers.OnTold(message, answer);
         if (message.Destination.Spread is { } spread)
         {
             if (!Groups.TryDeliver(spread, message)) OnDirect(message);
@@ -317,9 +311,11 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (Context.Settings.Tracing && (message.Flags & MessageFlags.MorePieces) == 0) Groups.Deliveries.TraceDirect(message);
         if (Groups.Deliveries.TryJoin(message) is not { } body) return;
-        if ((message.Flags & MessageFlags.Reply) == 0) Groups.Deliveries.Direct(message, body);
-        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, Context.NodeAt(message.Sender));
-        else Requests.OnReply(message.RequestId, new ReplyItem(Context.NodeAt(message.Sender), body, (message.Flags & MessageFlags.Error) != 0));
+        NodeId sender = Context.NodeAt(message.Sender);
+        if (message.Answer?.To == Context.Self) return;      // told already
+        if ((message.Flags & MessageFlags.Reply) == 0 || message.Answer is not null) Groups.Deliveries.Direct(message, body);
+        else if ((message.Flags & MessageFlags.NoAnswer) != 0) Requests.OnNoAnswer(message.RequestId, sender, sender);
+        else Requests.OnReply(message.RequestId, sender, new ReplyItem(sender, body, (message.Flags & MessageFlags.Error) != 0));
     }
 
     public void OnAnnounced(GroupOrder group) => _owed.Enqueue((group, null, false));
@@ -335,7 +331,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
     {
         Groups.OnGroupChanged(group, announcement, oldView);
-        Context.Ordering!.FloorsWanted[group] = Context.Ordering.Clock;
+        Context.Ordering!.OnEpoch(group);
+        Context.Ordering.FloorsWanted[group] = Context.Ordering.Clock;
     }
 
     // ---- membership
@@ -366,7 +363,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     public ImmutableArray<GroupTold> Tell(RecoveryPlan plan) => Groups.Teller.Tell(plan);
 
     public void OnEntering(ConfigurationId id, int rank, int members, long clock) =>
-        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak);
+        Context.Ordering = new OrderingLayer(id, rank, members, clock, this, this, Context.Settings.Weak, Context.Settings.GatherAbove);
 
     public void OnInstalled(IReadOnlyList<(GroupOrder Group, ImmutableArray<NodeId> View)> groups, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>? told)
     {
@@ -432,7 +429,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void EndAll(Outcome outcome)
     {
-        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Queries.EndAll()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
+        foreach (long call in Groups.Directory.EndAll().Concat(Groups.Migrations.EndCalls()).Concat(Groups.Queries.EndCalls()).Concat(Groups.Watches.EndAll())) Context.Effects.Completed(call, outcome);
         foreach (long call in Membership.EndForcing()) Context.Effects.Completed(call, outcome);
         Requests.EndAll(outcome);
         Calls.End(null, outcome);
@@ -453,9 +450,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if ((cast.Flags & MessageFlags.Configure) != 0) _configuring.Add(message.Sequence, cast.Call);
         else if (Requests.IsPending(cast.Call))
         {
-            var members = new List<NodeId>();
-            foreach (int rank in message.Destination.Members) members.Add(Context.NodeAt(rank));
-            Requests.OnSent(cast.Call, cast.Group, [.. members]);
+            Requests.OnSent(cast.Call, Groups.Deliveries.AnswerersOf(message));
         }
         // A request that has ended while it was half sent is not told of again.
         else if ((cast.Flags & MessageFlags.Request) == 0) Context.Effects.Sent(cast.Call, Groups.Deliveries.IdOf(message));
@@ -464,6 +459,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     private void OnCallFailed(Cast cast, Outcome outcome)
     {
         if (cast.Caller is not null) Contacts.OnFailed(cast);
+        else if (cast.Answer is not null) Answers.OnFailed(cast, cast.Answer, outcome);
         else if (!Requests.End(cast.Call, outcome)) Context.Effects.Completed(cast.Call, outcome);
     }
 
@@ -472,12 +468,6 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         if (!wasSent) Calls.Cancel(call);
         Callers.Withdraw(call);
     }
-
-    private void TellNoAnswer(NodeId caller, long request) =>
-        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, default, MessageFlags.Reply | MessageFlags.NoAnswer, request));
-
-    private void AnswerAgain(NodeId caller, long request, ClientAnswers.Answer answer) =>
-        Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, answer.Body, MessageFlags.Reply | (answer.IsError ? MessageFlags.Error : 0), request));
 
     private void OnViewChanged(GroupMember group)
     {

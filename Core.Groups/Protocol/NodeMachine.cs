@@ -169,6 +169,31 @@ internal sealed class NodeMachine
         else _context.Effects.Completed(call, Outcome.NotMember);
     }
 
+    /// <summary>
+    /// This member moves to another node: one joins and one leaves in one view. Ends with <see cref="INodeEffects.MigrationEnded"/>, and the
+    /// membership with it, or not at all.
+    /// </summary>
+    public void Migrate(TimeSpan now, long call, GroupId group, NodeId to)
+    {
+        if (!Enter(now, call)) return;
+        if (_core.Groups.Find(Resolve(group)) is { } member) _core.Groups.Migrations.Begin(call, member, to);
+        else _context.Effects.Completed(call, Outcome.NotMember);
+    }
+
+    /// <summary>The answer to <see cref="INodeEffects.MigrationOffered"/>: as a <see cref="Join"/>, which ends as such.</summary>
+    public void AcceptMigration(TimeSpan now, long token, long call, ReadOnlyMemory<byte> credentials, bool inspects)
+    {
+        if (!Enter(now, call)) return;
+        if (_stopBy is not null) _context.Effects.Completed(call, Outcome.Stopped);
+        else _core.Groups.Migrations.Accept(token, call, credentials, inspects);
+    }
+
+    /// <summary>The application has no place for the member.</summary>
+    public void DeclineMigration(TimeSpan now, long token, string reason)
+    {
+        if (Enter(now)) _core.Groups.Migrations.Decline(token, reason);
+    }
+
     /// <summary>Multicast. <paramref name="call"/> 0: no completion wanted.</summary>
     public void Multicast(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body)
     {
@@ -184,7 +209,7 @@ internal sealed class NodeMachine
     public void Multicast(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body)
     {
         if (!Enter(now, call)) return;
-        if (_context.Settings.IsExtended) target = target with { Groups = [.. target.Groups.Select(Resolve).Order()] };
+        target = Resolve(target);
         if (body.Length > _context.Settings.MaximumMessageSize) _context.Effects.Completed(call, Outcome.TooLarge);
         else
         {
@@ -224,6 +249,19 @@ internal sealed class NodeMachine
         else _core.Calls.Submit(new Cast(call, Resolve(group), null, order.ToKind(), body, MessageFlags.Request, call));
     }
 
+    /// <summary>The same in the union of several groups, of which this node is a member, or with a label: each member answers once.</summary>
+    public void Request(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else _core.Calls.Submit(new Cast(call, target.Groups[0], null, order.ToKind(), body, MessageFlags.Request, call, Spread: Resolve(target)));
+    }
+
     /// <summary>
     /// By the group's name, also from a node that is not a member: through a member, once, in one view. With mode None it
     /// ends with <see cref="INodeEffects.Sent"/> when all members have delivered the message.
@@ -240,11 +278,72 @@ internal sealed class NodeMachine
         else _core.Callers.Submit(call, groupName, order.ToKind(), body, mode != ReplyMode.None);
     }
 
+    /// <summary>
+    /// A request that all members of a group make alike, each for itself: delivered once, whichever comes first, and answered to each that
+    /// made it. Its members are one caller, of which those of the other group remember the last <see cref="GroupCallers.Kept"/> requests.
+    /// </summary>
+    /// <param name="number">The same at all members; it rises from request to request.</param>
+    public void RequestAsGroup(
+        TimeSpan now, long call, GroupId asker, string groupName, long number, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        if (!Enter(now))
+        {
+            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            return;
+        }
+        _core.Requests.Begin(call, mode, count, timeout);
+        if (_core.Groups.Find(Resolve(asker)) is not { } member) _core.Requests.End(call, Outcome.NotMember);
+        else if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
+        else if (!_core.Callers.TrySubmitAsGroup(call, GroupCallers.IdOf(member.Id, member.Name), groupName, number, order.ToKind(), body, mode != ReplyMode.None))
+            _core.Requests.End(call, Outcome.NumberTooLow);
+    }
+
     public void Reply(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError)
     {
-        if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, body, isError, out NodeId caller, out long request)) return;
-        MessageFlags flags = MessageFlags.Reply | (isError ? MessageFlags.Error : 0);
-        _core.Calls.Submit(new Cast(0, GroupId.None, caller, MessageKind.Causal, body, flags, request));
+        if (!Enter(now) || !_core.Groups.Deliveries.TryTakeToken(replyToken, body, isError, out Asker asker, out ImmutableArray<Asker> others)) return;
+        MessageFlags flags = isError ? MessageFlags.Error : 0;
+        _core.Answers.Give(asker, body, flags);
+        foreach (Asker other in others) _core.Answers.Give(other, body, flags);
+    }
+
+    /// <summary>
+    /// Answers, with copies to groups of which this node is a member and to single processes: one message, which all that live get or
+    /// none. Costs credit in the groups as a multicast does. A caller that has gone keeps nobody from the copies.
+    /// </summary>
+    /// <param name="head">So many bytes at the front of the body are for those that get a copy alone.</param>
+    public void ReplyWithCopies(TimeSpan now, long replyToken, ReadOnlyMemory<byte> body, bool isError, int head, SpreadTarget copies)
+    {
+        if (!Enter(now)) return;
+        copies = Resolve(copies);
+        if (!_core.Groups.Deliveries.TryTakeToken(replyToken, body[head..], isError, out Asker asker, out ImmutableArray<Asker> others))
+        {
+            _core.Calls.GiveBack(copies, body.Length);      // the group was left meanwhile: its callers were told so
+            return;
+        }
+        MessageFlags flags = isError ? MessageFlags.Error : 0;
+        var stamp = new AnswerStamp(asker.Caller, asker.Place ?? _context.Self, head);
+        SpreadTarget all = copies with { To = [asker.Caller, .. copies.To.Where(n => n != asker.Caller)] };
+        _core.Calls.Submit(new Cast(0, all.Groups.FirstOrDefault(), null, MessageKind.Causal, body, flags | MessageFlags.Reply | MessageFlags.AnswerTo, asker.Request, Spread: all, Answer: stamp));
+        foreach (Asker other in others) _core.Answers.Give(other, body[head..], flags);
+    }
+
+    /// <summary>
+    /// Passes a request on to a group of which this node is a member, or to one member of it: whoever answers first answers in this node's
+    /// place. The caller is told by the same message, so that no failure leaves it waiting. Costs credit in the group as a multicast does.
+    /// </summary>
+    /// <param name="only">Null: all members handle it.</param>
+    public void PassOn(TimeSpan now, long replyToken, GroupId group, NodeId? only, ReadOnlyMemory<byte> body)
+    {
+        if (!Enter(now)) return;
+        SpreadTarget target = Resolve(new SpreadTarget([group], [], null));
+        if (!_core.Groups.Deliveries.TryPassOn(replyToken, out Asker asker, out NodeId from))
+        {
+            _core.Calls.GiveBack(target, body.Length);
+            return;
+        }
+        var stamp = new AnswerStamp(asker.Caller, asker.Place ?? _context.Self, From: from, Only: only);
+        _core.Calls.Submit(new Cast(
+            0, target.Groups[0], null, MessageKind.Causal, body, MessageFlags.Request | MessageFlags.AnswerTo, asker.Request, Spread: target with { To = [asker.Caller] }, Answer: stamp));
     }
 
     /// <summary>This member will not answer: its caller is told not to wait for it.</summary>
@@ -259,7 +358,7 @@ internal sealed class NodeMachine
         if (!Enter(now)) return;
         if (_core.Requests.End(call, Outcome.Cancelled)) return;
         if (_core.Membership.Withdraw(call)
-            || _core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call) || _core.Groups.Watches.Cancel(call))
+            || _core.Groups.Migrations.Cancel(call) || _core.Calls.Cancel(call) || _core.Groups.Announcer.CancelRanking(call) || _core.Groups.Directory.Cancel(call) || _core.Groups.Queries.Cancel(call) || _core.Groups.Watches.Cancel(call))
             _context.Effects.Completed(call, Outcome.Cancelled);
     }
 
@@ -342,6 +441,9 @@ internal sealed class NodeMachine
 
     /// <summary>A host may use an id that its group had before it was merged.</summary>
     private GroupId Resolve(GroupId group) => _core.Groups.Merger.Resolve(group);
+
+    private SpreadTarget Resolve(SpreadTarget target) =>
+        _context.Settings.IsExtended ? target with { Groups = [.. target.Groups.Select(Resolve).Order()] } : target;
 
     private bool Enter(TimeSpan now, long call = 0)
     {

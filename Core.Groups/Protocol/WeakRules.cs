@@ -42,6 +42,10 @@ internal enum WeakRules : long
     SecondAnnouncementStands = 1L << 10,
     /// <summary>A member goes on sending after its marker.</summary>
     SendsGoOnAfterMarker = 1L << 11,
+    /// <summary>A gathered floor counts although what it covers is not received.</summary>
+    GatheredFloorsCountAtOnce = 1L << 43,
+    /// <summary>A Status does not tell the gathered floors by which its node has delivered.</summary>
+    StatusOmitsGathered = 1L << 44,
 
     /// <summary>A message to several groups leaves although a GBCAST in one of them is not delivered by all.</summary>
     SpreadIgnoresOpenChanges = 1L << 40,

@@ -200,7 +200,8 @@ internal sealed class BenchCluster : IAsyncDisposable
         }
     }
 
-    private static string NameOf(int member) => $"bench{member}";
+    /// <summary>The name of a member's node.</summary>
+    public static string NameOf(int member) => $"bench{member}";
 
     private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -16,6 +16,7 @@ internal sealed class BenchNode(GroupNode node, ParentLink parent)
 
     private readonly Dictionary<string, ProcessGroup> _groups = [];
     private readonly Meter _meter = new(node);
+    private readonly ManyGroups _many = new();
 
     /// <summary>Answers until the parent is gone.</summary>
     public async Task RunAsync(CancellationToken ended)
@@ -44,6 +45,7 @@ internal sealed class BenchNode(GroupNode node, ParentLink parent)
             Enum.Parse<Order>((string)asked["order"]!), (bool)asked["send"]!, (int)asked["size"]!, (double)asked["warmup"]!, (double)asked["seconds"]!, ended),
         "roundtrip" => RoundtripAsync((int)asked["warmup"]!, (int)asked["count"]!, ended),
         "usage" => UsageAsync((double)asked["seconds"]!, ended),
+        ManyGroups.Name => _many.DoAsync(node, asked, ended),
         { } name when Program.Toolkits.FirstOrDefault(t => t.Name == name) is { } toolkit => toolkit.DoAsync(node, parent, asked, ended),
         _ => throw new InvalidOperationException($"The parent asks for something unknown: {asked.ToJsonString()}"),
     };

@@ -82,10 +82,13 @@ internal static class Measurements
     {
         await using BenchCluster cluster = await BenchCluster.StartAsync(members, groups);
         JsonObject joins = Joins(cluster, groups);
-        await Task.Delay(IdleSettling);
+        await SettleAsync();
         JsonObject[] usage = await cluster.AskAllAsync(_ => new JsonObject { ["do"] = "usage", ["seconds"] = seconds }, Patience + TimeSpan.FromSeconds(seconds));
         return new JsonObject { ["members"] = members, ["groups"] = groups, ["joins"] = joins, ["per_member"] = new JsonArray([.. usage]) };
     }
+
+    /// <summary>Leaves the system alone until what the joins left to do is done.</summary>
+    public static Task SettleAsync() => Task.Delay(IdleSettling);
 
     /// <summary>How fast groups are made and joined.</summary>
     public static async Task<JsonObject> GroupsAsync(int members, int groups)

@@ -26,6 +26,9 @@ internal static class Program
     private static readonly Option<int> PerTurn = Number("--per-turn", 100, "Messages that each machine sends in a turn.", 1, 10_000);
     private static readonly Option<int> Items = Number("--items", 100_000, "Topics, or items on the board.", 1, 10_000_000);
     private static readonly Option<int> Groups = Number("--groups", 1000, "Groups.", 1, 100_000);
+    private static readonly Option<int> ManyMembers = Number("--members", 5, "Processes.", 2, 32);
+    private static readonly Option<int> Many = Number("--groups", 5000, "Groups, each with some of the processes as members.", 1, 100_000);
+    private static readonly Option<int> Kills = Number("--rounds", 3, "Failures.", 1, 1000);
 
     /// <summary>The toolkits that can be measured.</summary>
     public static IReadOnlyList<ToolkitBench> Toolkits { get; } = [new DataBench(), new LocksBench(), new TasksBench(), new NewsBench(), new BoardBench(), new LoggedBench()];
@@ -41,6 +44,7 @@ internal static class Program
             Measure("failover", "From a SIGKILL, or a SIGSTOP, to the new view at all survivors.", FailoverAsync, Members, Rounds, Suspect),
             Measure("idle", "What a node takes that is in many groups.", IdleAsync, Members, Groups, Seconds),
             Measure("groups", "How fast groups are made and joined.", given => Measurements.GroupsAsync(given.GetValue(Members), given.GetValue(Groups)), Members, Groups),
+            Measure(ManyGroups.Name, "Many groups of some members each: joins a second, memory of an idle one, new views after a SIGKILL.", ManyGroupsAsync, ManyMembers, Many, Kills),
             Measure("machine", "What a delivery costs the protocol alone, without sockets and threads.", MachineAsync, OrderName, Members, Size, PerTurn),
             Measure("all", "All of these.", AllAsync, Members, Size, Seconds, Warmup, Count, Rounds, Suspect, Groups, Items),
             NodeCommand(),
@@ -63,6 +67,9 @@ internal static class Program
 
     private static Task<JsonObject> IdleAsync(ParseResult given) =>
         Measurements.IdleAsync(given.GetValue(Members), given.GetValue(Groups), given.GetValue(Seconds));
+
+    private static Task<JsonObject> ManyGroupsAsync(ParseResult given) =>
+        ManyGroups.MeasureAsync(given.GetValue(ManyMembers), given.GetValue(Many), given.GetValue(Kills));
 
     private static Task<JsonObject> MachineAsync(ParseResult given) => Task.FromResult(MachineBench.Measure(
         Enum.Parse<Order>(given.GetValue(OrderName)!, ignoreCase: true), given.GetValue(Members), given.GetValue(Size), given.GetValue(PerTurn)));

@@ -57,7 +57,7 @@ internal sealed class Batch(Selection selection, bool verbose, bool stopOnFirst,
             $"{total} runs, {violated} with a violation, in {elapsed.TotalSeconds:0.0} s: {total / elapsed.TotalSeconds:0} runs/s, {coverage.Events / elapsed.TotalSeconds:0} events/s"));
         Console.WriteLine("scenarios: " + string.Join(", ", runs.Select(run => $"{run.Key} {run.Value}")));
         Console.WriteLine($"configurations {coverage.Configurations}, views {coverage.Views}, blocks {coverage.Blocks}, exclusions {coverage.Exclusions}, "
-            + $"crashes {coverage.Crashes}, broken connections {coverage.Resumes}, state transfers {coverage.StateTransfers}, requests {coverage.Requests}, deletions {coverage.Deletions}, refusals {coverage.Refusals}, watched changes {coverage.WatchedChanges}, client moves {coverage.ClientMoves}, void state streams {coverage.StateRestarts}");
+            + $"crashes {coverage.Crashes}, broken connections {coverage.Resumes}, state transfers {coverage.StateTransfers}, requests {coverage.Requests} ({coverage.PassedOn} answers by others, {coverage.ReplyCopies} copies), deletions {coverage.Deletions}, refusals {coverage.Refusals}, moves {coverage.Moves}, watched changes {coverage.WatchedChanges}, client moves {coverage.ClientMoves}, answers to clients {coverage.ClientAnswers}, void state streams {coverage.StateRestarts}");
         Console.WriteLine("deliveries: " + string.Join(", ", Enum.GetValues<Order>().Select(order => $"{order} {coverage.Deliveries[(int)order]}")));
     }
 }

@@ -15,11 +15,12 @@ Option<bool> shrink = new("--shrink") { Description = "Looks for the fewest acts
 Option<string> acts = new("--acts") { Description = "Does only these acts of the schedule (3,17,22), as --shrink found them.", DefaultValueFactory = _ => "" };
 Option<FileInfo?> script = new("--script") { Description = "Runs one written scenario and prints what every node saw; with --verbose, all traces." };
 Option<WeakRules> weak = new("--weak") { Description = "Takes rules of the protocol away (see WeakRules): the checkers must notice." };
+Option<string?> frames = new("--frames") { Description = "Measures what messages cost in a group of so many nodes (10,50,100,200), in frames, with floors told directly and gathered." };
 Option<bool> list = new("--list") { Description = "Lists the scenarios." };
 
 RootCommand command = new("Runs simulated clusters, one for each seed and scenario, and checks what they promise.")
 {
-    seeds, scenario, parallel, trace, verbose, stopOnFirst, shrink, acts, script, list, weak,
+    seeds, scenario, parallel, trace, verbose, stopOnFirst, shrink, acts, script, list, weak, frames,
 };
 command.SetAction(result =>
 {
@@ -29,6 +30,7 @@ command.SetAction(result =>
         return 0;
     }
     if (result.GetValue(script) is { } file) return ScriptRun.Run(file, result.GetValue(verbose));
+    if (result.GetValue(frames) is { } sizes) return FrameTable.Run(sizes);
     if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, result.GetValue(acts)!, result.GetValue(weak), out Selection? selection, out string error))
     {
         Console.Error.WriteLine(error);

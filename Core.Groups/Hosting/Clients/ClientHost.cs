@@ -246,6 +246,10 @@ internal sealed class ClientHost : IClientEffects, IClientConnectionEvents, IInp
         }
     }
 
+    void IClientEffects.Answered(long call, Outcome outcome, GroupInfo? group, IReadOnlyList<string> names)
+    {
+    }
+
     void IClientEffects.ServedBy(NodeId? server)
     {
         Server = server;

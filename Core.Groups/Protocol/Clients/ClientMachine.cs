@@ -25,6 +25,7 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
     private readonly Queue<Open> _waiting = new();
     private readonly SortedSet<(TimeSpan At, long Sequence)> _deadlines = [];
     private readonly List<string> _used = [];
+    private readonly ClientQuestions _questions = new(effects);
     private readonly WireWriter _writer = new();
     private PieceAssembly? _parts;
     private ClientWelcome? _welcome;
@@ -84,6 +85,14 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
         Pump();
     }
 
+    /// <summary>A question about groups. Ends with <see cref="IClientEffects.Answered"/>.</summary>
+    public void Ask(TimeSpan now, long call, ClientQuestionKind kind, string text)
+    {
+        _now = now;
+        ClientQuestion question = _questions.Begin(call, kind, text);
+        if (IsServed) Transmit(question.Write);
+    }
+
     private void Keep(Open made)
     {
         _open.Add(made.Sequence, made);
@@ -106,6 +115,7 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
     {
         _now = now;
         if (_byCall.TryGetValue(call, out Open? open)) GiveUp(open, Outcome.Cancelled);
+        else _questions.End(call, Outcome.Cancelled);
     }
 
     private void GiveUp(Open open, Outcome outcome)
@@ -195,6 +205,7 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
     {
         _now = now;
         foreach (Open open in _open.Values.ToArray()) End(open, Outcome.Stopped, [], default);
+        _questions.EndAll(Outcome.Stopped);
         if (!IsServed) return;
         Transmit(static writer => writer.Byte((byte)ClientRecord.Goodbye));
         Disconnect("the client is over");
@@ -269,6 +280,7 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
             case ClientRecord.Epoch: _epoch = Math.Max(_epoch, reader.Varint()); break;
             case ClientRecord.Away: Disconnect("the node stops, or has lost the others"); break;
             case ClientRecord.Found: OnFound(ClientFound.Read(ref reader)); break;
+            case ClientRecord.Answer: _questions.OnAnswer(ClientAnswer.Read(ref reader)); break;
             case ClientRecord.Pong: break;
             default: throw new WireFormatException("a record has no known kind.");
         }
@@ -284,12 +296,14 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
         _lostAt = null;
         Ping();      // the node learns that this client knows who serves it
         effects.ServedBy(welcome.Server);
+        foreach (ClientQuestion question in _questions.AskAgain()) Transmit(question.Write);
         Pump();
     }
 
     private void OnRefusal(ClientRefusal why)
     {
         if (why == ClientRefusal.Forgotten) BecomeAnother();
+        effects.Refused(why);
         Disconnect($"the node does not serve this client: {why}");
     }
 
@@ -319,8 +333,8 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
     {
         ReadOnlyMemory<byte> body = _parts?.Join(reply.Body) ?? reply.Body;
         _parts = null;
-        if (!_open.TryGetValue(reply.Sequence, out Open? open) || open.Replies.Exists(r => r.From == reply.From)) return;
-        open.Replies.Add(new ReplyItem(reply.From, body, reply.IsError));
+        if (!_open.TryGetValue(reply.Sequence, out Open? open) || open.Replies.Exists(r => (r.InPlaceOf ?? r.From) == (reply.InPlaceOf ?? reply.From))) return;
+        open.Replies.Add(new ReplyItem(reply.From, body, reply.IsError) { InPlaceOf = reply.InPlaceOf });
     }
 
     private void OnDone(ClientDone done)
@@ -360,7 +374,7 @@ internal sealed class ClientMachine(NodeId self, IClientEffects effects)
         {
             if (_askedAt is not null || _welcome is not { } welcome) return TimeSpan.MaxValue;
             TimeSpan whenSilent = _saidAt + (welcome.Silence / 2);
-            TimeSpan whenWaiting = _sentCalls > 0 ? _heardAt + AskAfter : TimeSpan.MaxValue;
+            TimeSpan whenWaiting = _sentCalls > 0 || _questions.Any ? _heardAt + AskAfter : TimeSpan.MaxValue;
             return whenSilent < whenWaiting ? whenSilent : whenWaiting;
         }
     }

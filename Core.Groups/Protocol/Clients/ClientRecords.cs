@@ -22,6 +22,8 @@ internal enum ClientRecord : byte
     Goodbye = 0x15,
     /// <summary>Which group is it that this address names?</summary>
     Find = 0x16,
+    /// <summary>A question of the application about groups.</summary>
+    Question = 0x17,
     // ---- from the node
     Welcome = 0x21,
     Refusal = 0x22,
@@ -33,6 +35,7 @@ internal enum ClientRecord : byte
     Away = 0x26,
     Pong = 0x27,
     Found = 0x28,
+    Answer = 0x29,
 }
 
 /// <summary>Why a node does not serve a client.</summary>
@@ -46,6 +49,8 @@ internal enum ClientRefusal : byte
     Behind,
     /// <summary>What the client asked for before is not remembered any more.</summary>
     Forgotten,
+    /// <summary>Its cluster is in extended mode, where a call that is sent again could be delivered in two components.</summary>
+    ExtendedMode,
 }
 
 /// <summary>The first record of a client.</summary>
@@ -133,18 +138,21 @@ internal readonly record struct ClientWelcome(NodeId Server, long Epoch, int Cal
 }
 
 /// <summary>A member's answer.</summary>
-internal readonly record struct ClientReply(long Sequence, NodeId From, bool IsError, ReadOnlyMemory<byte> Body)
+/// <param name="InPlaceOf">The member to which the request went, if that one passed it on.</param>
+internal readonly record struct ClientReply(long Sequence, NodeId From, NodeId? InPlaceOf, bool IsError, ReadOnlyMemory<byte> Body)
 {
     public void Write(WireWriter writer)
     {
         writer.Byte((byte)ClientRecord.Reply);
         writer.Varint(Sequence);
         writer.Node(From);
+        writer.Flag(InPlaceOf is not null);
+        if (InPlaceOf is { } place) writer.Node(place);
         writer.Flag(IsError);
         writer.Blob(Body.Span);
     }
 
-    public static ClientReply Read(ref WireReader reader) => new(reader.Varint(), reader.Node(), reader.Flag(), reader.Blob());
+    public static ClientReply Read(ref WireReader reader) => new(reader.Varint(), reader.Node(), reader.Flag() ? reader.Node() : null, reader.Flag(), reader.Blob());
 }
 
 /// <summary>Which group an address names.</summary>
@@ -161,6 +169,63 @@ internal readonly record struct ClientFound(string Address, GroupId Group, strin
     }
 
     public static ClientFound Read(ref WireReader reader) => new(reader.Text(), reader.Group(), reader.Text(), Services.ReadNodes(ref reader));
+}
+
+/// <summary>What a client asks about groups.</summary>
+internal enum ClientQuestionKind : byte { Find, List, Delete }
+
+/// <summary>A question of a client.</summary>
+/// <param name="Text">A name, an id in text, or the beginning of names.</param>
+internal readonly record struct ClientQuestion(long Number, ClientQuestionKind Kind, string Text)
+{
+    public void Write(WireWriter writer)
+    {
+        writer.Byte((byte)ClientRecord.Question);
+        writer.Varint(Number);
+        writer.Byte((byte)Kind);
+        writer.Text(Text);
+    }
+
+    public static ClientQuestion Read(ref WireReader reader)
+    {
+        var question = new ClientQuestion(reader.Varint(), (ClientQuestionKind)reader.Byte(), reader.Text());
+        bool isKnown = question.Kind <= ClientQuestionKind.Delete && question.Text.Length <= GroupName.MaximumLength;
+        return isKnown ? question : throw new WireFormatException("A client asks for what there is not.");
+    }
+}
+
+/// <summary>Its answer, or (not the last) a part of the names that were asked for.</summary>
+internal readonly record struct ClientAnswer(long Number, bool IsLast, Outcome Outcome, GroupInfo? Group, ImmutableArray<string> Names)
+{
+    public void Write(WireWriter writer)
+    {
+        writer.Byte((byte)ClientRecord.Answer);
+        writer.Varint(Number);
+        writer.Flag(IsLast);
+        writer.Byte((byte)Outcome);
+        writer.Flag(Group is not null);
+        if (Group is { } group)
+        {
+            writer.Group(group.Id);
+            writer.Text(group.Name);
+            writer.Varint(group.ViewNumber);
+            Services.WriteNodes(writer, group.Members);
+        }
+        writer.Varint(Names.Length);
+        foreach (string name in Names) writer.Text(name);
+    }
+
+    public static ClientAnswer Read(ref WireReader reader)
+    {
+        long number = reader.Varint();
+        bool isLast = reader.Flag();
+        var outcome = (Outcome)reader.Byte();
+        if (!Enum.IsDefined(outcome)) throw new WireFormatException("An answer has no known outcome.");
+        GroupInfo? group = reader.Flag() ? new GroupInfo(reader.Group(), reader.Text(), reader.Varint(), Services.ReadNodes(ref reader)) : null;
+        var names = ImmutableArray.CreateBuilder<string>(reader.Count());
+        for (int left = names.Capacity; left > 0; left--) names.Add(reader.Text());
+        return new ClientAnswer(number, isLast, outcome, group, names.MoveToImmutable());
+    }
 }
 
 /// <summary>The end of a call; the answers came before.</summary>

@@ -9,7 +9,7 @@ using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Clients;
 
-internal sealed class ClientSessions(NodeContext context, Services services, Groups.Directory directory, Callers callers, RequestTable requests)
+internal sealed class ClientSessions(NodeContext context, Services services, Groups.Directory directory, Callers callers, RequestTable requests, ClientQueries queries)
 {
     /// <summary>Calls from this number on are those of clients.</summary>
     public const long FirstCall = 1L << 40;
@@ -56,6 +56,7 @@ internal sealed class ClientSessions(NodeContext context, Services services, Gro
     public bool TryDisconnect(int connection)
     {
         if (!_connections.Remove(connection, out ClientConnection? closed)) return false;
+        queries.OnDisconnected(connection);
         if (closed.Session is not { } session || session.Connection != connection) return true;
         session.Connection = 0;
         session.HeardAt = context.Now;
@@ -93,6 +94,7 @@ internal sealed class ClientSessions(NodeContext context, Services services, Gro
         {
             case ClientRecord.Part: from.AddPart(reader.Blob(), context.Settings.MaximumMessageSize); break;
             case ClientRecord.Call: OnCall(from, session, ClientCast.Read(ref reader)); break;
+            case ClientRecord.Question: queries.Ask(from.Number, ClientQuestion.Read(ref reader)); break;
             case ClientRecord.Find: Find(session, ClientText.Address(ref reader)); break;
             case ClientRecord.Cancel: OnCancel(session, reader.Varint()); break;
             case ClientRecord.Ping: Send(from.Number, ClientRecord.Pong); break;
@@ -129,6 +131,7 @@ internal sealed class ClientSessions(NodeContext context, Services services, Gro
         bool wasGivenAway = _takenOver.ContainsKey(from.Client);
         ClientRefusal? refusal = this switch
         {
+            _ when context.Settings.IsExtended => ClientRefusal.ExtendedMode,
             _ when !context.IsWorking || _isLeaving => ClientRefusal.NotWorking,
             _ when context.Configuration!.Id.Epoch < attach.Epoch => ClientRefusal.Behind,
             _ when before is null && _sessions.Count >= context.Settings.MaximumClients => ClientRefusal.Full,
@@ -326,7 +329,7 @@ internal sealed class ClientSessions(NodeContext context, Services services, Gro
         foreach (ReplyItem reply in result.Replies)
         {
             ReadOnlyMemory<byte> last = ClientText.SendParts(reply.Body, _writer, frame => context.Effects.Transmit(result.Connection, frame));
-            new ClientReply(result.Sequence, reply.From, reply.IsError, last).Write(_writer);
+            new ClientReply(result.Sequence, reply.From, reply.InPlaceOf, reply.IsError, last).Write(_writer);
             context.Effects.Transmit(result.Connection, _writer.Written);
         }
         Send(result.Connection, result.Done.Write);

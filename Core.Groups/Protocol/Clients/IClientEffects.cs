@@ -13,6 +13,12 @@ internal interface IClientEffects
     /// <summary>A call is over. Its number is never told of again.</summary>
     void Ended(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed, MessageId message);
 
+    /// <summary>A question is over.</summary>
+    void Answered(long call, Outcome outcome, GroupInfo? group, IReadOnlyList<string> names);
+
+    /// <summary>A node has refused to serve the client; it is tried again.</summary>
+    void Refused(ClientRefusal why) { }
+
     /// <summary>A node serves the client now; null: none.</summary>
     void ServedBy(NodeId? server);
 

@@ -15,7 +15,7 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
 
     public void LookAgain(GroupMember group)
     {
-        if (_toAnnounce.Add(group)) HasNews = true;
+        if (!IsChanging(group) && _toAnnounce.Add(group)) HasNews = true;
     }
 
     /// <summary>A GBCAST is over, of whatever kind: what stood behind it may be announced.</summary>
@@ -39,21 +39,61 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
                 _toAnnounce.Remove(group);
                 continue;
             }
-            if (order.Announcement is not null || group.IsAnnounced) continue;     // looked at again when it is over
-            bool mustStay = group.IsLeaving && group.Deleters is null && (groups.HasCalls(group.Id) || groups.States.IsDonor(group) || IsLastWithState(group));
-            if (mustStay && !groups.HasBroadcast(group.Id)) continue;      // a donor stays until its state is on its way
+            if (IsChanging(group))
+            {
+                _toAnnounce.Remove(group);
+                continue;
+            }
+            bool mustStay = MustStay(group, order);
+            if (mustStay && (group.IsHalted || !groups.HasBroadcast(group.Id))) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && (!group.HasState || context.IsMerging) && !group.IsLeaving && group.Deleters is null) continue;
             _toAnnounce.Remove(group);
             Announce(group, order, mustStay);
         }
     }
 
+    private bool MustStay(GroupMember group, GroupOrder order)
+    {
+        bool isMoving = group.Migration is { IsWelcome: true };
+        if (group.Deleters is not null || (!group.IsLeaving && !isMoving)) return false;
+        if (group.Migration is { IsHalted: true, IsReady: var isReady }) return !isReady;
+        if (groups.HasCalls(group.Id) || groups.States.IsDonor(group) || IsLastWithState(group)) return true;
+        if (!isMoving || context.IsMerging) return isMoving;
+        return order.View.Length == 1 && !HandOver(group, order);
+    }
+
+    /// <summary>Nobody else has the state: it goes to the target first, as it is when all that was sent is delivered, and nothing is sent from here on.</summary>
+    /// <returns>False: not yet.</returns>
+    private bool HandOver(GroupMember group, GroupOrder order)
+    {
+        if (order.Pending > 0) return false;
+        group.Migration!.IsHalted = true;
+        groups.States.BeginMigrant(group, group.Migration.To, order.Epoch + 1);
+        return false;
+    }
+
+    /// <summary>One leaves and one joins; of the others one that has the state gives it.</summary>
+    private void AddMove(GroupMember group, GroupOrder order, NodeId target, List<GroupOperation> operations)
+    {
+        operations.Add(new GroupOperation(GroupOperationKind.Leave, context.Ordering!.Self));
+        operations.Add(new GroupOperation(GroupOperationKind.Join, context.RankOf(target)));
+        foreach (int rank in order.View)
+        {
+            if (rank == context.Ordering.Self || group.Awaiting?.Contains(context.NodeAt(rank)) == true) continue;
+            operations.Add(new GroupOperation(GroupOperationKind.Donate, rank));
+            break;
+        }
+    }
+
+    /// <summary>A GBCAST is under way in the group: it is looked at again when that is over.</summary>
+    private bool IsChanging(GroupMember group) => group.IsAnnounced || groups.OrderOf(group.Id) is { Announcement: not null };
+
     /// <summary>The others have joined, and it is not known of any that its application has the state: it could be lost with this node.</summary>
     private bool IsLastWithState(GroupMember group) =>
         group.IsLoaded && group.View.Members.Length > 1 && group.View.Members.All(m => m == context.Self || group.Awaiting?.Contains(m) == true);
 
     private bool HasToAnnounce(GroupMember group) =>
-        group.Joins?.Count > 0 || group.IsLeaving || group.Deleters is not null || group.Rankings?.Count > 0 || groups.HasBroadcast(group.Id);
+        group.Joins?.Count > 0 || group.IsLeaving || group.Migration is { IsWelcome: true } || group.Deleters is not null || group.Rankings?.Count > 0 || groups.HasBroadcast(group.Id);
 
     private void Announce(GroupMember group, GroupOrder order, bool mustStay)
     {
@@ -68,9 +108,14 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
         {
             _toAnnounce.Add(group);      // only what it sends by GBCAST
         }
-        else if (group.IsLeaving)
+        else if (group.IsLeaving || group.Migration is { IsWelcome: true })
         {
-            operations.Add(new GroupOperation(GroupOperationKind.Leave, ordering.Self));
+            if (group.Migration is not { IsWelcome: true, To: var target }) operations.Add(new GroupOperation(GroupOperationKind.Leave, ordering.Self));
+            else
+            {
+                AddMove(group, order, target, operations);
+                destinations = destinations.With(context.RankOf(target));
+            }
             foreach (NodeId joiner in group.Joins ?? []) groups.Directory.Refuse(joiner, group);      // the donor must stay
             group.Joins = null;
         }

@@ -9,7 +9,9 @@ internal sealed class CreditAccount
     /// <summary>What a message costs beside its body, in bytes.</summary>
     public const int MessageOverhead = 64;
 
-    private readonly Dictionary<NodeId, Consumer> _consumers = [];
+    /// <summary>Null until this node sends: in most of thousands of groups a node only listens.</summary>
+    private Dictionary<NodeId, Consumer>? _consumers;
+    private View? _view;
     private Dictionary<NodeId, Producer>? _producers;
     private Producer? _lastProducer;
     private Queue<(Producer From, int Bytes)>? _unconsumed;
@@ -46,16 +48,21 @@ internal sealed class CreditAccount
 
     public void OnSent(int bytes, (NodeId Caller, long Call)? by = null)
     {
+        _consumers ??= _view!.Members.ToDictionary(static member => member, static _ => new Consumer());
         if (by is var (caller, call)) (_forCallers ??= new()).Enqueue((_sent, _sent + bytes, caller, call));
         _sent += bytes;
     }
 
     public void SetMembers(View view)
     {
-        foreach (NodeId gone in _consumers.Keys.Where(n => !view.Contains(n)).ToArray()) _consumers.Remove(gone);
-        foreach (NodeId member in view.Members)
+        _view = view;
+        if (_consumers is not null)
         {
-            if (!_consumers.ContainsKey(member)) _consumers.Add(member, new Consumer { Base = _sent });
+            foreach (NodeId gone in _consumers.Keys.Where(n => !view.Contains(n)).ToArray()) _consumers.Remove(gone);
+            foreach (NodeId member in view.Members)
+            {
+                if (!_consumers.ContainsKey(member)) _consumers.Add(member, new Consumer { Base = _sent });
+            }
         }
         if (_producers is null) return;
         _lastProducer = null;
@@ -112,13 +119,14 @@ internal sealed class CreditAccount
 
     public void OnTold(NodeId member, long consumed)
     {
-        if (_consumers.TryGetValue(member, out Consumer? consumer)) consumer.Consumed = Math.Max(consumer.Consumed, consumed);
+        if (_consumers is not null && _consumers.TryGetValue(member, out Consumer? consumer)) consumer.Consumed = Math.Max(consumer.Consumed, consumed);
     }
 
     /// <summary>The bytes of this node's own messages that all members have consumed since the last call.</summary>
     /// <param name="onCaller">Told of each call of a caller that all have consumed.</param>
     public long Release(Action<NodeId, long> onCaller)
     {
+        if (_consumers is null) return 0;
         long all = _sent;
         foreach (Consumer consumer in _consumers.Values) all = Math.Min(all, consumer.Base + consumer.Consumed);
         long before = _released, own = Math.Max(0, all - before);

@@ -1,23 +1,34 @@
 // Hands ordered events to the application: traces them first, in this node's order.
 using System.Collections.Immutable;
 using Core.Groups.Protocol.Ordering;
+using Core.Groups.Protocol.Requests;
 using Core.Groups.Tracing;
 
 namespace Core.Groups.Protocol.Groups;
 
+/// <summary>Who waits for an answer.</summary>
+/// <param name="Request">Its number at the caller.</param>
+/// <param name="Place">The member to which the request went, if that one passed it on.</param>
+internal readonly record struct Asker(NodeId Caller, long Request, NodeId? Place);
+
 internal sealed class Deliveries(NodeContext context)
 {
     private readonly Dictionary<long, Token> _tokens = [];
-    private readonly List<(NodeId Caller, long Request)> _unanswered = [];
-    private readonly List<(NodeId Caller, long Request, ClientAnswers.Answer Answer)> _again = [];
-    /// <summary>Pieces of large messages to this node alone.</summary>
-    private readonly PieceTable _pieces = new();
+    private readonly List<Asker> _unanswered = [];
+    private readonly List<(Asker Asker, ClientAnswers.Answer Answer)> _again = [];
+    /// <summary>Pieces of large messages to this node alone, and of answers that others get too.</summary>
+    private readonly PieceTable _pieces = new(), _answerPieces = new();
     private long _lastToken;
 
     /// <summary>An answer that a caller waits for.</summary>
-    private readonly record struct Token(NodeId Caller, long Request, GroupId Group, CallerStamp? Stamp)
+    private readonly record struct Token(Asker Asker, NodeId From, GroupId Group, CallerStamp? Stamp)
     {
+        /// <summary>Others that made the same request.</summary>
+        public ImmutableArray<Asker> Others { get; init; } = [];
         public CallerStamp? Client => Stamp is { Source.IsClient: true } ? Stamp : null;
+        /// <summary>Its caller does not see who leaves the group.</summary>
+        public bool IsFromOutside => Stamp is not null || Asker.Place is not null;
+        public IEnumerable<Asker> Askers => Others.Prepend(Asker);
     }
 
     /// <summary>What clients were answered.</summary>
@@ -42,10 +53,12 @@ internal sealed class Deliveries(NodeContext context)
         if (group.IsWanted) context.Effects.ViewInstalled(view);
     }
 
-    public NodeId SenderOf(Message message) => message.Caller?.Source.Id ?? context.NodeAt(message.Sender);
+    public NodeId SenderOf(Message message) => message.Answer?.From ?? message.Caller?.Source.Id ?? context.NodeAt(message.Sender);
 
-    /// <summary>The node to which answers go.</summary>
-    private NodeId AskerOf(Message message) => message.Caller?.Caller ?? context.NodeAt(message.Sender);
+    /// <summary>Where answers go.</summary>
+    private Asker AskerOf(Message message) => message.Answer is { } passed
+        ? new Asker(passed.To, message.RequestId, passed.Place)
+        : new Asker(message.Caller?.Caller ?? context.NodeAt(message.Sender), message.RequestId, null);
 
     public MessageId IdOf(Message message) => new(context.NodeAt(message.Sender), context.Configuration!.Id.Epoch, message.Sequence);
 
@@ -61,8 +74,33 @@ internal sealed class Deliveries(NodeContext context)
         context.Effects.Deliver(new Delivery
         {
             Group = group.Id, From = SenderOf(message), Order = message.Kind.ToOrder(), IsTransitional = context.IsInTransition, Body = body, Message = IdOf(message), ReplyToken = token,
-            Spread = spread,
+            Spread = message.Answer is null ? spread : DescribeAnswer(message, spread ?? new Spread([group.Id], null)),
         });
+    }
+
+    private Spread DescribeAnswer(Message message, Spread spread) => (message.Flags & MessageFlags.Reply) != 0
+        ? spread with { IsReplyCopy = true }
+        : spread with { PassedOnBy = context.NodeAt(message.Sender) };
+
+    /// <summary>Who is given a message, and as a member of which group: the first of its groups that it is in.</summary>
+    public List<Answerer> AnswerersOf(Message message)
+    {
+        var answerers = new List<Answerer>();
+        Destination to = message.Destination;
+        foreach (int rank in to.Members)
+        {
+            GroupId group = to.Spread is { } spread ? Array.Find(spread.Parts, p => p.Via.Contains(rank))?.Group ?? GroupId.None : to.Group;
+            NodeId node = context.NodeAt(rank);
+            bool isCallerAlone = group == GroupId.None && message.Answer?.To == node;      // it is only told
+            if (!isCallerAlone && (message.Answer?.Only ?? node) == node) answerers.Add(new Answerer(node, group));
+        }
+        return answerers;
+    }
+
+    /// <summary>A request that was passed on to another member than this one, by way of the group, so that it has its place there.</summary>
+    public void PassOver(GroupMember group, Message message)
+    {
+        if (context.Settings.Tracing) TraceDelivery(group, message);
     }
 
     /// <summary>
@@ -75,15 +113,16 @@ internal sealed class Deliveries(NodeContext context)
         if ((message.Flags & MessageFlags.Request) == 0) return;
         if (message.Caller is { Source.IsClient: true } stamp) AnswerAgain(group, message, stamp);
         // Who got the first one by state transfer has nothing to answer; who has answered is not asked again.
-        else if (!_tokens.Values.Any(t => t.Caller == AskerOf(message) && t.Request == message.RequestId)) Unanswered(message);
+        else if (!_tokens.Values.Any(t => t.Asker == AskerOf(message))) Unanswered(message);
     }
 
-    /// <summary>A client asks again, mostly through another node: that one gets the answer.</summary>
+    /// <summary>A client asks again, mostly through another node, or another member of a group that asks as one: each gets the answer.</summary>
     private void AnswerAgain(GroupMember group, Message message, CallerStamp stamp)
     {
+        Asker asker = AskerOf(message);
         if (Answers.Find(group.Id, stamp) is not { } answer) Unanswered(message);
-        else if (answer.Token == 0) _again.Add((AskerOf(message), message.RequestId, answer));
-        else if (_tokens.TryGetValue(answer.Token, out Token open)) _tokens[answer.Token] = open with { Caller = AskerOf(message), Request = message.RequestId };
+        else if (answer.Token == 0) _again.Add((asker, answer));
+        else if (_tokens.TryGetValue(answer.Token, out Token open)) _tokens[answer.Token] = open with { Asker = asker, Others = [.. open.Askers.Where(a => a.Caller != asker.Caller)] };
     }
 
     // A method of its own: what the lambda captures is allocated where the method begins, also when nothing is traced.
@@ -121,13 +160,13 @@ internal sealed class Deliveries(NodeContext context)
         {
             Group = GroupId.None, From = SenderOf(message), Order = message.Kind.ToOrder(), IsTransitional = context.IsInTransition, Body = body, Message = IdOf(message),
             ReplyToken = (message.Flags & MessageFlags.Request) == 0 ? 0 : TokenFor(message, GroupId.None),
-            Spread = message.Destination.Spread is { } spread ? new Spread([], spread.Label) : null,
+            Spread = message.Destination.Spread is { } spread ? new Spread([], spread.Label) { IsReplyCopy = message.Answer is not null } : null,
         });
     }
 
     private long TokenFor(Message message, GroupId group)
     {
-        _tokens[++_lastToken] = new Token(AskerOf(message), message.RequestId, group, message.Caller);
+        _tokens[++_lastToken] = new Token(AskerOf(message), SenderOf(message), group, message.Caller);
         if (message.Caller is { Source.IsClient: true } client) Answers.Open(group, client, _lastToken);
         return _lastToken;
     }
@@ -139,14 +178,28 @@ internal sealed class Deliveries(NodeContext context)
         return names.ToImmutable();
     }
 
-    /// <summary>The caller that waits behind a token, which can be used once, for this answer.</summary>
-    public bool TryTakeToken(long token, ReadOnlyMemory<byte> answer, bool isError, out NodeId caller, out long request)
+    /// <summary>The callers that wait behind a token, which can be used once, for this answer.</summary>
+    public bool TryTakeToken(long token, ReadOnlyMemory<byte> answer, bool isError, out Asker asker, out ImmutableArray<Asker> others)
     {
         bool found = _tokens.Remove(token, out Token entry);
         if (entry.Client is { } client) Answers.Give(entry.Group, client, answer, isError);
-        (caller, request) = (entry.Caller, entry.Request);
+        (asker, others) = (entry.Asker, entry.Others);
         return found;
     }
+
+    /// <summary>The application passes the request of a token on: others answer it. Who asks again hears that this node does not.</summary>
+    public bool TryPassOn(long token, out Asker asker, out NodeId from)
+    {
+        bool found = _tokens.Remove(token, out Token entry);
+        (asker, from) = (entry.Asker, entry.From);
+        if (!found) return false;
+        if (entry.Client is { } client) Answers.Withhold(entry.Group, client);
+        _unanswered.AddRange(entry.Others);
+        return true;
+    }
+
+    /// <summary>The whole of an answer that others get too; null if pieces are still to come.</summary>
+    public ReadOnlyMemory<byte>? TryJoinAnswer(Message message) => _answerPieces.TryJoin(message, context.Settings.MaximumMessageSize);
 
     /// <summary>A group has another id from now on.</summary>
     public void Rename(GroupId before, GroupId after)
@@ -160,7 +213,8 @@ internal sealed class Deliveries(NodeContext context)
     /// <summary>The application never sees this message: if it asks, its caller is told not to wait for this node.</summary>
     public void Unanswered(Message message)
     {
-        if ((message.Flags & MessageFlags.Request) != 0) _unanswered.Add((AskerOf(message), message.RequestId));
+        bool isForAnother = message.Answer?.Only is { } only && only != context.Self;
+        if ((message.Flags & MessageFlags.Request) != 0 && !isForAnother) _unanswered.Add(AskerOf(message));
     }
 
     /// <summary>The application will not answer the request of this token.</summary>
@@ -168,7 +222,7 @@ internal sealed class Deliveries(NodeContext context)
     {
         if (!_tokens.Remove(token, out Token open)) return;
         if (open.Client is { } client) Answers.Withhold(open.Group, client);
-        _unanswered.Add((open.Caller, open.Request));
+        _unanswered.AddRange(open.Askers);
     }
 
     /// <summary>This node left a group. Its members see that; callers from outside are told not to wait for its answers.</summary>
@@ -177,29 +231,29 @@ internal sealed class Deliveries(NodeContext context)
         Answers.OnLeft(group.Id);
         foreach (HeldEvent held in group.Held)
         {
-            if (held.Message is { Caller: not null } message) Unanswered(message);
+            if (held.Message is { } message && (message.Caller is not null || message.Answer is not null)) Unanswered(message);
         }
-        foreach ((long token, Token open) in _tokens.Where(t => t.Value.Stamp is not null && t.Value.Group == group.Id).OrderBy(t => t.Key).ToArray())
+        foreach ((long token, Token open) in _tokens.Where(t => t.Value.IsFromOutside && t.Value.Group == group.Id).OrderBy(t => t.Key).ToArray())
         {
             _tokens.Remove(token);
-            _unanswered.Add((open.Caller, open.Request));
+            _unanswered.AddRange(open.Askers);
         }
     }
 
     /// <summary>The answers that are to be sent again, once.</summary>
-    public IReadOnlyList<(NodeId Caller, long Request, ClientAnswers.Answer Answer)> TakeAgain()
+    public IReadOnlyList<(Asker Asker, ClientAnswers.Answer Answer)> TakeAgain()
     {
         if (_again.Count == 0) return [];
-        (NodeId, long, ClientAnswers.Answer)[] taken = [.. _again];
+        (Asker, ClientAnswers.Answer)[] taken = [.. _again];
         _again.Clear();
         return taken;
     }
 
     /// <summary>The callers that are to be told, once.</summary>
-    public IReadOnlyList<(NodeId Caller, long Request)> TakeUnanswered()
+    public IReadOnlyList<Asker> TakeUnanswered()
     {
         if (_unanswered.Count == 0) return [];
-        (NodeId, long)[] taken = [.. _unanswered];
+        Asker[] taken = [.. _unanswered];
         _unanswered.Clear();
         return taken;
     }

@@ -17,7 +17,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     private long _lastLookup;
 
     /// <summary>Joiners whose credentials the application looks at, by token.</summary>
-    private readonly SortedDictionary<long, (GroupId Group, NodeId Joiner)> _inspected = [];
+    private readonly SortedDictionary<long, (GroupId Group, NodeId Joiner, bool IsMigrant)> _inspected = [];
     private long _lastInspection;
 
     /// <summary>A join that the application asked for.</summary>
@@ -31,6 +31,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         public GroupId Candidate => candidate;
         /// <summary>The one group that is meant, whatever else has its name; none: any.</summary>
         public GroupId Expected => expected;
+        /// <summary>The member that moves to this node with this join: nobody else is asked.</summary>
+        public NodeId? Migrant { get; init; }
         public long Lookup { get; set; }
     }
 
@@ -48,6 +50,7 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         Join? join = Open.Values.FirstOrDefault(j => j.Call == call);
         if (join is null) return false;
         Open.Remove(join.Name);
+        groups.Migrations.OnGivenUp(join);
         foreach ((NodeId early, _) in _earlyJoins.GetValueOrDefault(join.Name) ?? []) Refuse(early, join.Name);
         _earlyJoins.Remove(join.Name);
         return true;
@@ -56,13 +59,28 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     /// <summary>A membership of this name ended, or turned out unwanted: a join that was asked for since can go on.</summary>
     public void Retry(string name)
     {
-        if (Open.TryGetValue(name, out Join? join)) join.RetryAt = Context.Now;
+        if (Open.TryGetValue(name, out Join? join)) AskAt(join, Context.Now);
     }
 
     /// <summary>This node has become a member: the join that asked for it, or null if that was given up.</summary>
     public Join? TakeJoin(string name) => Open.Remove(name, out Join? join) ? join : null;
 
-    protected override void Ask(Join join) => join.Lookup = LookUp(join.Name, join.Candidate, entry => Answered(join, entry));
+    protected override void Ask(Join join)
+    {
+        if (join.Migrant is not { } member) join.Lookup = LookUp(join.Name, join.Candidate, entry => Answered(join, entry));
+        else if (Context.RankOf(member) >= 0) AskToJoin(join, member, join.Expected);
+        else
+        {
+            Open.Remove(join.Name);
+            Context.Effects.JoinRefused(join.Call, $"{member.Name}, which was to move here, has failed");
+        }
+    }
+
+    /// <summary>Whether a member of this name is to move here from this node.</summary>
+    public bool IsMigrating(string name, NodeId from) => Open.TryGetValue(name, out Join? join) && join.Migrant == from;
+
+    /// <summary>The member that is to move here.</summary>
+    public NodeId? MigrantOf(GroupId group) => Open.Values.FirstOrDefault(j => j.Expected == group)?.Migrant;
 
     private void Answered(Join join, RegistryEntry? entry)
     {
@@ -81,16 +99,16 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         }
         NodeId contact = entry?.Members.FirstOrDefault(m => m != Context.Self && Context.RankOf(m) >= 0) ?? default;
         if (contact.Name is null) AskLater(join);
-        else
-        {
-            services.Send(contact, ServiceRecord.JoinRequest, writer =>
-            {
-                writer.Group(entry!.Id);
-                writer.Text(join.Name);
-                writer.Blob(join.Credentials.Span);
-            });
-        }
+        else AskToJoin(join, contact, entry!.Id);
     }
+
+    private void AskToJoin(Join join, NodeId member, GroupId group) => services.Send(member, ServiceRecord.JoinRequest, writer =>
+    {
+        writer.Group(group);
+        writer.Text(join.Name);
+        writer.Blob(join.Credentials.Span);
+        writer.Flag(join.Migrant is not null);
+    });
 
     /// <summary>Asks the registry. The answer comes in this configuration, or never.</summary>
     public long LookUp(string name, GroupId candidate, Action<RegistryEntry?> answered)
@@ -148,7 +166,9 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     {
         long number = reader.Varint();
         RegistryEntry? entry = reader.Flag() ? Read(ref reader) : null;
-        if (_lookups.Remove(number, out Action<RegistryEntry?>? answered)) answered(entry);
+        if (!_lookups.Remove(number, out Action<RegistryEntry?>? answered)) return;
+        if (_lookups.Count == 0) _lookups.TrimExcess();
+        answered(entry);
     }
 
     public void OnJoinRequest(NodeId from, ref WireReader reader)
@@ -156,7 +176,10 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         GroupId id = reader.Group();
         string name = reader.Text();
         ReadOnlyMemory<byte> credentials = reader.Blob();
-        if (groups.Find(id) is { IsLeaving: false } group) Receive(group, from, credentials);
+        bool isMigrant = reader.Flag();
+        GroupMember? asked = groups.Find(id);
+        if (isMigrant && (asked is null || !groups.Migrations.IsWanted(asked, from))) RefuseMigrant(from, name, "the member that was to move here has left, or stays");
+        else if (asked is { IsLeaving: false } group) Receive(group, from, credentials, isMigrant);
         else if (Open.TryGetValue(name, out Join? join) && join.Candidate == id)
         {
             if (!_earlyJoins.TryGetValue(name, out var early)) _earlyJoins.Add(name, early = []);
@@ -171,14 +194,14 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         foreach ((NodeId joiner, ReadOnlyMemory<byte> credentials) in early) Receive(group, joiner, credentials);
     }
 
-    private void Receive(GroupMember group, NodeId joiner, ReadOnlyMemory<byte> credentials)
+    private void Receive(GroupMember group, NodeId joiner, ReadOnlyMemory<byte> credentials, bool isMigrant = false)
     {
         if (!group.Inspects)
         {
-            groups.Admit(group, joiner);
+            Admit(group, joiner, isMigrant);
             return;
         }
-        _inspected.Add(++_lastInspection, (group.Id, joiner));
+        _inspected.Add(++_lastInspection, (group.Id, joiner, isMigrant));
         Context.Effects.InspectJoin(group.Id, _lastInspection, joiner, credentials);
     }
 
@@ -187,8 +210,22 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
     {
         if (!_inspected.Remove(token, out var inspected) || Context.RankOf(inspected.Joiner) < 0) return;      // a configuration change: it asks again
         if (groups.Find(inspected.Group) is not { } group) return;
-        if (refusal is null && !group.IsLeaving) groups.Admit(group, inspected.Joiner);
+        if (refusal is null && !group.IsLeaving) Admit(group, inspected.Joiner, inspected.IsMigrant);
         else Refuse(inspected.Joiner, group.Name, refusal);
+        if (refusal is not null && inspected.IsMigrant && groups.Migrations.IsWanted(group, inspected.Joiner)) groups.Migrations.Fail(group, $"this member's application refused the target: {refusal}");
+    }
+
+    private void Admit(GroupMember group, NodeId joiner, bool isMigrant)
+    {
+        if (!isMigrant) groups.Admit(group, joiner);
+        else if (groups.Migrations.IsWanted(group, joiner)) groups.Migrations.Admit(group);
+        else RefuseMigrant(joiner, group.Name, "the member that was to move here stays");
+    }
+
+    /// <summary>The node does not take a member's place after all.</summary>
+    public void RefuseMigrant(NodeId joiner, string name, string reason)
+    {
+        if (Context.IsWorking && Context.RankOf(joiner) >= 0) Refuse(joiner, name, reason);
     }
 
     /// <summary>This node's membership has ended: the joiners ask another member.</summary>
@@ -301,6 +338,8 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         Services.WriteGroups(writer, entry.Formerly);
     }
 
-    private static RegistryEntry Read(ref WireReader reader) =>
-        new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader), reader.Varint(), Services.ReadGroups(ref reader));
+    // There may be thousands of entries: their members are the configuration's own objects, not what the wire made anew.
+    private RegistryEntry Read(ref WireReader reader) => new(
+        reader.Group(), reader.Text(), [.. Services.ReadNodes(ref reader).Select(n => Context.RankOf(n) is >= 0 and var rank ? Context.NodeAt(rank) : n)],
+        reader.Varint(), Services.ReadGroups(ref reader));
 }

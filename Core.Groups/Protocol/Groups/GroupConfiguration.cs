@@ -1,6 +1,7 @@
 // The configuration data of one group: a key/value map that is changed by GBCAST alone, so that every change stands at one
 // place among all messages and views of the group. It is part of the group's state.
 // Follows: "Exploiting virtual synchrony", section 3.2. Keeps: bytes that are no entry change nothing.
+using System.Collections.ObjectModel;
 using System.Text;
 using Core.Groups.Wire;
 
@@ -8,9 +9,10 @@ namespace Core.Groups.Protocol.Groups;
 
 internal sealed class GroupConfiguration
 {
-    private readonly SortedDictionary<string, string> _entries = new(StringComparer.Ordinal);
+    private SortedDictionary<string, string>? _entries;
 
-    public IReadOnlyDictionary<string, string> Entries => _entries;
+    public IReadOnlyDictionary<string, string> Entries => _entries ?? (IReadOnlyDictionary<string, string>)ReadOnlyDictionary<string, string>.Empty;
+    private SortedDictionary<string, string> Own => _entries ??= new(StringComparer.Ordinal);
 
     /// <param name="value">Null: the entry is removed.</param>
     public static byte[] WriteEntry(string key, string? value)
@@ -36,22 +38,22 @@ internal sealed class GroupConfiguration
         {
             return false;
         }
-        if (value is null) _entries.Remove(key);
-        else _entries[key] = value;
+        if (value is null) _entries?.Remove(key);
+        else Own[key] = value;
         return true;
     }
 
     /// <summary>Takes in the entries of another side of the group that this one does not have.</summary>
     public void Unite(GroupConfiguration other)
     {
-        foreach ((string key, string value) in other._entries) _entries.TryAdd(key, value);
+        foreach ((string key, string value) in other.Entries) Own.TryAdd(key, value);
     }
 
     public byte[] Write()
     {
         var writer = new WireWriter();
-        writer.Varint(_entries.Count);
-        foreach ((string key, string value) in _entries) writer.Blob(WriteEntry(key, value));
+        writer.Varint(Entries.Count);
+        foreach ((string key, string value) in Entries) writer.Blob(WriteEntry(key, value));
         return writer.ToArray();
     }
 

@@ -48,7 +48,7 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     /// <summary>Nodes that are told of every change of the view.</summary>
     public SortedSet<NodeId>? Watchers { get; set; }
     /// <summary>The last changes, for those that watch and missed one.</summary>
-    public List<ViewChange>? Changes { get; set; }
+    public ImmutableArray<ViewChange> Changes { get; set; } = [];
     /// <summary>The membership ended because the group was deleted.</summary>
     public bool WasDeleted { get; set; }
     public bool IsLeaving { get; set; }
@@ -67,6 +67,10 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public List<(long Call, NodeId[] Ranking)>? Rankings { get; set; }
     /// <summary>The first of <see cref="Rankings"/> is announced.</summary>
     public bool IsRankingAnnounced { get; set; }
+    /// <summary>This member moves to another node.</summary>
+    public Migration? Migration { get; set; }
+    /// <summary>Nothing is sent or announced: the state is on its way to the node to which this member moves.</summary>
+    public bool IsHalted => Migration is { IsHalted: true };
     /// <summary>Large messages that are not whole; null as long as there were none in this epoch.</summary>
     public PieceTable? Pieces { get; set; }
 }

@@ -2,6 +2,7 @@
 // Keeps: each question ends once; what a configuration change has cut off is asked again. A delete names the group by its id from its
 // first answer on: another group that is made under the name meanwhile is left alone.
 // Follows: protocol.md section 7.
+using System.Collections.Immutable;
 using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Groups;
@@ -9,7 +10,6 @@ namespace Core.Groups.Protocol.Groups;
 internal sealed class GroupQueries(NodeContext context, Services services, GroupService groups)
     : Questions<long, GroupQueries.Query>(context)
 {
-
     internal enum QueryKind { Find, List, Delete }
 
     internal sealed class Query(long call, QueryKind kind, string text) : Question(call)
@@ -21,6 +21,9 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
         public GroupId Group { get; set; }
         public List<string> Names { get; } = [];
     }
+
+    /// <summary>Told how the questions of clients ended, in place of the host.</summary>
+    public Action<long, Outcome, GroupInfo?, ImmutableArray<string>> OnClientQuery { get; set; } = static (_, _, _, _) => { };
 
     public void Find(long call, string address) => Begin(call, new Query(call, QueryKind.Find, address));
 
@@ -52,7 +55,9 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
         if (query.Kind == QueryKind.Find)
         {
             Open.Remove(query.Call);
-            Context.Effects.GroupFound(query.Call, entry is null ? null : new GroupInfo(entry.Id, entry.Name, entry.Number, entry.Members));
+            GroupInfo? group = entry is null ? null : new GroupInfo(entry.Id, entry.Name, entry.Number, entry.Members);
+            if (IsOfClient(query)) OnClientQuery(query.Call, Outcome.Done, group, []);
+            else Context.Effects.GroupFound(query.Call, group);
         }
         else if (entry is null)
         {
@@ -71,8 +76,14 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
     private void End(Query query, Outcome outcome)
     {
         Open.Remove(query.Call);
-        Context.Effects.Completed(query.Call, outcome);
+        if (IsOfClient(query)) OnClientQuery(query.Call, outcome, null, []);
+        else Context.Effects.Completed(query.Call, outcome);
     }
+
+    private static bool IsOfClient(Query query) => query.Call >= Clients.ClientSessions.FirstCall;
+
+    /// <summary>Gives all of them up; returns the calls of this node's application.</summary>
+    public IEnumerable<long> EndCalls() => EndAll().Where(static c => c < Clients.ClientSessions.FirstCall);
 
     public void OnListReply(ref WireReader reader)
     {
@@ -84,7 +95,8 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
         query.Names.AddRange(names);
         if (!isLast) return;
         Open.Remove(call);
-        Context.Effects.GroupsListed(call, [.. query.Names]);
+        if (IsOfClient(query)) OnClientQuery(call, Outcome.Done, null, [.. query.Names]);
+        else Context.Effects.GroupsListed(call, [.. query.Names]);
     }
 
     /// <summary>A member tells that the group is deleted; or that it is no member (any more), and another is to be asked.</summary>

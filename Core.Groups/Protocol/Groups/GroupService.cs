@@ -24,6 +24,7 @@ internal sealed class GroupService
         Announcer = new Announcer(context, this);
         Watches = new GroupWatches(context, services, this);
         Queries = new GroupQueries(context, services, this);
+        Migrations = new Migrations(context, services, this);
         Merger = new GroupMerger(context, this, _groups);
         Teller = new GroupTeller(context, this);
         _states = new StateTransfers(context, services, this);
@@ -37,6 +38,7 @@ internal sealed class GroupService
     public GroupMerger Merger { get; }
     public GroupTeller Teller { get; }
     public GroupWatches Watches { get; }
+    public Migrations Migrations { get; }
     public StateTransfers States => _states;
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
@@ -53,7 +55,6 @@ internal sealed class GroupService
     public Action<GroupId, GroupId> OnRenamed { get; set; } = static (_, _) => { };
     /// <summary>Told of a delivery that the application does not see, with its sender and its cost.</summary>
     public Action<GroupMember, NodeId, int> OnDropped { get; set; } = static (_, _, _) => { };
-
     /// <summary>Told of a group in which a sender is to hear of new credit.</summary>
     public Action<GroupMember> OnPaid { get; set; } = static _ => { };
 
@@ -102,6 +103,7 @@ internal sealed class GroupService
     {
         if (call != 0) (group.LeaveCalls ??= []).Add(call);
         group.IsLeaving = true;
+        if (!group.IsAnnounced) Migrations.Fail(group, "the node left the group");
         Announcer.LookAgain(group);
     }
 
@@ -109,7 +111,7 @@ internal sealed class GroupService
 
     public void OnAnnounced(GroupOrder order)
     {
-        BeforeMarker(order);
+        if (Find(order.Id) is not { IsHalted: true }) BeforeMarker(order);      // the state that it hands over would lack them
         OrderingLayer ordering = _context.Ordering!;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
         ordering.Emit(MessageKind.Marker, to, default, []);
@@ -178,7 +180,7 @@ internal sealed class GroupService
         Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined) AwaitState(group, joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
-        group.Joins?.RemoveWhere(after.Contains);
+        if (group.Joins?.RemoveWhere(after.Contains) > 0 && group.Joins.Count == 0) group.Joins = null;
         Announcer.OnChanged(group);
         group.View = ViewOf(order, after, joined, [.. before.Where(n => !after.Contains(n))]);
         _states.Streams.OnView(group);
@@ -187,7 +189,7 @@ internal sealed class GroupService
         if (!joined.IsEmpty || !group.View.Left.IsEmpty || isRanked) Watches.OnView(group, areFailed: false, _isCarryingPlan);
         if (_isCarryingPlan) return;
         _context.Ordering.Destinations.Forget(order.Id, order.Epoch);
-        if (announcement.Sender == _context.Ordering.Self && !joined.IsEmpty) _states.Begin(group, joined, order.Epoch);
+        if (!joined.IsEmpty && GroupChangeFormat.DonorOf(announcement) == _context.Ordering.Self) _states.Begin(group, joined, order.Epoch);
         _states.TryInstall(group);
         if (after[0] == _context.Self) _directory.Tell(group);
     }
@@ -216,6 +218,7 @@ internal sealed class GroupService
     {
         if (!_groups.Remove(order.Id, out GroupMember? group)) return;
         group.WasDeleted = isDeleted;
+        Migrations.OnEnded(group, new GroupInfo(order.Id, order.Name, order.Number, after));
         End(group, isDeleted ? GroupEnd.Deleted : GroupEnd.Left);
         if (!_isCarryingPlan && after.IsEmpty)
         {
@@ -261,6 +264,12 @@ internal sealed class GroupService
         if (message.Caller is { } caller && !TryRemember(group, caller))
         {
             _deliveries.Repeated(group, message);
+            OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
+            return;
+        }
+        if (message.Answer?.Only is { } only && only != _context.Self)
+        {
+            _deliveries.PassOver(group, message);
             OnDropped(group, _context.NodeAt(message.Sender), body.Length + CreditAccount.MessageOverhead);
             return;
         }
@@ -343,23 +352,20 @@ internal sealed class GroupService
         foreach (var (id, entries) in byGroup.OrderBy(e => e.Key))
         {
             GroupTold first = entries[0].Told;
-            ImmutableArray<NodeId> view = AlongOf(entries) ?? first.View;
+            ImmutableArray<NodeId> view = GroupTeller.AlongOf(entries) ?? first.View;
             if (!_groups.Contains(id) && view.Contains(_context.Self)) Continue(new GroupOrder(id, first.Name, [], first.Number, first.ViewId), first.View, byGroup);
         }
         if (_context.IsFrozen) return;
         Merger.Begin();
         _directory.OnInstalled();
         Queries.OnInstalled();
+        Migrations.OnInstalled();
         Watches.OnInstalled();
     }
 
     /// <summary>In extended mode the same incarnation of a caller may come back with its component: only a later one shows that it is gone.</summary>
     private bool IsGone(NodeId caller) => _context.RankOf(caller) < 0
         && (!_context.Settings.IsExtended || _context.Configuration!.Members.Any(m => m.Name == caller.Name && m.Incarnation > caller.Incarnation));
-
-    /// <summary>In extended mode: those of the group that come along, as they have told.</summary>
-    private static ImmutableArray<NodeId>? AlongOf(List<(NodeId From, GroupTold Told)>? entries) =>
-        entries?.Find(static e => !e.Told.Along.IsEmpty) is { Told: { } told } ? told.Along : null;
 
     /// <summary>This node is a member of a group by the others' plan, and learns of it only now.</summary>
     public GroupMember EnterByPlan(GroupOrder order) => Enter(order, _directory.TakeJoin(order.Name), hasState: false);
@@ -371,6 +377,7 @@ internal sealed class GroupService
         group.OwnFinish = null;
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
         group.CutEpoch = 0;
+        if (group.Migration is { } migration) migration.IsWelcome = migration.IsHalted = migration.IsReady = false;      // both sides ask again
         group.Deleters = group.Watchers = null;      // who asked asks again
         group.Joins?.RemoveWhere(n => _context.RankOf(n) < 0 || view.Contains(n));
         Announcer.OnChanged(group);
@@ -390,9 +397,9 @@ internal sealed class GroupService
     private void Continue(GroupOrder before, ImmutableArray<NodeId> oldView, Dictionary<GroupId, List<(NodeId From, GroupTold Told)>>? told)
     {
         GroupId id = before.Id;
-        ImmutableArray<NodeId> view = AlongOf(told?.GetValueOrDefault(id)) ?? [.. oldView.Where(n => _context.RankOf(n) >= 0)];
+        ImmutableArray<NodeId> view = GroupTeller.AlongOf(told?.GetValueOrDefault(id)) ?? [.. oldView.Where(n => _context.RankOf(n) >= 0)];
         ImmutableArray<NodeId> left = [.. oldView.Where(n => !view.Contains(n))];
-        SortedSet<NodeId> stateless = [.. view.Where(n => told is null ? KnowsNoState(n, Find(id)) : IsStateless(n, told.GetValueOrDefault(id)))];
+        SortedSet<NodeId> stateless = [.. view.Where(n => told is null ? KnowsNoState(n, Find(id)) : GroupTeller.IsStateless(n, told.GetValueOrDefault(id)))];
         var order = new GroupOrder(id, before.Name, [.. view.Select(_context.RankOf)], left.IsEmpty ? before.Number : before.Number + 1,
             left.IsEmpty ? before.ViewId : $"{id.High:x16}:{_context.Configuration!.Id}:0");
         GroupMember? group = Find(id);
@@ -409,7 +416,7 @@ internal sealed class GroupService
         }
         // Who was told that it has no state may not hear of it before the next change: then this member must speak for itself.
         group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded || group.IsToldUnloaded;
-        SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => SaysUnloaded(n, told?.GetValueOrDefault(id))))];
+        SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => GroupTeller.SaysUnloaded(n, told?.GetValueOrDefault(id))))];
         if (group.IsLoaded) unloaded.Remove(_context.Self);      // it was told before the application had it
         BeginAnew(group, view, unloaded);
         if (isNew)
@@ -432,19 +439,6 @@ internal sealed class GroupService
 
     private bool KnowsNoState(NodeId node, GroupMember? group) =>
         group is not null && (node == _context.Self ? !group.HasState : group.Awaiting?.Contains(node) == true);
-
-    private static bool SaysUnloaded(NodeId node, List<(NodeId From, GroupTold Told)>? told) =>
-        told?.Exists(t => t.From == node && t.Told.Awaiting.Contains(node)) == true;
-
-    private static bool IsStateless(NodeId node, List<(NodeId From, GroupTold Told)>? told)
-    {
-        if (told is null) return false;
-        foreach ((NodeId from, GroupTold entry) in told)
-        {
-            if (from == node) return !entry.HasState;
-        }
-        return told.Exists(t => t.Told.Awaiting.Contains(node));
-    }
 
     /// <summary>
     /// A plan is carried out: a joiner without state gets a snapshot that is cut at the new configuration and covers what
@@ -486,6 +480,7 @@ internal sealed class GroupService
     private void End(GroupMember group, GroupEnd end)
     {
         Announcer.Forget(group);
+        Migrations.OnEnded(group, null);
         _states.Forget(group);
         Merger.Forget(group);
         _context.Trace(TraceKind.Leave, line => line with { Group = group.Name });

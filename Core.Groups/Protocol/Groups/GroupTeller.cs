@@ -66,4 +66,23 @@ internal sealed class GroupTeller(NodeContext context, GroupService groups)
         }
         return null;
     }
+
+    // ---- what others have told
+
+    /// <summary>In extended mode: those of the group that come along, as they have told.</summary>
+    public static ImmutableArray<NodeId>? AlongOf(List<(NodeId From, GroupTold Told)>? entries) =>
+        entries?.Find(static e => !e.Told.Along.IsEmpty) is { Told: { } told } ? told.Along : null;
+
+    public static bool SaysUnloaded(NodeId node, List<(NodeId From, GroupTold Told)>? told) =>
+        told?.Exists(t => t.From == node && t.Told.Awaiting.Contains(node)) == true;
+
+    public static bool IsStateless(NodeId node, List<(NodeId From, GroupTold Told)>? told)
+    {
+        if (told is null) return false;
+        foreach ((NodeId from, GroupTold entry) in told)
+        {
+            if (from == node) return !entry.HasState;
+        }
+        return told.Exists(t => t.Told.Awaiting.Contains(node));
+    }
 }

@@ -140,9 +140,8 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
     public void OnView(GroupMember group, bool areFailed, bool isFrozen)
     {
         View view = group.View;
-        List<ViewChange> changes = group.Changes ??= [];
-        changes.Add(new ViewChange(view.Number, view.Joined, areFailed ? [] : view.Left, areFailed ? view.Left : []));
-        if (changes.Count > Remembered) changes.RemoveAt(0);
+        var change = new ViewChange(view.Number, view.Joined, areFailed ? [] : view.Left, areFailed ? view.Left : []);
+        group.Changes = [.. group.Changes.TakeLast(Remembered - 1), change];
         if (isFrozen || group.Watchers is null) return;
         foreach (NodeId watcher in group.Watchers) Tell(watcher, group.Id, group, isDeleted: false, view.Number - 1);
     }
@@ -161,7 +160,7 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         writer.Flag(isDeleted);
         writer.Varint(group?.View.Number ?? 0);
         Services.WriteNodes(writer, group?.View.Members ?? []);
-        ViewChange[] changes = since == 0 || group?.Changes is null ? [] : [.. group.Changes.Where(c => c.Number > since)];
+        ViewChange[] changes = since == 0 || group is null ? [] : [.. group.Changes.Where(c => c.Number > since)];
         writer.Varint(changes.Length);
         foreach (ViewChange change in changes) change.Write(writer);
     });

@@ -15,6 +15,8 @@ internal abstract class Questions<TKey, TQuestion>(NodeContext context, ICompare
     where TQuestion : Question
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(10);
+    /// <summary>Nothing is asked again before: most of thousands of questions are on their way.</summary>
+    private TimeSpan _nextRetry = TimeSpan.MaxValue;
 
     protected NodeContext Context => context;
 
@@ -30,7 +32,13 @@ internal abstract class Questions<TKey, TQuestion>(NodeContext context, ICompare
         if (context.IsWorking) AskNow(question);
     }
 
-    protected void AskLater(TQuestion question) => question.RetryAt = context.Now + RetryDelay;
+    protected void AskLater(TQuestion question) => AskAt(question, context.Now + RetryDelay);
+
+    protected void AskAt(TQuestion question, TimeSpan time)
+    {
+        question.RetryAt = time;
+        if (time < _nextRetry) _nextRetry = time;
+    }
 
     /// <summary>A new configuration: the answers to what was asked in the one before do not come.</summary>
     protected void AskAll()
@@ -54,18 +62,14 @@ internal abstract class Questions<TKey, TQuestion>(NodeContext context, ICompare
 
     public void Tick()
     {
-        if (Open.Count == 0 || !context.IsWorking) return;
-        foreach (TQuestion question in Open.Values.Where(q => q.RetryAt <= context.Now).ToArray()) AskNow(question);
+        if (context.Now < _nextRetry || !context.IsWorking) return;
+        _nextRetry = TimeSpan.MaxValue;
+        foreach (TQuestion question in Open.Values.Where(static q => q.RetryAt is not null).ToArray())
+        {
+            if (question.RetryAt > context.Now) AskAt(question, question.RetryAt.Value);
+            else AskNow(question);
+        }
     }
 
-    public TimeSpan Deadline()
-    {
-        TimeSpan deadline = TimeSpan.MaxValue;
-        if (Open.Count == 0 || !context.IsWorking) return deadline;
-        foreach (TQuestion question in Open.Values)
-        {
-            if (question.RetryAt is { } at && at < deadline) deadline = at;
-        }
-        return deadline;
-    }
+    public TimeSpan Deadline() => context.IsWorking ? _nextRetry : TimeSpan.MaxValue;
 }

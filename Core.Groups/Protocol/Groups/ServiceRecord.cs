@@ -25,6 +25,8 @@ internal enum ServiceRecord : byte
     ClockWanted = 0x91,
     /// <summary>From the contact: it left, to these members; or it is settled, or consumed; or ask another member.</summary>
     CallerProgress = 0x8C,
+    /// <summary>From the oldest member of a large group: all have promised this floor.</summary>
+    GatheredFloor = 0x9C,
     /// <summary>To the registry: which names begin so?</summary>
     List = 0x8D,
     ListReply = 0x8E,
@@ -41,4 +43,9 @@ internal enum ServiceRecord : byte
     StateStream = 0x9A,
     /// <summary>To the donor: the application has taken so much of it.</summary>
     StateTaken = 0x9B,
+    /// <summary>To a node that is no member: take my place in the group.</summary>
+    Migrate = 0x94,
+    MigrateRefused = 0x95,
+    /// <summary>To the member: the state that would have gone with it is here.</summary>
+    MigrateReady = 0x96,
 }

@@ -3,17 +3,17 @@
 // joiner counts as one that has the state. What was begun with a donor that fails is void: a new donor begins anew.
 // Follows: protocol.md sections 2 (bulk state has its own flow control) and 7.
 using Core.Groups.Protocol.Links;
-using Core.Groups.Protocol.Ordering;
 using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Groups;
 
 /// <summary>A snapshot that is read while it is sent: where it was cut, and for whom.</summary>
-internal sealed class StateSource(GroupMember group, long epoch, PastEntry[] past, byte[] head, IEnumerable<NodeId> joiners)
+internal sealed class StateSource(GroupMember group, long epoch, long[] past, byte[] head, IEnumerable<NodeId> joiners)
 {
     public GroupMember Group => group;
     public long Epoch => epoch;
-    public PastEntry[] Past => past;
+    /// <summary>What must be stable before the state may leave.</summary>
+    public long[] Past => past;
     /// <summary>What the library remembers of the group where the state is cut.</summary>
     public byte[] Head => head;
     /// <summary>The bytes that each joiner has taken.</summary>

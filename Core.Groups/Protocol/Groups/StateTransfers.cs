@@ -6,7 +6,6 @@
 // Follows: protocol.md section 7. If the donor fails, the configuration is a new cut, and a new donor snapshots there.
 using System.Collections.Immutable;
 using Core.Groups.Protocol.Links;
-using Core.Groups.Protocol.Ordering;
 using Core.Groups.Protocol.Requests;
 using Core.Groups.Tracing;
 using Core.Groups.Wire;
@@ -25,18 +24,21 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     private readonly HashSet<(GroupId Group, NodeId Member)> _early = [];
     private long _lastToken;
 
-    private sealed class Outgoing(GroupMember group, long epoch, int side, PastEntry[] past)
+    private sealed class Outgoing(GroupMember group, long epoch, int side, long[] past)
     {
         public GroupMember Group => group;
         public int Side => side;
         public ImmutableArray<GroupId> Formerly { get; } = group.Formerly;
         public long Epoch => epoch;
-        public PastEntry[] Past => past;
+        /// <summary>What must be stable before the state may leave.</summary>
+        public long[] Past => past;
         /// <summary>What is remembered of callers where the state is cut.</summary>
         public byte[] Callers { get; } = group.Callers.Write();
         /// <summary>The configuration data where the state is cut.</summary>
         public byte[] Configuration { get; } = group.Configuration.Write();
         public ReadOnlyMemory<byte>? Content { get; set; }
+        /// <summary>It is of a member that moves, and goes ahead of the view.</summary>
+        public bool IsAhead { get; init; }
         /// <summary>Per joiner how much is sent.</summary>
         public SortedDictionary<NodeId, long> Sent { get; } = [];
     }
@@ -77,6 +79,21 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     // ---- donor
 
+    /// <summary>The only state of a group goes to a node before it is a member.</summary>
+    public void BeginMigrant(GroupMember group, NodeId to, long epoch)
+    {
+        var outgoing = new Outgoing(group, epoch, NoSide, context.Ordering!.CaptureTops()) { IsAhead = true };
+        outgoing.Sent.Add(to, 0);
+        _outgoing.Add(++_lastToken, outgoing);
+        context.Effects.SaveWholeState(group.Id, _lastToken);
+    }
+
+    /// <summary>It stays here after all.</summary>
+    public void ForgetMigrant(GroupMember group)
+    {
+        foreach (long token in _outgoing.Where(o => o.Value.Group == group && o.Value.IsAhead).Select(o => o.Key).ToArray()) _outgoing.Remove(token);
+    }
+
     public bool IsDonor(GroupMember group) => Streams.IsDonor(group) || _outgoing.Values.Any(o => o.Group == group);
 
     public void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch) => Begin(group, joiners, epoch, NoSide);
@@ -91,7 +108,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
 
     private void Begin(GroupMember group, IReadOnlyList<NodeId> joiners, long epoch, int side)
     {
-        var outgoing = new Outgoing(group, epoch, side, context.Ordering!.CapturePast());
+        var outgoing = new Outgoing(group, epoch, side, context.Ordering!.CaptureTops());
         foreach (NodeId joiner in joiners) outgoing.Sent.Add(joiner, 0);
         long token = ++_lastToken;
         _outgoing.Add(token, outgoing);
@@ -110,6 +127,11 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             return;
         }
         _outgoing.Remove(token);
+        if (outgoing.IsAhead)
+        {
+            groups.Migrations.Fail(outgoing.Group, "its state could not be saved");
+            return;
+        }
         if (outgoing.Side != NoSide) Take(outgoing, null);
         TellFailed(outgoing.Group.Id, outgoing.Side, outgoing.Epoch, outgoing.Sent.Keys);
     }
@@ -234,6 +256,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         if (incoming?.Epoch != epoch) _incoming[(id, side)] = incoming = new Incoming(epoch, total);
         incoming.Add(chunk);
         if (groups.Find(id) is { } group) TryInstall(group);
+        else if (incoming.IsWhole) groups.Migrations.OnStateHere(id);
     }
 
     /// <summary>Hands the state over when it is whole and the joiner has come to the place where it was cut.</summary>
@@ -292,6 +315,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             else group.Pieces = null;
         }
         group.Held.Clear();
+        group.Held.Capacity = 0;
         groups.Announcer.LookAgain(group);
     }
 
@@ -348,7 +372,7 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
             return;
         }
         group.IsLoaded = true;
-        group.Awaiting?.Remove(context.Self);
+        TakeAwaited(context.Self, group);
         if (context.IsWorking) TellLoaded(group);
     }
 
@@ -384,12 +408,20 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
     public void OnLoadedBy(NodeId member, ref WireReader reader)
     {
         GroupId id = reader.Group();
-        if (groups.Find(id) is not { } group || group.Awaiting?.Remove(member) != true)
+        if (groups.Find(id) is not { } group || !TakeAwaited(member, group))
         {
             if (groups.Find(id)?.View.Contains(member) != true) _early.Add((id, member));
             return;
         }
-        if (group.IsLeaving) groups.Announcer.LookAgain(group);      // it may have waited for this
+        if (group.IsLeaving || group.Migration is not null) groups.Announcer.LookAgain(group);      // it may have waited for this
+    }
+
+    /// <summary>A member is not waited for any more. False: it was not.</summary>
+    private static bool TakeAwaited(NodeId member, GroupMember group)
+    {
+        if (group.Awaiting?.Remove(member) != true) return false;
+        if (group.Awaiting.Count == 0) group.Awaiting = null;
+        return true;
     }
 
     /// <summary>Whether a joiner's word that it has the state came before its view, perhaps before this node's own join.</summary>

@@ -38,6 +38,8 @@ internal sealed class MessageExchange(NodeContext context, ChannelTable channels
             Received = received,
             Forwarded = forwarded.ToImmutable(),
             Floors = Array(ordering.FloorOf),
+            Gathered = Weak.Lacks(WeakRules.StatusOmitsGathered) ? []
+                : [.. ordering.Engine.Groups.Select(g => (g.Id, g.Epoch, ordering.Gathered(g))).Where(g => g.Item3 > 0)],
             ReceivedBy = Array(ordering.ReceivedBy),
             Stable = Array(ordering.StableOf),
             Clock = ordering.Clock,

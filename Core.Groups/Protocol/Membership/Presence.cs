@@ -55,5 +55,6 @@ internal sealed record Presence(
 
     public bool Says(Presence other) =>
         Promised == other.Promised && Configuration == other.Configuration && Rank == other.Rank && IsBlocked == other.IsBlocked
-        && IsStuck == other.IsStuck && IsLeaving == other.IsLeaving && Equals(Last, other.Last) && Reach.SequenceEqual(other.Reach);
+        && IsStuck == other.IsStuck && IsLeaving == other.IsLeaving && Equals(Last, other.Last)
+        && (ReferenceEquals(Reach, other.Reach) || Reach.SequenceEqual(other.Reach));
 }

@@ -9,10 +9,11 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class Reachability(NodeContext context, ChannelTable channels)
 {
-    private readonly SortedDictionary<NodeId, Presence> _presences = [];
+    private readonly Dictionary<NodeId, Presence> _presences = [];
     private readonly HashSet<NodeId> _suspects = [];
     private readonly HashSet<NodeId> _lostLinks = [];
     private readonly SortedDictionary<NodeId, TimeSpan> _contenders = [];
+    private readonly List<KeyValuePair<NodeId, string>> _reached = [];
     private ImmutableSortedDictionary<NodeId, string> _shared = ImmutableSortedDictionary<NodeId, string>.Empty;
     private TimeSpan _judged;
 
@@ -25,16 +26,22 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
     /// <summary>Nodes that this one reaches, itself included, with their addresses.</summary>
     public ImmutableSortedDictionary<NodeId, string> Reach()
     {
-        var reach = ImmutableSortedDictionary.CreateBuilder<NodeId, string>();
-        reach[context.Self] = context.Settings.Address;
+        // Asked for in every turn, and mostly the same as before: nothing is built for that.
+        _reached.Clear();
+        var own = KeyValuePair.Create(context.Self, context.Settings.Address);
+        int before = 0;
         foreach (Channel channel in channels.All)
         {
             // A blocked node goes on with whom it can reach again.
             if (context.IsBlocked && channel.Link.IsEstablished && context.Now - channel.LastHeard < context.Settings.Suspect) _suspects.Remove(channel.Id);
             if (_suspects.Contains(channel.Id) || _contenders.ContainsKey(channel.Id) || !_presences.ContainsKey(channel.Id)) continue;
-            if (channel.Link.IsEstablished || (!context.IsBlocked && context.RankOf(channel.Id) >= 0) || IsResuming(channel)) reach[channel.Id] = channel.Identity.Address;
+            if (!channel.Link.IsEstablished && (context.IsBlocked || context.RankOf(channel.Id) < 0) && !IsResuming(channel)) continue;
+            _reached.Add(new(channel.Id, channel.Identity.Address));
+            if (channel.Id < context.Self) before = _reached.Count;
         }
-        return Share(reach.ToImmutable());
+        _reached.Insert(before, own);
+        if (_shared.Count != _reached.Count || !_shared.SequenceEqual(_reached)) _shared = ImmutableSortedDictionary.CreateRange(_reached);
+        return _shared;
     }
 
     /// <summary>What a node says that it reaches.</summary>

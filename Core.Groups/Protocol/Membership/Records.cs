@@ -71,6 +71,8 @@ internal sealed record MemberStatus
     /// <summary>What is here by forwarding, apart from the prefix (never one "highest").</summary>
     public ImmutableHashSet<(int Sender, long Sequence)> Forwarded { get; init; } = [];
     public long[] Floors { get; init; } = [];
+    /// <summary>In large groups of this node, the gathered floor by which it may have delivered.</summary>
+    public ImmutableArray<(GroupId Group, long Epoch, long Floor)> Gathered { get; init; } = [];
     /// <summary>How much of this node's own messages each member has received.</summary>
     public long[] ReceivedBy { get; init; } = [];
     public long[] Stable { get; init; } = [];
@@ -97,6 +99,13 @@ internal sealed record MemberStatus
             writer.Varint(sequence);
         }
         WriteArray(writer, Floors);
+        writer.Varint(Gathered.Length);
+        foreach ((GroupId group, long epoch, long floor) in Gathered)
+        {
+            writer.Group(group);
+            writer.Varint(epoch);
+            writer.Varint(floor);
+        }
         WriteArray(writer, ReceivedBy);
         WriteArray(writer, Stable);
         writer.Varint(Clock);
@@ -114,7 +123,10 @@ internal sealed record MemberStatus
         long[] received = ReadArray(ref reader);
         var forwarded = ImmutableHashSet.CreateBuilder<(int, long)>();
         for (int left = reader.Count(2); left > 0; left--) forwarded.Add(((int)Math.Min(reader.Varint(), int.MaxValue), reader.Varint()));
-        long[] floors = ReadArray(ref reader), receivedBy = ReadArray(ref reader), stable = ReadArray(ref reader);
+        long[] floors = ReadArray(ref reader);
+        var gathered = ImmutableArray.CreateBuilder<(GroupId, long, long)>(reader.Count(18));
+        for (int left = gathered.Capacity; left > 0; left--) gathered.Add((reader.Group(), reader.Varint(), reader.Varint()));
+        long[] receivedBy = ReadArray(ref reader), stable = ReadArray(ref reader);
         long clock = reader.Varint();
         Session? last = Session.Read(ref reader);
         var attempts = ImmutableArray.CreateBuilder<Session>();
@@ -127,7 +139,7 @@ internal sealed record MemberStatus
         for (int left = recorded.Capacity; left > 0; left--) recorded.Add(reader.Configuration());
         return new MemberStatus
         {
-            Installed = installed, Received = received, Forwarded = forwarded.ToImmutable(), Floors = floors, ReceivedBy = receivedBy,
+            Installed = installed, Received = received, Forwarded = forwarded.ToImmutable(), Floors = floors, Gathered = gathered.MoveToImmutable(), ReceivedBy = receivedBy,
             Stable = stable, Clock = clock, Last = last, Attempts = attempts.ToImmutable(), Memory = memory, Recorded = recorded.MoveToImmutable(),
         };
     }

@@ -77,7 +77,25 @@ internal sealed class CollectiveOracle(OrderingLayer ordering, IReadOnlyList<(in
 {
     private readonly MemberSet _together = MemberSet.Of([.. together.Select(t => t.Rank)]);
 
+    /// <summary>The gathered floors that members hold that go along.</summary>
+    private readonly ILookup<GroupId, (int Member, long Epoch, long Floor)> _gathered =
+        together.SelectMany(t => t.Status.Gathered, (t, g) => (g.Group, Held: (t.Rank, g.Epoch, g.Floor))).ToLookup(g => g.Group, g => g.Held);
+
     public bool IsTransitional { get; set; }
+
+    /// <summary>
+    /// As for floors on links: what a member of the group holds. One that was told in an earlier epoch covers nothing of this one; one of a
+    /// later epoch counts, for who is there has all of this one.
+    /// </summary>
+    public long Gathered(GroupOrder group)
+    {
+        long floor = 0;
+        foreach ((int member, long epoch, long held) in _gathered[group.Id])
+        {
+            if (epoch >= group.Epoch && group.ViewSet.Contains(member)) floor = Math.Max(floor, held);
+        }
+        return floor;
+    }
 
     /// <summary>For a sender that does not go along: the highest floor that a member of the group holds that does.</summary>
     public long Floor(int rank, GroupOrder group)

@@ -4,7 +4,7 @@
 // Follows: protocol.md section 4; EVS 3.1. A message is delivered once: Done (live) or DoneInPlan (in a plan) says so.
 namespace Core.Groups.Protocol.Ordering;
 
-internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0)
+internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle oracle, IOrderingSink sink, string configuration, WeakRules weak, int plan = 0, int gatherAbove = int.MaxValue)
 {
     private readonly PendingMessages _pending = new(self);
     private readonly List<GroupOrder> _changing = [];
@@ -71,7 +71,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         if (!_pending.Groups.TryGet(to.Group, out GroupOrder? group))
         {
-            _pending.Orphans.Add((message, to.Group));
+            _pending.AddOrphan(to.Group, message);
             AdoptOrphans(to.Group);
         }
         else if (to.Epoch == group.Epoch) Accept(group, message);
@@ -104,13 +104,13 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     {
         if (Before(part) is { } joint) joint.Behind.Add((message, part.Group));
         else if (!part.Via.Contains(self) && !IsAhead(part)) _pending.Spread.OnEntered(message);
-        else if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.Orphans.Add((message, part.Group));
+        else if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.AddOrphan(part.Group, message);
         else if (part.Epoch > group.Epoch) (group.Future ??= []).Add(message);
         else
         {
             _pending.Spread.OnEntered(message);
             group.Pending++;
-            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) _pending.Enqueue(group, message);
+            if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) Enqueue(group, message);
         }
     }
 
@@ -166,7 +166,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 (group.OpenMessages ??= []).Add(message);
                 break;
             default:
-                _pending.Enqueue(group, message);
+                Enqueue(group, message);
                 group.Pending++;
                 if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
                 break;
@@ -219,7 +219,14 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (rank != self) limit = Math.Min(limit, oracle.Floor(rank, group));
         }
-        return limit;
+        return Math.Max(limit, oracle.Gathered(group));
+    }
+
+    /// <summary>A total message takes its place in a group's order.</summary>
+    private void Enqueue(GroupOrder group, Message message)
+    {
+        _pending.Enqueue(group, message);
+        if (group.View.Length > gatherAbove && group.View[0] == self) (group.Gatherer ??= new()).OnTotal(message);
     }
 
     /// <summary>Delivers what is ready in the orders that span groups.</summary>
@@ -410,7 +417,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             foreach (Message message in future ?? [])
             {
                 if (message.Destination.Spread is { } spread && !Array.Exists(spread.Parts, p => p.Group == group.Id && p.Via.Contains(self))) RouteAgain(message, group.Id);
-                else if (!weak.Lacks(WeakRules.LeaverDropsAll)) _pending.Orphans.Add((message, group.Id));
+                else if (!weak.Lacks(WeakRules.LeaverDropsAll)) _pending.AddOrphan(group.Id, message);
             }
             AdoptOrphans(group.Id);
             return;
@@ -436,9 +443,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>A joiner orders as a member from the GBCAST on: it needs the announcement, and a finish, which tells it the view.</summary>
     private void AdoptOrphans(GroupId id)
     {
-        foreach ((Message finish, _) in _pending.Orphans)
+        foreach (Message finish in _pending.OrphansOf(id))
         {
-            if (finish.Kind != MessageKind.Finished || finish.Destination.Group != id) continue;
+            if (finish.Kind != MessageKind.Finished) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
             if (!_invitations.Remove(told.Announcement, out Message? announcement)) continue;
             GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
@@ -447,9 +454,9 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
                 Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations, LastFinish = new Dependency(finish.Sender, finish.Sequence),
             };
             Add(group);
-            var mine = _pending.Orphans.FindAll(o => o.Group == id);
-            _pending.Orphans.RemoveAll(o => o.Group == id);
-            foreach ((Message message, _) in mine) RouteAgain(message, id);
+            IReadOnlyList<Message> mine = _pending.OrphansOf(id);
+            _pending.RemoveOrphans(id);
+            foreach (Message message in mine) RouteAgain(message, id);
             return;
         }
     }

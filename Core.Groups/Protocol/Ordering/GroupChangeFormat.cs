@@ -29,7 +29,14 @@ internal static class GroupChangeFormat
     }
 
     private static GroupOperationKind Kind(byte kind) =>
-        kind <= (byte)GroupOperationKind.Delete ? (GroupOperationKind)kind : throw new WireFormatException("A GBCAST has no known operation.");
+        kind <= (byte)GroupOperationKind.Donate ? (GroupOperationKind)kind : throw new WireFormatException("A GBCAST has no known operation.");
+
+    /// <summary>The rank of the member that gives joiners the state.</summary>
+    public static int DonorOf(Message announcement)
+    {
+        GroupOperation donor = Array.Find(ReadOperations(announcement.Body), static o => o.Kind == GroupOperationKind.Donate);
+        return donor.Kind == GroupOperationKind.Donate ? donor.Rank : announcement.Sender;
+    }
 
     public static byte[] WriteFinish(GroupOrder group)
     {

@@ -11,6 +11,8 @@ internal enum GroupOperationKind : byte
     Join,
     /// <summary>The group is deleted: everybody leaves.</summary>
     Delete,
+    /// <summary>The node of this rank gives the joiners the state, in place of the one that announces, which leaves.</summary>
+    Donate,
 }
 
 /// <summary>One change of a group's membership.</summary>
@@ -52,6 +54,10 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public List<Message>? Future { get; set; }
     /// <summary>A finish of the last GBCAST, this node's own or (of a joiner) another's: when it is settled, all members have delivered that GBCAST.</summary>
     public Dependency LastFinish { get; set; }
+    /// <summary>Large groups: the floors that this node, the oldest member, gathers in this epoch.</summary>
+    public FloorGatherer? Gatherer { get; set; }
+    /// <summary>Large groups: the floors that the oldest member has told in this epoch.</summary>
+    public GatheredFloors? Gathered { get; set; }
     private Destination? _destination;
 
     /// <summary>The destination of this node's own messages in this epoch.</summary>
@@ -70,7 +76,7 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         {
             if (operation.Kind == GroupOperationKind.Delete) result.Clear();
             else if (operation.Kind == GroupOperationKind.Leave) result.Remove(operation.Rank);
-            else if (!result.Contains(operation.Rank)) result.Add(operation.Rank);
+            else if (operation.IsJoin && !result.Contains(operation.Rank)) result.Add(operation.Rank);
         }
         return [.. result];
     }
@@ -91,6 +97,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         Marked = Finished = MemberSet.Empty;
         FinishSent = false;
         OpenMessages = Casts = null;
+        Gatherer = null;
+        Gathered = null;
         _destination = null;
     }
 

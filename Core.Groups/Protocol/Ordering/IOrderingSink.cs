@@ -26,6 +26,8 @@ internal interface IOrderingOracle
     bool IsTransitional { get; }
     /// <summary>The timestamp up to which a node has sent all its total messages to a group with this view.</summary>
     long Floor(int rank, GroupOrder group);
+    /// <summary>The timestamp up to which all members have, as it was gathered for a large group; 0: nothing was.</summary>
+    long Gathered(GroupOrder group);
     /// <summary>The same for all its total messages, whomever they address.</summary>
     long Floor(int rank);
     bool IsStable(Message message);

@@ -40,7 +40,7 @@ internal static class MessageKinds
 }
 
 [Flags]
-internal enum MessageFlags : byte
+internal enum MessageFlags : ushort
 {
     None = 0,
     /// <summary>An answer is expected; <see cref="Message.RequestId"/> names it at the caller.</summary>
@@ -59,6 +59,8 @@ internal enum MessageFlags : byte
     Configure = 64,
     /// <summary>The application of a finish's sender has not loaded the group's state.</summary>
     Loading = 128,
+    /// <summary>It names the caller: <see cref="Message.Answer"/>.</summary>
+    AnswerTo = 256,
 }
 
 /// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>
@@ -104,6 +106,38 @@ internal sealed record CallerStamp(NodeId Caller, CallerSource Source, long Sequ
     }
 }
 
+/// <summary>
+/// Of a message that more nodes get than the caller of a request: an answer with copies, or a request that was passed on, of which
+/// the caller is told by the same message. All that live get it or none does.
+/// </summary>
+/// <param name="To">The caller.</param>
+/// <param name="Place">The member to which the caller's request went: what is answered counts as its answer.</param>
+/// <param name="Head">So many bytes at the front of an answer are for those that get a copy.</param>
+/// <param name="From">Of a request: who is shown as its sender.</param>
+/// <param name="Only">Of a request: the one member that handles it; null: all do.</param>
+internal sealed record AnswerStamp(NodeId To, NodeId Place, int Head = 0, NodeId? From = null, NodeId? Only = null)
+{
+    public void Write(WireWriter writer)
+    {
+        writer.Node(To);
+        writer.Node(Place);
+        writer.Varint(Head);
+        WriteNode(writer, From);
+        WriteNode(writer, Only);
+    }
+
+    public static AnswerStamp Read(ref WireReader reader) =>
+        new(reader.Node(), reader.Node(), (int)Math.Min(reader.Varint(), int.MaxValue), ReadNode(ref reader), ReadNode(ref reader));
+
+    private static void WriteNode(WireWriter writer, NodeId? node)
+    {
+        writer.Flag(node is not null);
+        if (node is { } id) writer.Node(id);
+    }
+
+    private static NodeId? ReadNode(ref WireReader reader) => reader.Flag() ? reader.Node() : null;
+}
+
 internal sealed class Message
 {
     public required int Sender { get; init; }
@@ -119,6 +153,7 @@ internal sealed class Message
     public MessageFlags Flags { get; init; }
     public long RequestId { get; init; }
     public CallerStamp? Caller { get; init; }
+    public AnswerStamp? Answer { get; init; }
 
     /// <summary>Delivered here (or nothing to deliver here).</summary>
     public bool Done { get; set; }

@@ -51,9 +51,10 @@ internal static class MessageFormat
         }
         if (flags)
         {
-            writer.Byte((byte)message.Flags);
+            writer.Varint((long)message.Flags);
             writer.Varint(message.RequestId);
             message.Caller?.Write(writer);
+            message.Answer?.Write(writer);
         }
         writer.Blob(message.Body.Span);
     }
@@ -77,11 +78,13 @@ internal static class MessageFormat
         MessageFlags flags = 0;
         long requestId = 0;
         CallerStamp? caller = null;
+        AnswerStamp? answer = null;
         if ((first & HasFlags) != 0)
         {
-            flags = (MessageFlags)reader.Byte();
+            flags = (MessageFlags)(reader.Varint() & ushort.MaxValue);
             requestId = reader.Varint();
             if ((flags & MessageFlags.ForCaller) != 0) caller = CallerStamp.Read(ref reader);
+            if ((flags & MessageFlags.AnswerTo) != 0) answer = AnswerStamp.Read(ref reader);
         }
         if (dependencies.Length == 0 && to.Spread is not null && kind is MessageKind.Group or MessageKind.Marker or MessageKind.Finished)
             throw new WireFormatException("A message of a GBCAST does not say of which.");
@@ -89,7 +92,7 @@ internal static class MessageFormat
         return new Message
         {
             Sender = sender, Sequence = sequence, Kind = kind, Destination = to, StreamIndex = streamIndex, Timestamp = timestamp,
-            Dependencies = dependencies, Flags = flags, RequestId = requestId, Caller = caller, Body = reader.Blob(),
+            Dependencies = dependencies, Flags = flags, RequestId = requestId, Caller = caller, Answer = answer, Body = reader.Blob(),
         };
     }
 

@@ -21,14 +21,16 @@ internal readonly record struct PastEntry(StreamState Stream, long Sequence);
 internal sealed class OrderingLayer : IOrderingOracle
 {
     private readonly SenderLog[] _logs;
-    private readonly long[] _floors, _stable, _settled, _receivedBy, _deliveredBy;
+    private readonly long[] _floors, _stable, _settled, _receivedBy, _deliveredBy, _pastTops;
     private readonly List<StreamState> _past = [];
     private readonly List<PastEntry> _named = [];
     private readonly IMessageCarrier _carrier;
+    /// <summary>Gathered floors of epochs at which this node has not arrived.</summary>
+    private readonly List<GatheredFloor> _earlyFloors = [];
     private int _sweepAt = 64;
     private long _sequence;
 
-    public OrderingLayer(ConfigurationId id, int self, int members, long clock, IOrderingSink sink, IMessageCarrier carrier, WeakRules weak = WeakRules.None)
+    public OrderingLayer(ConfigurationId id, int self, int members, long clock, IOrderingSink sink, IMessageCarrier carrier, WeakRules weak = WeakRules.None, int gatherAbove = int.MaxValue)
     {
         Id = id;
         Self = self;
@@ -42,7 +44,8 @@ internal sealed class OrderingLayer : IOrderingOracle
         _settled = new long[members];
         _receivedBy = new long[members];
         _deliveredBy = new long[members];
-        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString(), weak);
+        _pastTops = new long[members];
+        Engine = new DeliveryEngine(self, _logs, this, sink, id.ToString(), weak, gatherAbove: gatherAbove);
     }
 
     public ConfigurationId Id { get; }
@@ -59,8 +62,10 @@ internal sealed class OrderingLayer : IOrderingOracle
     public long ClockWanted { get; set; }
     /// <summary>Nodes that get no message of such an order and whose clocks are waited for all the same: they are asked.</summary>
     public MemberSet Unaddressed { get; set; } = MemberSet.Empty;
-    /// <summary>A safe message is on its way: what is received, and what is stable, is to be told at once.</summary>
-    public bool WantsAcknowledgements { get; set; }
+    /// <summary>Senders of safe messages that are here: they are to be told at once what is received.</summary>
+    public MemberSet SafeSenders { get; set; } = MemberSet.Empty;
+    /// <summary>A safe message of this node has become stable: its destinations wait for that news.</summary>
+    public bool HasStableNews { get; set; }
 
     /// <summary>The prefix of a sender's messages known to be received by all their destinations.</summary>
     public long StableOf(int rank) => _stable[rank];
@@ -72,6 +77,7 @@ internal sealed class OrderingLayer : IOrderingOracle
     public bool IsTransitional => false;
     public long Floor(int rank, GroupOrder group) => _floors[rank];
     public long Floor(int rank) => _floors[rank];
+    public long Gathered(GroupOrder group) => group.Gathered?.Limit(_logs, Weak) ?? 0;
     public bool IsStable(Message message) => message.Sequence <= _stable[message.Sender];
     public bool IsStable(Dependency dependency) => dependency.Sequence <= _stable[dependency.Sender];
 
@@ -141,6 +147,34 @@ internal sealed class OrderingLayer : IOrderingOracle
         return _logs[rank].DonePrefix;
     }
 
+    // ---- gathered floors
+
+    public void OnGathered(GatheredFloor told)
+    {
+        if (Engine.Find(told.Group) is not { } group || told.Epoch > group.Epoch) _earlyFloors.Add(told);
+        else if (told.Epoch == group.Epoch) (group.Gathered ??= new()).Add(told);
+    }
+
+    /// <summary>A group is at a new epoch, of which the oldest member may have told already.</summary>
+    public void OnEpoch(GroupOrder group)
+    {
+        if (_earlyFloors.Count == 0) return;
+        foreach (GatheredFloor told in _earlyFloors.FindAll(t => t.Group == group.Id && t.Epoch == group.Epoch)) OnGathered(told);
+        _earlyFloors.RemoveAll(t => t.Group == group.Id && t.Epoch <= group.Epoch);
+    }
+
+    /// <summary>At the gatherer: what the members of a group are to be told now; null: nothing.</summary>
+    public GatheredFloor? Gather(GroupOrder group)
+    {
+        if (group.Gatherer is not { IsWanted: true } gatherer) return null;
+        long floor = Clock;
+        foreach (int rank in group.View)
+        {
+            if (rank != Self) floor = Math.Min(floor, _floors[rank]);
+        }
+        return gatherer.Tell(floor) is { } covered ? new GatheredFloor(group.Id, group.Epoch, floor, covered) : null;
+    }
+
     private void Enter(Message message)
     {
         if (message.Timestamp > 0)
@@ -148,7 +182,7 @@ internal sealed class OrderingLayer : IOrderingOracle
             Clock = Math.Max(Clock, message.Timestamp);
             if (message.Destination.Spread is not null) ClockWanted = Math.Max(ClockWanted, message.Timestamp);
             else if (!message.Destination.IsDirect && Engine.Find(message.Destination.Group) is { } group) FloorsWanted[group] = message.Timestamp;
-            if (message.Kind == MessageKind.Safe) WantsAcknowledgements = true;
+            if (message.Kind == MessageKind.Safe) SafeSenders = SafeSenders.With(message.Sender);
         }
         Engine.Route(message);
     }
@@ -161,7 +195,7 @@ internal sealed class OrderingLayer : IOrderingOracle
         for (int i = IndexAfter(own, stable); i < own.Length && Reached(own[i], _receivedBy); i++)
         {
             stable = own[i].Sequence;
-            WantsAcknowledgements |= own[i].Kind == MessageKind.Safe;      // its destinations wait for this news
+            HasStableNews |= own[i].Kind == MessageKind.Safe;
         }
         for (int i = IndexAfter(own, settled); i < own.Length && own[i].Sequence <= stable && own[i].Done && Reached(own[i], _deliveredBy); i++) settled = own[i].Sequence;
         _stable[Self] = stable;
@@ -215,12 +249,15 @@ internal sealed class OrderingLayer : IOrderingOracle
         return past;
     }
 
-    /// <summary>Whether everything in the captured past is stable: a snapshot that contains it may leave.</summary>
-    public bool IsStable(PastEntry[] past)
+    /// <summary>The highest message of each sender, by rank, that this node has delivered or sent.</summary>
+    public long[] CaptureTops() => [.. _pastTops];
+
+    /// <summary>Whether everything up to the captured messages is stable: a snapshot that contains it may leave.</summary>
+    public bool IsStable(long[] tops)
     {
-        foreach (PastEntry entry in past)
+        for (int rank = 0; rank < tops.Length; rank++)
         {
-            if (entry.Sequence > _stable[entry.Stream.Sender]) return false;
+            if (tops[rank] > _stable[rank]) return false;
         }
         return true;
     }
@@ -281,14 +318,14 @@ internal sealed class OrderingLayer : IOrderingOracle
 
     /// <summary>Numbers a message, hands it to the links of its destinations and takes it here.</summary>
     public Message Emit(MessageKind kind, Destination to, ReadOnlyMemory<byte> body, Dependency[] dependencies,
-        MessageFlags flags = 0, long requestId = 0, CallerStamp? caller = null)
+        MessageFlags flags = 0, long requestId = 0, CallerStamp? caller = null, AnswerStamp? answer = null)
     {
         StreamState stream = to.Stream(Self, kind.Class(), Members);
         var message = new Message
         {
             Sender = Self, Sequence = ++_sequence, Kind = kind, Destination = to, Timestamp = kind.IsTotal() ? ++Clock : 0,
             StreamIndex = kind.IsApplication() ? ++stream.LastIndex : 0, Dependencies = dependencies, Body = body,
-            Flags = flags, RequestId = requestId, Caller = caller,
+            Flags = flags, RequestId = requestId, Caller = caller, Answer = answer,
         };
         SenderLog log = _logs[Self];
         log.Append(message);
@@ -324,10 +361,17 @@ internal sealed class OrderingLayer : IOrderingOracle
     private void Remember(StreamState stream, long sequence)
     {
         if (sequence > stream.PastSequence) stream.PastSequence = sequence;
+        if (sequence > _pastTops[stream.Sender]) _pastTops[stream.Sender] = sequence;
         if (stream.InPast) return;
         stream.InPast = true;
         _past.Add(stream);
         if (_past.Count >= _sweepAt) SweepPast();
+    }
+
+    /// <summary>When nothing is under way the past is let go of: it would hold the destinations of groups that are idle.</summary>
+    public void EndTurn()
+    {
+        if (_past.Count > 0 && Unstable == 0) SweepPast();
     }
 
     private void SweepPast()

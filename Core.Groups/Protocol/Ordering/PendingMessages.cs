@@ -10,18 +10,28 @@ internal sealed class PendingMessages(int self)
     /// <summary>How many fifo messages wait: a later one of the same sender in the same group must not overtake them.</summary>
     private int _waitingFifos;
     private TotalQueue? _spareTotals;
+    /// <summary>Messages to groups that this node is not in yet, in the order in which they came.</summary>
+    private readonly Dictionary<GroupId, List<Message>> _orphans = [];
 
     public GroupTable<GroupOrder> Groups { get; } = new();
     /// <summary>Streams in which something waits.</summary>
     public List<StreamProgress> Streams { get; } = [];
     /// <summary>Groups in whose total order something waits.</summary>
     public List<GroupOrder> WithTotals { get; } = [];
-    /// <summary>Messages to groups that this node is not in yet.</summary>
-    public List<(Message Message, GroupId Group)> Orphans { get; } = [];
     /// <summary>Messages to more than one group.</summary>
     public SpreadMessages Spread { get; } = new();
 
     public bool IsEmpty => Streams.Count == 0 && WithTotals.Count == 0 && Spread.IsEmpty;
+
+    public void AddOrphan(GroupId group, Message message)
+    {
+        if (!_orphans.TryGetValue(group, out List<Message>? orphans)) _orphans.Add(group, orphans = []);
+        orphans.Add(message);
+    }
+
+    public IReadOnlyList<Message> OrphansOf(GroupId group) => _orphans.GetValueOrDefault(group) ?? (IReadOnlyList<Message>)[];
+
+    public void RemoveOrphans(GroupId group) => _orphans.Remove(group);
 
     public void Enqueue(GroupOrder group, Message message)
     {
@@ -124,7 +134,7 @@ internal sealed class PendingMessages(int self)
             all.UnionWith(group.Future ?? []);
         }
         foreach (TotalQueue domain in Spread.Domains) all.UnionWith(domain.Messages);
-        foreach ((Message message, _) in Orphans) all.Add(message);
+        foreach (List<Message> orphans in _orphans.Values) all.UnionWith(orphans);
         return all;
     }
 
@@ -162,6 +172,6 @@ internal sealed class PendingMessages(int self)
             group.Future?.RemoveAll(lost.Contains);
             group.Casts?.RemoveAll(lost.Contains);
         }
-        Orphans.RemoveAll(o => lost.Contains(o.Message));
+        foreach (List<Message> orphans in _orphans.Values) orphans.RemoveAll(lost.Contains);
     }
 }

@@ -17,12 +17,15 @@ internal sealed record SpreadTarget(GroupId[] Groups, NodeId[] To, string? Label
 /// <summary>One multicast as the application asked for it.</summary>
 internal readonly record struct Cast(
     long Call, GroupId Group, NodeId? To, MessageKind Kind, ReadOnlyMemory<byte> Body, MessageFlags Flags = 0, long RequestId = 0, CallerStamp? Caller = null,
-    SpreadTarget? Spread = null)
+    SpreadTarget? Spread = null, AnswerStamp? Answer = null)
 {
     public bool Uses(GroupId group) => To is null && (Spread is null ? Group == group : Array.IndexOf(Spread.Groups, group) >= 0);
 
     /// <summary>The groups that it goes to; none for one to single processes.</summary>
     public GroupId[] Groups => To is not null ? [] : Spread?.Groups ?? [Group];
+
+    /// <summary>Somebody waits to hear that it could not be sent.</summary>
+    public bool IsAwaited => Call != 0 || Caller is not null || Answer is not null;
 
     /// <summary>The library's own: neither traced nor charged.</summary>
     public bool IsInternal => (Flags & MessageFlags.Configure) != 0;
@@ -151,8 +154,8 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         return true;
     }
 
-    /// <summary>Whether the next call to a group is a GBCAST: nothing but an announcement lets it go.</summary>
-    public bool IsBroadcastNext(GroupId group) => FirstIn(group) is { Value.Cast: { Kind: MessageKind.Group } cast } && IsPlain(cast);
+    /// <summary>Whether the next call to a group is a GBCAST that may go: nothing but an announcement stands in its way.</summary>
+    public bool IsBroadcastNext(GroupId group) => MaySend && FirstIn(group) is { Value.Cast: { Kind: MessageKind.Group } cast } && IsPlain(cast);
 
     /// <summary>Whether a GBCAST goes to the members of one group only.</summary>
     private bool IsPlain(in Cast cast)
@@ -249,9 +252,9 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         if (isLast)
         {
             _emitting = (cast, number);
-            ordering.Emit(cast.Kind, to, piece, dependencies, cast.Flags, cast.RequestId, cast.Caller);
+            ordering.Emit(cast.Kind, to, piece, dependencies, cast.Flags, cast.RequestId, cast.Caller, cast.Answer);
         }
-        else ordering.Emit(cast.Kind, to, piece, dependencies, MessageFlags.MorePieces);
+        else ordering.Emit(cast.Kind, to, piece, dependencies, MessageFlags.MorePieces | (cast.Flags & (MessageFlags.AnswerTo | MessageFlags.Reply)), answer: cast.Answer);
     }
 
     /// <summary>The next pieces of a large message, as far as the links take them. True: it is sent whole.</summary>
@@ -302,13 +305,13 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             return true;
         }
         if (cast.Spread is { } spread) return TryFindDestination(cast, spread, out to, out isOver);
-        if (groups.Find(cast.Group) is null || ordering.Engine.Find(cast.Group) is not { } order)
+        if (groups.Find(cast.Group) is not { } member || ordering.Engine.Find(cast.Group) is not { } order)
         {
-            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, Outcome.NotMember);
+            if (cast.IsAwaited) Fail(cast, Outcome.NotMember);
             isOver = true;
             return false;
         }
-        if (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker)) return false;      // a GBCAST is open: nothing is sent in the group
+        if (member.IsHalted || (order.Announcement is not null && !Weak.Lacks(WeakRules.SendsGoOnAfterMarker))) return false;      // a GBCAST is open: nothing is sent in the group
         to = order.DestinationIn(ordering);
         return true;
     }
@@ -327,16 +330,20 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
         bool mayGo = true;
         for (int i = 0; i < parts.Length; i++)
         {
-            if (groups.Find(spread.Groups[i]) is not { } group || ordering.Engine.Find(group.Id) is not { } order)
+            GroupMember? group = groups.Find(spread.Groups[i]);
+            GroupOrder? order = ordering.Engine.Find(spread.Groups[i]);
+            if (group is null || order is null || (cast.Answer?.Only is { } handler && !group.View.Contains(handler)))
             {
                 GiveBack(cast);
-                if (cast.Call != 0) Fail(cast, Outcome.NotMember);
+                if (cast.IsAwaited) Fail(cast, Outcome.NotMember);
                 isOver = true;
                 return false;
             }
             bool isSettled = order.LastFinish.Sequence <= ordering.SettledOf(order.LastFinish.Sender) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
             WaitsForPast |= !isSettled && parts.Length > 1;
-            mayGo &= order.Announcement is null && group.HasState && group.Awaiting is not { Count: > 0 } && (isSettled || parts.Length == 1);
+            // Of one group alone, in no order but its own, a joiner holds a message as it holds the others of the group.
+            bool isAlone = parts.Length == 1 && spread.Label is null && cast.Kind != MessageKind.Group;
+            mayGo &= !group.IsHalted && order.Announcement is null && (isAlone || (group.HasState && group.Awaiting is not { Count: > 0 })) && (isSettled || parts.Length == 1);
             parts[i] = new DestinationPart(order.Id, order.Epoch, order.ViewSet, order.Name);
             all = all.Union(order.ViewSet);
         }
@@ -408,10 +415,16 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     /// <summary>A message that is never sent uses no credit.</summary>
     private void GiveBack(in Cast cast)
     {
-        if (cast.IsInternal) return;
-        foreach (GroupId group in cast.Groups)
+        if (!cast.IsInternal) GiveBack(cast.Groups, cast.Body.Length);
+    }
+
+    public void GiveBack(SpreadTarget target, int bytes) => GiveBack(target.Groups, bytes);
+
+    private void GiveBack(GroupId[] all, int bytes)
+    {
+        foreach (GroupId group in all)
         {
-            if (groups.Find(group) is not null) context.Effects.CreditReleased(group, cast.Body.Length + CreditAccount.MessageOverhead);
+            if (groups.Find(group) is not null) context.Effects.CreditReleased(group, bytes + CreditAccount.MessageOverhead);
         }
     }
 
@@ -439,7 +452,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             if (group is { } id && !cast.Uses(id)) continue;
             Remove(node);
             if (cast.Spread is not null) GiveBack(cast);      // of its other groups, in which this node still is
-            if (cast.Call != 0 || cast.Caller is not null) Fail(cast, outcome);
+            if (cast.IsAwaited) Fail(cast, outcome);
         }
     }
 

@@ -15,7 +15,8 @@ internal sealed class CallerMemory
     /// </summary>
     public const long EpochsRemembered = 256;
 
-    private readonly SortedDictionary<CallerSource, Delivered> _sources = [];
+    /// <summary>Null until somebody calls.</summary>
+    private SortedDictionary<CallerSource, Delivered>? _sources;
 
     /// <summary>The numbers of one source that were delivered, or will never be sent: all up to a floor, and some above it.</summary>
     private sealed class Delivered
@@ -39,7 +40,9 @@ internal sealed class CallerMemory
         }
     }
 
-    public int Count => _sources.Count;
+    public int Count => _sources?.Count ?? 0;
+
+    private SortedDictionary<CallerSource, Delivered> Sources => _sources ??= [];
 
     /// <summary>False: this message was delivered before, or is none.</summary>
     /// <param name="epoch">Of the present configuration.</param>
@@ -47,10 +50,10 @@ internal sealed class CallerMemory
     {
         if (stamp.IsOver)
         {
-            _sources.Remove(stamp.Source);
+            _sources?.Remove(stamp.Source);
             return false;
         }
-        if (!_sources.TryGetValue(stamp.Source, out Delivered? delivered)) _sources.Add(stamp.Source, delivered = new Delivered());
+        if (!Sources.TryGetValue(stamp.Source, out Delivered? delivered)) Sources.Add(stamp.Source, delivered = new Delivered());
         if (stamp.Sequence > delivered.Last) (delivered.Server, delivered.Epoch) = (stamp.Caller, epoch);
         if (stamp.Sequence <= delivered.Floor || !delivered.Above.Add(stamp.Sequence)) return false;
         delivered.Raise(Math.Min(stamp.ConfirmedUpTo, stamp.Sequence - 1));
@@ -60,9 +63,9 @@ internal sealed class CallerMemory
     /// <summary>Takes in what another side of the group has delivered.</summary>
     public void Unite(CallerMemory other)
     {
-        foreach ((CallerSource source, Delivered theirs) in other._sources)
+        foreach ((CallerSource source, Delivered theirs) in other._sources ?? [])
         {
-            if (!_sources.TryGetValue(source, out Delivered? ours)) _sources.Add(source, ours = new Delivered());
+            if (!Sources.TryGetValue(source, out Delivered? ours)) Sources.Add(source, ours = new Delivered());
             if (theirs.Last > ours.Last) ours.Server = theirs.Server;
             ours.Epoch = Math.Max(ours.Epoch, theirs.Epoch);
             ours.Above.UnionWith(theirs.Above);
@@ -74,7 +77,7 @@ internal sealed class CallerMemory
     /// <returns>The sources that are forgotten.</returns>
     public CallerSource[] Forget(Predicate<NodeId> isGone, long epoch)
     {
-        if (_sources.Count == 0) return [];
+        if (_sources is not { Count: > 0 }) return [];
         var forgotten = new List<CallerSource>();
         foreach ((CallerSource source, Delivered delivered) in _sources)
         {
@@ -90,8 +93,8 @@ internal sealed class CallerMemory
     public byte[] Write()
     {
         var writer = new WireWriter();
-        writer.Varint(_sources.Count);
-        foreach ((CallerSource source, Delivered delivered) in _sources)
+        writer.Varint(Count);
+        foreach ((CallerSource source, Delivered delivered) in _sources ?? [])
         {
             writer.Node(source.Id);
             writer.Flag(source.ById);
@@ -115,7 +118,7 @@ internal sealed class CallerMemory
         {
             var source = new CallerSource(reader.Node(), reader.Flag(), reader.Flag());
             var delivered = new Delivered();
-            memory._sources[source] = delivered;
+            memory.Sources[source] = delivered;
             if (source.IsClient) (delivered.Server, delivered.Epoch) = (reader.Node(), reader.Varint());
             delivered.Floor = reader.Varint();
             for (int left = reader.Count(); left > 0; left--) delivered.Above.Add(reader.Varint());

@@ -55,6 +55,19 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         Add(new CallerCall(queue, call, number.Sequence, kind, wantsReplies, body) { Client = number, SentTo = expected });
     }
 
+    /// <summary>The same for a group whose members ask as one. False: this node has asked under this number, or a higher one, before.</summary>
+    public bool TrySubmitAsGroup(long call, NodeId asker, string name, long number, MessageKind kind, ReadOnlyMemory<byte> body, bool wantsReplies)
+    {
+        CallerQueue queue = QueueOf(new CallerAddress(asker, name));
+        if (number <= queue.LastSequence) return false;
+        queue.LastSequence = number;
+        Add(new CallerCall(queue, call, number, kind, wantsReplies, body)
+        {
+            Client = new ClientNumber(number, Math.Max(0, number - GroupCallers.Kept)), Past = kind.IsCausal() ? context.Ordering?.CapturePast() : null,
+        });
+        return true;
+    }
+
     /// <summary>Whether nothing of a client's calls to this address is with a contact, or waits to be.</summary>
     public bool IsQuiet(CallerAddress address) => !_queues.TryGetValue(address, out CallerQueue? queue) || (queue.Waiting.Count == 0 && queue.Unsettled.Count == 0);
 
@@ -206,7 +219,7 @@ internal sealed class Callers(NodeContext context, ChannelTable channels, Servic
         switch (progress.Stage)
         {
             case CallerStage.Sent:
-                if (isOpen) requests.OnSent(call.Call, call.SentTo, [.. progress.Members]);
+                if (isOpen) requests.OnSent(call.Call, [.. progress.Members.Select(m => new Answerer(m, call.SentTo))]);
                 break;
             case CallerStage.Settled:
                 if (isOpen) OnSettled(call, Outcome.Done, new MessageId(from, context.Configuration!.Id.Epoch, progress.Sequence));

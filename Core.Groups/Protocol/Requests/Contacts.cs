@@ -34,7 +34,7 @@ internal sealed class Contacts(NodeContext context, Services services, GroupServ
         CallerCast cast = CallerCast.Read(ref reader);
         if (cast.Stamp.Caller != caller) throw new WireFormatException("A caller gives itself out for another.");
         var key = (caller, cast.Stamp.Source, cast.Group);
-        if (groups.Find(cast.Group) is not { HasState: true, IsLeaving: false })
+        if (groups.Find(cast.Group) is not { HasState: true, IsLeaving: false, IsHalted: false })
         {
             _intakes.Remove(key);
             if (cast.IsLast) Tell(caller, CallerStage.Refused, cast.Call);

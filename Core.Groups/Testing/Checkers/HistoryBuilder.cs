@@ -91,8 +91,8 @@ internal sealed class HistoryBuilder
         view.Installations.Add(period);
         trace.Views.TryAdd(view, period);
 
-        // The oldest member of a view in which everyone is new made the group.
-        if (isFirst && line.Joined.Length == line.Members.Length && line.Members is [NodeId oldest, ..] && oldest == trace.Node)
+        // The oldest member of a view in which everyone is new made the group, unless it took the place of the only one.
+        if (isFirst && line.Left.Length == 0 && line.Joined.Length == line.Members.Length && line.Members is [NodeId oldest, ..] && oldest == trace.Node)
         {
             membership.IsCreator = true;
             membership.OwesFromView = 0;

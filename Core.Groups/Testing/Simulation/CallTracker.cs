@@ -58,7 +58,7 @@ internal sealed class CallTracker(SimulatedCluster cluster, NodeId self)
             cluster.Violate($"{self}: request {call} ended as {outcome}, but it was never made or had ended before.");
             return;
         }
-        if (replies.Select(reply => reply.From).Concat(failed).Distinct().Count() != replies.Count + failed.Count)
+        if (replies.Select(reply => reply.InPlaceOf ?? reply.From).Concat(failed).Distinct().Count() != replies.Count + failed.Count)
             cluster.Violate($"{self}: {of.What} counts a member twice: {string.Join(' ', replies.Select(r => r.From))} failed {string.Join(' ', failed)}.");
         foreach (ReplyItem reply in replies)
         {
@@ -66,6 +66,7 @@ internal sealed class CallTracker(SimulatedCluster cluster, NodeId self)
                 cluster.Violate($"{self}: {of.What} got an answer from {reply.From} that belongs to another request.");
         }
         cluster.Coverage.Requests++;
+        cluster.Coverage.PassedOn += replies.Count(reply => reply.InPlaceOf is not null);
         of.Ended?.Invoke(outcome);
     }
 }

@@ -13,10 +13,14 @@ internal sealed class Coverage
     public long Resumes { get; set; }
     public long StateTransfers { get; set; }
     public long Requests { get; set; }
+    public long PassedOn { get; set; }
+    public long ReplyCopies { get; set; }
     public long Deletions { get; set; }
     public long WatchedChanges { get; set; }
     public long Refusals { get; set; }
     public long Merges { get; set; }
+    public long ClientAnswers { get; set; }
+    public long Moves { get; set; }
     public long ClientMoves { get; set; }
     public long StateRestarts { get; set; }
     public long Events { get; set; }
@@ -44,10 +48,14 @@ internal sealed class Coverage
         Resumes += other.Resumes;
         StateTransfers += other.StateTransfers;
         Requests += other.Requests;
+        PassedOn += other.PassedOn;
+        ReplyCopies += other.ReplyCopies;
         Deletions += other.Deletions;
         WatchedChanges += other.WatchedChanges;
         Refusals += other.Refusals;
         Merges += other.Merges;
+        ClientAnswers += other.ClientAnswers;
+        Moves += other.Moves;
         ClientMoves += other.ClientMoves;
         StateRestarts += other.StateRestarts;
         Events += other.Events;

@@ -62,11 +62,14 @@ internal sealed class GroupReplica(GroupId group, string name)
     public bool Knows(ulong marker) => known.Contains(marker);
 
     /// <summary>False: it was handled before, here or in the state that was transferred.</summary>
-    public bool Apply(in Delivery delivery, ulong marker)
+    public bool Apply(in Delivery delivery, ulong marker) =>
+        Apply(delivery.Message, delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group && delivery.Spread?.Label is null, marker);
+
+    /// <summary>The same, under another id than that of the delivery.</summary>
+    /// <param name="isOrdered">In the group's total order: a label is an order of its own, over all its groups.</param>
+    public bool Apply(MessageId message, bool isOrdered, ulong marker)
     {
-        // A label is an order of its own, over all its groups.
-        bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group && delivery.Spread?.Label is null;
-        (isOrdered ? ordered : unordered).Add(delivery.Message);
+        (isOrdered ? ordered : unordered).Add(message);
         handled.Add(marker);
         return known.Add(marker);
     }

@@ -12,6 +12,9 @@ internal sealed record SentMessage(ulong Marker, NodeId Sender, string Group, Or
     /// <summary>Where it goes, if that is more than one group, or has a label.</summary>
     public SpreadNames? Spread { get; init; }
 
+    /// <summary>Of a request that was passed on: the marker of the request that its caller made.</summary>
+    public ulong Asked { get; init; }
+
     public bool GoesTo(string group) => Spread is null ? group == Group : Spread.Groups.Contains(group);
 }
 

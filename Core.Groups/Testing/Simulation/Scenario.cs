@@ -7,8 +7,8 @@ namespace Core.Groups.Testing.Simulation;
 /// <summary>What can happen in a random schedule.</summary>
 internal enum Act : byte
 {
-    Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank,
-    Find, List, Delete, Watch, Spread, Call, BreakClient, CutClient,
+    Send, Burst, Request, Flush, Join, Leave, Crash, Restart, Partition, Cut, CutOneWay, Heal, Break, Freeze, Stop, Configure, Rank, Migrate,
+    Find, List, Delete, Watch, Spread, RequestSpread, RequestAsGroup, Call, ClientAsk, BreakClient, CutClient,
 }
 
 /// <summary>One kind of random schedule.</summary>
@@ -145,6 +145,15 @@ internal static class Scenarios
         {
             Weights = [(Act.Send, 15), (Act.Request, 50), (Act.Join, 3), (Act.Leave, 3), (Act.Crash, 3), (Act.Restart, 4), (Act.Freeze, 2), (Act.Break, 5)],
         },
+        new("answers", "Answers with copies, requests that are passed on, and requests to several groups, while all that take part fail.")
+        {
+            Application = new() { CopyChance = 0.4, PassOnChance = 0.4 }, Clients = 2, Acts = 100,
+            Weights =
+            [
+                (Act.Send, 10), (Act.Request, 35), (Act.RequestSpread, 15), (Act.RequestAsGroup, 10), (Act.Call, 10), (Act.Join, 5), (Act.Leave, 5), (Act.Crash, 4), (Act.Restart, 6), (Act.Freeze, 2),
+                (Act.Break, 4), (Act.BreakClient, 2), (Act.Partition, 1), (Act.Heal, 4), (Act.Stop, 1),
+            ],
+        },
         new("callers", "Calls from outside, small and large, while their contacts fail, leave and join.")
         {
             MemberShare = 0.4, MaximumSize = 150_000, MaximumNodes = 6, MaximumGroups = 2,
@@ -159,17 +168,26 @@ internal static class Scenarios
             Clients = 4, MemberShare = 0.5, MaximumSize = 100_000, MaximumNodes = 6, MaximumGroups = 2, Acts = 120,
             Weights =
             [
-                (Act.Send, 8), (Act.Call, 60), (Act.BreakClient, 8), (Act.CutClient, 4), (Act.Join, 5), (Act.Leave, 5), (Act.Crash, 4), (Act.Restart, 6),
+                (Act.Send, 8), (Act.Call, 60), (Act.ClientAsk, 6), (Act.BreakClient, 8), (Act.CutClient, 4), (Act.Join, 5), (Act.Leave, 5), (Act.Crash, 4), (Act.Restart, 6),
                 (Act.Freeze, 2), (Act.Break, 3), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 5), (Act.Stop, 1),
             ],
         },
         new("names", "Groups are looked up, listed and deleted while they are made, while members and the keeper of the names fail.")
         {
-            MaximumGroups = 4, MemberShare = 0.5,
+            MaximumGroups = 4, MemberShare = 0.5, Clients = 2,
             Weights =
             [
-                (Act.Send, 20), (Act.Request, 15), (Act.Find, 15), (Act.List, 10), (Act.Watch, 6), (Act.Delete, 12), (Act.Join, 12), (Act.Leave, 8), (Act.Crash, 3),
+                (Act.Send, 20), (Act.Request, 15), (Act.RequestAsGroup, 5), (Act.Find, 15), (Act.ClientAsk, 15), (Act.BreakClient, 2), (Act.List, 10), (Act.Watch, 6), (Act.Delete, 12), (Act.Join, 12), (Act.Leave, 8), (Act.Crash, 3),
                 (Act.Restart, 5), (Act.Partition, 1), (Act.Cut, 1), (Act.Heal, 4), (Act.Break, 4), (Act.Freeze, 1),
+            ],
+        },
+        new("migration", "Members move from node to node, alone in their groups and with others, while movers, targets and donors fail.")
+        {
+            Application = new() { StateTime = TimeSpan.FromMilliseconds(50), StateFailureChance = 0.03, StrangerChance = 0.05 }, MemberShare = 0.4, MaximumGroups = 4, Acts = 120,
+            Weights =
+            [
+                .. Traffic, (Act.Request, 15), (Act.Migrate, 40), (Act.Join, 8), (Act.Leave, 8), (Act.Delete, 1), (Act.Crash, 5), (Act.Restart, 7), (Act.Partition, 1), (Act.Heal, 4),
+                (Act.Break, 5), (Act.Freeze, 2), (Act.Stop, 1),
             ],
         },
         new("credentials", "Joiners show credentials, and strangers are refused, while those that look at them fail.")

@@ -17,6 +17,7 @@ internal sealed class ScenarioDriver
     private readonly ITraffic? traffic;
     private readonly string[] groups;
     private readonly int totalWeight;
+    private readonly int gatherAbove;
 
     /// <param name="only">The numbers of the acts that are done; default: all. The others are left out, and no choice shifts.</param>
     /// <param name="traffic">What the cluster is for; null: the scripted application.</param>
@@ -30,6 +31,7 @@ internal sealed class ScenarioDriver
         // Some nodes may be outside the electorate, never the third that a majority can be had of.
         int seeds = random.Chance(0.7) ? names.Length : random.Between(3, names.Length);
         groups = traffic is not null ? [.. traffic.Groups] : [.. Enumerable.Range(1, random.Between(1, scenario.MaximumGroups)).Select(i => $"/g{i}")];
+        gatherAbove = seed % 3 == 0 ? 1 : new NodeSettings { Address = "" }.GatherAbove;
         totalWeight = scenario.Weights.Sum(weight => weight.Weight);
         Cluster = new SimulatedCluster(random.NextULong(), names, Vary() with { Seeds = [.. names.Take(seeds)] });
     }
@@ -77,6 +79,7 @@ internal sealed class ScenarioDriver
             {
                 CreditWindow = smallCredit ? 4 << 10 : settings.CreditWindow,
                 PieceSize = smallPieces ? 1 << 10 : settings.PieceSize,
+                GatherAbove = gatherAbove,
                 Weak = scenario.Weak,
                 IsExtended = scenario.IsExtended,
             },
@@ -130,12 +133,16 @@ internal sealed class ScenarioDriver
                 for (int count = random.Between(2, 20); count > 0; count--) Send(name, group);
                 break;
             case Act.Request: Request(name, group); break;
+            case Act.RequestSpread: RequestSpread(name); break;
+            case Act.RequestAsGroup: Cluster.RequestAsGroup(group, random.Pick(scenario.Application.Orders), random.Pick(groups), Replies().Mode, random.Between(1, 3), Size()); break;
+            case Act.ClientAsk: Ask(random.Pick([.. Cluster.Clients]), group); break;
             case Act.Call: Call(random.Pick([.. Cluster.Clients]), group); break;
             case Act.BreakClient: BreakClient(random.Pick([.. Cluster.Clients])); break;
             case Act.CutClient: Cluster.Cut(random.Pick([.. Cluster.Clients]).Name, name); break;
             case Act.Flush: Cluster.Flush(name); break;
             case Act.Spread: SendSpread(name); break;
             case Act.Configure: Cluster.Configure(name, group, random.Pick(["x", "y"])); break;
+            case Act.Migrate: Cluster.Migrate(name, group, random.Pick(Cluster.Names)); break;
             case Act.Rank: Cluster.Rank(name, group); break;
             case Act.Join: Cluster.Join(name, group); break;
             case Act.Leave: Cluster.Leave(name, group); break;
@@ -180,12 +187,28 @@ internal sealed class ScenarioDriver
     /// <summary>To several groups, a label, single processes: any mix of them, among the groups that the node is in.</summary>
     private void SendSpread(string name)
     {
-        string[] mine = [.. Cluster[name].Process?.Scripted.Replicas.Select(r => r.Name) ?? []];
-        string[] to = [.. mine.Where(_ => random.Chance(0.7))];
+        string[] to = SomeOfTheGroupsOf(name);
         string[] single = [.. Cluster.Names.Where(_ => random.Chance(0.1))];
         string? label = random.Chance(0.4) ? random.Pick(["L", "M"]) : null;
         Order[] orders = [.. scenario.Application.Orders.Where(o => (o != Order.Group || to.Length > 0) && (label is null || o is Order.Total or Order.CausalTotal or Order.Safe))];
         Cluster.Send(name, random.Pick(orders), new SpreadNames([.. to], [.. single], label), Size());
+    }
+
+    private string[] SomeOfTheGroupsOf(string name) => [.. (Cluster[name].Process?.Scripted.Replicas ?? []).Select(r => r.Name).Where(_ => random.Chance(0.7))];
+
+    private void RequestSpread(string name)
+    {
+        string? label = random.Chance(0.3) ? "L" : null;
+        Order[] orders = [.. scenario.Application.Orders.Where(o => o != Order.Group && (label is null || o is Order.Total or Order.CausalTotal or Order.Safe))];
+        Order order = random.Pick(orders);
+        (ReplyMode mode, TimeSpan? timeout) = Replies();
+        Cluster.Request(name, order, new SpreadNames([.. SomeOfTheGroupsOf(name)], [], label), mode, random.Between(1, 3), timeout, Size());
+    }
+
+    private (ReplyMode Mode, TimeSpan? Timeout) Replies()
+    {
+        ReplyMode mode = random.Pick([ReplyMode.First, ReplyMode.Count, ReplyMode.Majority, ReplyMode.All]);
+        return (mode, random.Chance(0.3) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null);
     }
 
     private int Size() => random.Chance(0.1) ? random.Below(scenario.MaximumSize) : random.Below(Math.Min(100, scenario.MaximumSize));
@@ -204,6 +227,16 @@ internal sealed class ScenarioDriver
             ReplyMode mode = random.Pick([ReplyMode.None, ReplyMode.None, ReplyMode.First, ReplyMode.Count, ReplyMode.Majority, ReplyMode.All]);
             TimeSpan? timeout = random.Chance(0.2) ? random.Between(TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(3)) : null;
             Cluster.Call(client, random.Pick(scenario.Application.Orders), group, mode, random.Between(1, 3), timeout, Size());
+        }
+    }
+
+    private void Ask(SimulatedClient client, string group)
+    {
+        switch (random.Below(10))
+        {
+            case < 5: Cluster.Ask(client, Protocol.Clients.ClientQuestionKind.Find, group); break;
+            case < 9: Cluster.Ask(client, Protocol.Clients.ClientQuestionKind.List, random.Pick(["", "/g", group, "/none"])); break;
+            default: Cluster.Ask(client, Protocol.Clients.ClientQuestionKind.Delete, group); break;
         }
     }
 

@@ -16,9 +16,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
     private readonly SimulationRandom random = seat.Random;
     private const int MaximumHops = 3;
 
-    /// <summary>Of the states that this application gives in pieces, what is still to be read.</summary>
-    private readonly Dictionary<long, ReadOnlyMemory<byte>> snapshots = [];
-    private readonly Dictionary<GroupId, PieceAssembly> streams = [];
+    private readonly SimulatedStreams streams = new(seat);
     private QueryTracker? queries;
     private readonly Dictionary<GroupId, GroupReplica> replicas = [];
     /// <summary>The groups that this application asked to join with credentials that no member accepts.</summary>
@@ -28,8 +26,19 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
     private readonly HashSet<ulong> alone = [];
     private readonly ApplicationProfile profile = seat.Cluster.Options.Application;
 
+    /// <summary>Multicasts to several groups that ended unsent, because one of the memberships did.</summary>
+    private readonly HashSet<ulong> givenUp = [];
+    private SimulatedMoves? moves;
+    private SimulatedRequests? requests;
+    private SimulatedAnswers Answering => field ??= new SimulatedAnswers(seat, this);
+
     public CallTracker Calls { get; } = new(seat.Cluster, seat.Process.Id);
     public QueryTracker Queries => queries ??= new QueryTracker(cluster, process, Calls);
+
+    public SimulatedRequests Requests => requests ??= new SimulatedRequests(seat, this);
+
+    /// <summary>Members that move from node to node.</summary>
+    public SimulatedMoves Moves => moves ??= new SimulatedMoves(seat, this);
 
     public bool IsStopping { get; private set; }
 
@@ -56,11 +65,31 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         if (IsStopping || Find(group) is not null || !joining.Add(group)) return;
         long call = Calls.Begin($"join {group}", outcome => JoinFailed(group, outcome));
         GroupId candidate = new(random.NextULong(), random.NextULong());
+        ReadOnlyMemory<byte> credentials = DrawCredentials(group);
+        process.Call(now => process.Machine.Join(now, call, group, candidate, default, credentials, inspects: profile.StrangerChance > 0));
+    }
+
+    /// <summary>Joins as the target of a move. False: this application cannot.</summary>
+    public bool TryAccept(long token, string group, Action onFailed)
+    {
+        if (IsStopping || Find(group) is not null || !joining.Add(group)) return false;
+        wanted.Add(group);
+        long call = Calls.Begin($"take {group} over", outcome =>
+        {
+            onFailed();
+            JoinFailed(group, outcome);
+        });
+        ReadOnlyMemory<byte> credentials = DrawCredentials(group);
+        process.Call(now => process.Machine.AcceptMigration(now, token, call, credentials, inspects: profile.StrangerChance > 0));
+        return true;
+    }
+
+    private byte[] DrawCredentials(string group)
+    {
         bool isStranger = profile.StrangerChance > 0 && random.Chance(profile.StrangerChance);
         if (isStranger) strangers.Add(group);
         else strangers.Remove(group);
-        ReadOnlyMemory<byte> credentials = isStranger ? "stranger"u8.ToArray() : "friend"u8.ToArray();
-        process.Call(now => process.Machine.Join(now, call, group, candidate, default, credentials, inspects: profile.StrangerChance > 0));
+        return isStranger ? "stranger"u8.ToArray() : "friend"u8.ToArray();
     }
 
     public void OnInspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials)
@@ -112,27 +141,33 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         if (IsStopping || Array.Exists(all, r => r is not { IsLeaving: false, IsLoaded: true })) return null;
         SentMessage message = cluster.Announce(process.Id, to.Groups.FirstOrDefault(""), order, size, to);
         byte[] body = MessageBody.Make(message.Marker, MaximumHops, mayIgnore: false, size);
-        var target = new SpreadTarget([.. all.Select(r => r!.Id).Order()], [.. to.To.Select(cluster.NodeIdOf)], to.Label);
-        Action send = () =>
+        SpreadTarget target = TargetOf(to);
+        WithCredit(all, body.Length, () =>
         {
             long call = Calls.Begin($"multicast {order} in {string.Join('+', to.Groups)}", outcome =>
             {
-                if (outcome != Outcome.Done) return;
-                foreach (GroupReplica? replica in all) replica!.Sent.Add(message.Marker);
+                if (outcome != Outcome.Done) givenUp.Add(message.Marker);
+                else foreach (GroupReplica? replica in all) replica!.Sent.Add(message.Marker);
             });
             process.Call(now =>
             {
                 foreach (GroupReplica? replica in all) replica!.Asked.Add(message.Marker);
                 process.Machine.Multicast(now, call, target, order, body);
             });
-        };
+        });
+        return message;
+    }
+
+    public SpreadTarget TargetOf(SpreadNames to) => new([.. to.Groups.Select(g => Find(g)!.Id).Order()], [.. to.To.Select(cluster.NodeIdOf)], to.Label);
+
+    public void WithCredit(IEnumerable<GroupReplica?> all, int bytes, Action send)
+    {
         foreach (GroupReplica? replica in all)
         {
             Action inside = send;
-            send = () => WithCredit(replica!, body.Length + CreditAccount.MessageOverhead, inside);
+            send = () => WithCredit(replica!, bytes + CreditAccount.MessageOverhead, inside);
         }
         send();
-        return message;
     }
 
     /// <summary>Sets an entry of the group's configuration data; the value is unique in a run.</summary>
@@ -195,7 +230,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
             foreach ((GroupReplica replica, ulong[] handled, ulong[] asked) in before)
             {
                 HashSet<ulong> sent = [.. replica.Sent];
-                if (replicas.ContainsValue(replica) && asked.FirstOrDefault(marker => !sent.Contains(marker)) is var waiting and not 0)
+                if (replicas.ContainsValue(replica) && asked.FirstOrDefault(marker => !sent.Contains(marker) && !givenUp.Contains(marker)) is var waiting and not 0)
                     cluster.Violate($"{process.Id}: a flush ended, but {cluster.FindAnnounced(waiting)}, asked for before it, has not left.");
                 // Where components meet, those of the other sides get it with this side's state only.
                 View view = replica.View!;
@@ -230,6 +265,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
     {
         if (Expect(view.Group, "a view") is not { } replica) return;
         if (!view.Contains(process.Id)) cluster.Violate($"{process.Id} got view {view.Number} of {view.GroupName}, of which it is no member.");
+        if (replica.View is null) Moves.OnFirstView(view);
         replica.View = view;
     }
 
@@ -283,7 +319,9 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         HandOver(replica, () => replica.Configure(key, value, isTransferred));
     }
 
-    public void OnSaveState(GroupId group, long token)
+    public void OnSaveState(GroupId group, long token) => OnSaveState(group, token, isWhole: false);
+
+    public void OnSaveState(GroupId group, long token, bool isWhole)
     {
         if (Expect(group, "a call for its state") is not { } replica) return;
         HandOver(replica, () =>
@@ -291,63 +329,31 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
             // Not a byte[]?: a null array converts to an empty state, not to none.
             ReadOnlyMemory<byte>? state = null;
             if (replica.IsLoaded && !random.Chance(profile.StateFailureChance)) state = replica.Save(profile.StateBallast);
-            if (state is { } whole && profile.StreamsState)
+            if (state is { } whole && profile.StreamsState && !isWhole)
             {
-                snapshots.Add(token, whole);
+                streams.Add(token, whole);
                 process.Call(now => process.Machine.StateOpened(now, group, token, whole.Length));
             }
             else Hold(replica, profile.StateTime, () => process.Call(now => process.Machine.StateSaved(now, token, state)));
         });
     }
 
-    public void OnReadState(GroupId group, long token) => process.After(random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(2)), () =>
-    {
-        if (!snapshots.TryGetValue(token, out ReadOnlyMemory<byte> rest)) return;
-        bool fails = random.Chance(profile.StateFailureChance / 20);
-        ReadOnlyMemory<byte>? piece = null;
-        if (!fails)
-        {
-            piece = rest[..Math.Min(rest.Length, random.Between(1, StateStreams.PieceSize))];
-            snapshots[token] = rest[piece.Value.Length..];
-        }
-        bool isLast = piece?.Length == rest.Length;
-        if (fails || isLast) snapshots.Remove(token);
-        process.Call(now => process.Machine.StateRead(now, token, piece, isLast));
-    });
+    public void OnReadState(GroupId group, long token) => streams.OnRead(token);
 
-    public void OnEndState(long token) => snapshots.Remove(token);
+    public void OnEndState(long token) => streams.OnEnd(token);
 
     public void OnStreamState(GroupId group, StateStep step, ReadOnlyMemory<byte> piece)
     {
-        switch (step)
-        {
-            case StateStep.Begin:
-                if (!streams.TryAdd(group, new PieceAssembly())) cluster.Violate($"{process.Id} is given a state of {group} before the last one was void.");
-                break;
-            case StateStep.Piece:
-                PieceAssembly taken = streams[group];
-                taken.Add(piece);
-                process.After(random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(3)), () =>
-                {
-                    if (streams.GetValueOrDefault(group) == taken) process.Call(now => process.Machine.StateTaken(now, group, piece.Length));
-                });
-                break;
-            case StateStep.End:
-                streams.Remove(group, out PieceAssembly? whole);
-                OnLoadState(group, whole!.Join(default));
-                break;
-            default:
-                streams.Remove(group);
-                cluster.Coverage.StateRestarts++;
-                break;
-        }
+        if (streams.OnStep(group, step, piece) is { } whole) OnLoadState(group, whole);
     }
 
     public void OnDelivery(Delivery delivery)
     {
-        if (!MessageBody.TryRead(delivery.Body.Span, out ulong marker, out int hops, out bool mayIgnore)
+        bool isCopy = delivery.Spread?.IsReplyCopy == true;
+        ReadOnlyMemory<byte> content = isCopy ? AnswerChoice.CopyIn(delivery.Body, cluster) : delivery.Body;
+        if (!MessageBody.TryRead(content.Span, out ulong marker, out int hops, out bool mayIgnore)
             || cluster.Identify(delivery.Message, marker, delivery.Group) is not { } sent || sent.Order != delivery.Order
-            || !IsFrom(delivery.From, sent) || Math.Max(sent.Size, MessageBody.MinimumSize) != delivery.Body.Length || sent.Spread?.Label != delivery.Spread?.Label)
+            || !IsFrom(delivery.From, sent) || Math.Max(sent.Size, MessageBody.MinimumSize) != content.Length || sent.Spread?.Label != delivery.Spread?.Label)
         {
             cluster.Violate($"{process.Id} got {delivery.Message} from {delivery.From} in {delivery.Group}, which is not what was sent.");
             return;
@@ -360,7 +366,8 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         }
         if (Expect(delivery.Group, $"message {delivery.Message}") is not { } replica) return;
         if (!replica.WasGivenState) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} before the state.");
-        if (cluster.Clients.Any(c => c.Name == sent.Sender.Name)) cluster.ClientOrder.OnDelivered(process.Id, replica, sent);
+        if (isCopy) cluster.Coverage.ReplyCopies++;
+        if (sent.Asked == 0 && cluster.Clients.Any(c => c.Name == sent.Sender.Name)) cluster.ClientOrder.OnDelivered(process.Id, replica, sent);
         ImmutableArray<GroupId> told = delivery.Spread?.Groups ?? [delivery.Group];
         // A group that this node joined since has the message in its state, or is another one of the same name.
         if (Replicas.Any(r => told.Contains(r.Id) && !sent.GoesTo(r.Name)) || (sent.Spread is null && told is not [_]))
@@ -372,11 +379,19 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
     }
 
     // A client that was forgotten goes on under another identity, with the calls that had not left.
-    private static bool IsFrom(NodeId from, SentMessage sent) => from == sent.Sender || (from.Name.StartsWith("client", StringComparison.Ordinal) && from.Name == sent.Sender.Name);
+    private static bool IsFrom(NodeId from, SentMessage sent) => from == sent.Sender || (from.Name == sent.Sender.Name && (from.Name.StartsWith("client", StringComparison.Ordinal) || from.Name.StartsWith('/')));
 
     private void Apply(GroupReplica replica, in Delivery delivery, ulong marker)
     {
-        if (!replica.Apply(delivery, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
+        MessageId id = delivery.Message;
+        bool isOrdered = delivery.Order is Order.Total or Order.CausalTotal or Order.Safe or Order.Group;
+        if (!isOrdered && delivery.From.Name.StartsWith('/'))
+        {
+            // Of the requests of a group that asks as one, each member may get another one first.
+            id = new MessageId(new NodeId(delivery.From.Name, 0), 0, (long)marker);
+            cluster.Identify(id, marker, replica.Id);
+        }
+        if (!replica.Apply(id, isOrdered && delivery.Spread?.Label is null, marker)) cluster.Violate($"{process.Id} got {delivery.Message} in {replica.Name} twice.");
     }
 
     public void OnGroupLeft(GroupId group, GroupEnd end)
@@ -412,20 +427,13 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
 
     private void Handle(GroupReplica replica, in Delivery delivery, ulong marker, int hops, bool mayIgnore)
     {
-        Apply(replica, delivery, marker);
+        // What was passed on to one member is no part of the state that all have.
+        if (delivery.Spread?.PassedOnBy is null) Apply(replica, delivery, marker);
+        else if (!alone.Add(marker)) cluster.Violate($"{process.Id} got {delivery.Message}, which was passed on, twice.");
         process.Call(now => process.Machine.Consumed(now, replica.Id, 1));
-        if (delivery.ReplyToken != 0) Answer(delivery.ReplyToken, marker, mayIgnore);
+        if (delivery.ReplyToken != 0) Answering.Answer(replica, delivery, marker, mayIgnore);
         if (hops < MaximumHops && random.Chance(profile.EchoChance))
             Send(replica.Name, random.Pick(profile.Orders), MessageBody.MinimumSize, hops + 1);
-    }
-
-    private void Answer(long token, ulong marker, bool mayIgnore)
-    {
-        if (mayIgnore && random.Chance(profile.NoReplyChance)) return;
-        bool isError = random.Chance(profile.ErrorReplyChance);
-        byte[] body = isError ? "refused"u8.ToArray() : MessageBody.MakeReply(marker, process.Id);
-        process.After(random.Between(TimeSpan.Zero, profile.HandlingTime), () =>
-            process.Call(now => process.Machine.Reply(now, token, body, isError)));
     }
 
     private GroupReplica? Expect(GroupId group, string what)
@@ -465,7 +473,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         });
     }
 
-    private void WithCredit(GroupReplica replica, int size, Action send)
+    public void WithCredit(GroupReplica replica, int size, Action send)
     {
         if (replica.Waiting.Count > 0 || !HasCredit(replica, size))
         {

@@ -11,6 +11,7 @@ internal sealed class SimulatedClient : IClientEffects, INetworkEndpoint
     private readonly SimulatedCluster cluster;
     private readonly SimulationRandom random;
     private readonly ClientMachine machine;
+    private readonly Dictionary<long, (ClientQuestionKind Kind, string Text)> asked = [];
     private int connection;
     private bool dialling;
     private TimeSpan? tickArmed;
@@ -49,6 +50,24 @@ internal sealed class SimulatedClient : IClientEffects, INetworkEndpoint
         long call = Calls.Begin($"call {order} {mode} of {Name} to {group}", outcome => Promise(message, mode, outcome), message.Marker);
         Do(now => machine.Call(now, call, group, order, body, mode, count, timeout));
         return message;
+    }
+
+    public void Ask(ClientQuestionKind kind, string text)
+    {
+        long call = Calls.Begin($"{kind} {text} of {Name}");
+        asked.Add(call, (kind, text));
+        Do(now => machine.Ask(now, call, kind, text));
+    }
+
+    void IClientEffects.Answered(long call, Outcome outcome, GroupInfo? group, IReadOnlyList<string> names)
+    {
+        Calls.OnCompleted(call, outcome);
+        asked.Remove(call, out var question);
+        cluster.Coverage.ClientAnswers++;
+        if (question.Kind == ClientQuestionKind.Find && group is not null && (group.Name != question.Text || group.Members.IsEmpty))
+            cluster.Violate($"{Id} asked for {question.Text} and was told of {group.Name} with the members [{string.Join(' ', group.Members)}].");
+        if (!names.All(n => n.StartsWith(question.Text, StringComparison.Ordinal)) || !names.SequenceEqual(names.Distinct().Order(StringComparer.Ordinal)))
+            cluster.Violate($"{Id} asked for the names that begin with {question.Text} and got [{string.Join(' ', names)}].");
     }
 
     // Without replies a call ends when all members have the message: then it can be lost only with all of them.

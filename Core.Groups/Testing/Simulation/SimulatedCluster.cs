@@ -184,6 +184,12 @@ internal sealed class SimulatedCluster
         return nodes[name].Process?.Scripted.Request(group, order, mode, count, timeout, size);
     }
 
+    public SentMessage? Request(string name, Order order, SpreadNames to, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
+    {
+        Act($"request {name} {order} {string.Join('+', to.Groups)} {to.Label} {mode} {timeout}");
+        return nodes[name].Process?.Scripted.Requests.InSeveral(to, order, mode, count, timeout, size);
+    }
+
     public SentMessage Call(SimulatedClient client, Order order, string group, ReplyMode mode, int count = 1, TimeSpan? timeout = null, int size = MessageBody.MinimumSize)
     {
         Act($"call {client.Name} {order} {group} {mode} {timeout}");
@@ -228,6 +234,27 @@ internal sealed class SimulatedCluster
     {
         Act($"configure {name} {group} {key}");
         nodes[name].Process?.Scripted.Configure(group, key);
+    }
+
+    /// <summary>All members of a group ask another one, as one caller.</summary>
+    public void RequestAsGroup(string group, Order order, string target, ReplyMode mode, int count, int size)
+    {
+        Act($"request as one {group} {order} {target} {mode}");
+        SentMessage message = Announce(new NodeId(group, 0), target, order, size);
+        foreach (SimulatedNode node in Nodes) node.Process?.Scripted.Requests.AsGroup(group, target, (long)message.Marker, message, mode, count);
+    }
+
+    public void Ask(SimulatedClient client, Protocol.Clients.ClientQuestionKind kind, string text)
+    {
+        Act($"ask {client.Name} {kind} {text}");
+        client.Ask(kind, text);
+    }
+
+    /// <summary>A member moves to another node.</summary>
+    public void Migrate(string name, string group, string to)
+    {
+        Act($"migrate {name} {group} {to}");
+        nodes[name].Process?.Scripted.Moves.Begin(group, NodeIdOf(to));
     }
 
     /// <summary>Ranks the members of a group in a random order.</summary>
@@ -312,9 +339,9 @@ internal sealed class SimulatedCluster
         Record(new TraceEvent { Kind = TraceKind.Fail, Node = node, Time = Time.Now });
 
     /// <summary>Gives a message of the application its marker.</summary>
-    public SentMessage Announce(NodeId sender, string group, Order order, int size, SpreadNames? spread = null)
+    public SentMessage Announce(NodeId sender, string group, Order order, int size, SpreadNames? spread = null, ulong asked = 0)
     {
-        SentMessage message = new((ulong)announced.Count + 1, sender, group, order, size) { Spread = spread };
+        SentMessage message = new((ulong)announced.Count + 1, sender, group, order, size) { Spread = spread, Asked = asked };
         announced.Add(message.Marker, message);
         return message;
     }

@@ -225,6 +225,12 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
 
     void INodeEffects.SaveState(GroupId group, long token) => Application.OnSaveState(group, token);
 
+    void INodeEffects.SaveWholeState(GroupId group, long token) => Scripted.OnSaveState(group, token, isWhole: true);
+
+    void INodeEffects.MigrationOffered(long token, GroupId group, string name, NodeId from) => Scripted.Moves.OnOffered(token, name, from);
+
+    void INodeEffects.MigrationEnded(long call, GroupInfo? moved, string? reason) => Scripted.Moves.OnEnded(call, moved, reason);
+
     void INodeEffects.LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Application.OnLoadState(group, state);
 
     void INodeEffects.ReadState(GroupId group, long token) => Application.OnReadState(group, token);

@@ -26,6 +26,12 @@ internal sealed record ApplicationProfile
     public double ErrorReplyChance { get; init; } = 0.1;
     /// <summary>How often a request that has a timeout is never answered.</summary>
     public double NoReplyChance { get; init; } = 0.1;
+    /// <summary>How often an answer is copied to others than the caller.</summary>
+    public double CopyChance { get; init; }
+    /// <summary>How often a request is passed on to others.</summary>
+    public double PassOnChance { get; init; }
+    /// <summary>The largest copy, in bytes.</summary>
+    public int LargestCopy { get; init; } = 5000;
 }
 
 /// <summary>The settings of one simulated cluster.</summary>

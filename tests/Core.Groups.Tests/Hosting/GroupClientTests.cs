@@ -293,6 +293,7 @@ public sealed class GroupClientTests
 
         public void Transmit(ReadOnlySpan<byte> frame) { }
         public void Close(string reason) => Closed++;
+        public void Answered(long call, Outcome outcome, GroupInfo? group, IReadOnlyList<string> names) { }
         public void Ended(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed, MessageId message) { }
         public void ServedBy(NodeId? server) { }
         public void IdentityChanged(NodeId self) { }

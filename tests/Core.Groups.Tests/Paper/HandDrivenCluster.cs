@@ -30,7 +30,9 @@ internal sealed class HandDrivenCluster
     /// <param name="groups">The members of each group at the beginning.</param>
     /// <param name="isStored">Whether the nodes have stable stores, which a crash finds synced.</param>
     /// <param name="isExtended">Whether the nodes are in extended mode.</param>
-    public HandDrivenCluster(string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None, bool isStored = false, bool isExtended = false)
+    /// <param name="gathers">Whether the oldest member of each group gathers the floors, as in a large group.</param>
+    public HandDrivenCluster(
+        string names, IReadOnlyDictionary<string, string> groups, WeakRules weak = WeakRules.None, bool isStored = false, bool isExtended = false, bool gathers = false)
     {
         _isStored = isStored;
         _isExtended = isExtended;
@@ -39,7 +41,7 @@ internal sealed class HandDrivenCluster
             _nodes.Add($"{name}", new HandDrivenNode(this, $"{name}", new NodeSettings
             {
                 Address = $"{name}", Seeds = [.. names.Select(n => $"{n}")], Tracing = true, Weak = weak, Suspect = TimeSpan.FromSeconds(10),
-                Memory = isStored ? name : 0u, IsExtended = isExtended,
+                Memory = isStored ? name : 0u, IsExtended = isExtended, GatherAbove = gathers ? 1 : int.MaxValue,
             }));
         }
         foreach (string from in _nodes.Keys)

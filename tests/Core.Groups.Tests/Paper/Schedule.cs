@@ -14,7 +14,8 @@ namespace Core.Groups.Tests.Paper;
 /// <param name="Acts">The acts.</param>
 /// <param name="IsStored">Whether the nodes have stable stores.</param>
 /// <param name="IsExtended">Whether the nodes are in extended mode.</param>
-internal sealed record Schedule(string Names, string Groups, string Acts, bool IsStored = false, bool IsExtended = false)
+/// <param name="Gathers">Whether the oldest member of each group gathers the floors, as in a large group.</param>
+internal sealed record Schedule(string Names, string Groups, string Acts, bool IsStored = false, bool IsExtended = false, bool Gathers = false)
 {
     private static readonly Order[] Totals = [Order.Total, Order.CausalTotal, Order.Safe];
     private static readonly Order[] Orders = [Order.Reliable, Order.Fifo, Order.Causal, Order.Total, Order.CausalTotal, Order.Safe, Order.Group];
@@ -23,7 +24,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
     public IReadOnlyList<string> Run(WeakRules weak = WeakRules.None)
     {
         var groups = Groups.Split(' ').Select(g => g.Split('=')).ToDictionary(g => g[0], g => g[1]);
-        var cluster = new HandDrivenCluster(Names, groups, weak, IsStored, IsExtended);
+        var cluster = new HandDrivenCluster(Names, groups, weak, IsStored, IsExtended, Gathers);
         foreach (string act in Acts.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) Do(cluster, act.Split(' '));
         cluster.Quiet();
         return cluster.Judge();
@@ -60,7 +61,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
     }
 
     /// <summary>A random schedule: the acts depend on what is under way, so it is run with a rule or without while it is drawn.</summary>
-    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps, bool isExtended = false)
+    public static (Schedule Schedule, IReadOnlyList<string> Violations) Random(int seed, WeakRules weak, int steps, bool isExtended = false, bool gathers = false)
     {
         var random = new Random(seed);
         string names = "abcde"[..random.Next(3, 6)];
@@ -68,7 +69,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
         string groups = $"g={Some(random.Next(2, 5))} h={Some(random.Next(2, 4))}";
         double churn = random.Next(6) switch { 0 => 20, 1 or 2 => 6, _ => random.NextDouble() }, membership = random.NextDouble();
         int crashesLeft = (names.Length - 1) / 2;      // with more than these a session may be forgotten, and what it saw with it
-        var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak, isExtended: isExtended);
+        var cluster = new HandDrivenCluster(names, groups.Split(' ').ToDictionary(g => g[..1], g => g[2..]), weak, isExtended: isExtended, gathers: gathers);
         var acts = new List<string>();
         for (int i = 0; i < steps && cluster.Violations.Count == 0; i++)
         {
@@ -78,7 +79,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             Do(cluster, act.Split(' '));
         }
         cluster.Quiet();
-        return (new Schedule(names, groups, string.Join(", ", acts), IsExtended: isExtended), cluster.Judge());
+        return (new Schedule(names, groups, string.Join(", ", acts), IsExtended: isExtended, Gathers: gathers), cluster.Judge());
 
         string Draw()
         {

@@ -47,6 +47,9 @@ public sealed class WeakenedRuleTests
         // causal order
         [WeakRules.SendsGoOnAfterMarker] = new("abcd", "g=abcd h=abd",
             "leave b h, dl ba, dl ad, dl ab, dl bd, dl da, dl ad, dl ab, dl db, dl bd, send d Fifo h, send d Causal g"),
+        // total order
+        [WeakRules.GatheredFloorsCountAtOnce] = new("abcd", "g=abcd h=ab",
+            "hold bd, send b Total g, dl ba, dl bc, send c Total g, drain", Gathers: true),
         // failure atomicity
         [WeakRules.MarkersAreNotForwarded] = new("abcde", "g=acd h=bcd",
             "leave c g, dl cd, dl da, dl ca, dl ad, dl da, dl ac, dl dc, dl ca, dl ca, dl cb, sever cb, dl cb, send d Total g"),
@@ -118,7 +121,7 @@ public sealed class WeakenedRuleTests
     {
         for (int seed = 1; seed <= 300; seed++)
         {
-            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, WeakRules.None, steps: 250);
+            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, WeakRules.None, steps: 250, gathers: seed % 3 == 0);
             Assert.True(violations.Count == 0, $"Seed {seed}: {violations.FirstOrDefault()}\n{schedule}");
         }
     }
@@ -127,7 +130,7 @@ public sealed class WeakenedRuleTests
     {
         for (int seed = 1; seed <= Tries; seed++)
         {
-            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, weak, steps: 250);
+            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, weak, steps: 250, gathers: Kept[weak].Gathers);
             if (violations.Count > 0 && schedule.Run().Count == 0) return schedule;
         }
         return null;

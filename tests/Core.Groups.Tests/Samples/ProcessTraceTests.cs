@@ -49,9 +49,14 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
         Judge();
     }
 
-    /// <summary>A process is cut off while all send, the others go on, and the network is healed; then one is killed.</summary>
-    [Fact]
-    public async Task Processes_in_networks_of_their_own_survive_cuts_while_all_send()
+    /// <summary>
+    /// A process is cut off while all send, the others go on (in extended mode it goes on too, by itself), and the network is
+    /// healed; then one is killed.
+    /// </summary>
+    [Theory]
+    [InlineData("primary")]
+    [InlineData("extended")]
+    public async Task Processes_in_networks_of_their_own_survive_cuts_while_all_send(string mode)
     {
         (ThreeNetworks? made, string reason) = await ThreeNetworks.MakeAsync();
         if (made is null)
@@ -62,26 +67,12 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
 
         await using ThreeNetworks networks = made;
         string[] seeds = [.. "abc".Select(ThreeNetworks.AddressOf)];
-        Shell[] shells = [.. "abc".Select(n => new Shell(networks.In(n), $"{n}", ThreeNetworks.AddressOf(n), seeds, [.. Options, "--insecure"]))];
+        Shell[] shells = [.. "abc".Select(n => new Shell(networks.In(n), $"{n}", ThreeNetworks.AddressOf(n), seeds, [.. Options, "--insecure", "--mode", mode]))];
         try
         {
             foreach (Shell shell in shells) Assert.True((bool)(await shell.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
             foreach (Shell shell in shells) await shell.ReadAsync(IsView("abc"));
-            foreach (char victim in "cab")
-            {
-                Shell cut = shells[victim - 'a'];
-                Shell[] others = [.. shells.Where(s => s != cut)];
-                foreach (Shell shell in shells) shell.Tell($"burst{victim}", "send", "\"group\":\"/g\",\"order\":\"total\",\"size\":100,\"count\":300");
-                await networks.CutOffAsync(victim);
-                string text = $"without {victim}";
-                await ReadNewAsync(others[0], IsView("abc".Replace($"{victim}", "")));
-                Assert.True((bool)(await others[0].AskAsync("send", $"\"group\":\"/g\",\"order\":\"causal\",\"text\":\"{text}\""))["ok"]!);
-                await others[1].ReadAsync(line => (string?)line["text"] == text);
-                await networks.HealAsync(victim);
-                foreach (Shell shell in shells) await ReadNewAsync(shell, IsView("abc"));
-                Assert.DoesNotContain(cut.Seen, line => (string?)line["text"] == text);
-            }
-
+            foreach (char victim in "cab") await CutAsync(networks, shells, victim, isExtended: mode == "extended");
             shells[0].Kill();
             foreach (Shell shell in shells[1..]) await ReadNewAsync(shell, IsView("bc"));
         }
@@ -90,7 +81,34 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
             foreach (Shell shell in shells) await shell.DisposeAsync();
         }
 
-        Judge();
+        Judge(isPrimaryMode: mode == "primary");
+    }
+
+    private static async Task CutAsync(ThreeNetworks networks, Shell[] shells, char victim, bool isExtended)
+    {
+        Shell cut = shells[victim - 'a'];
+        Shell[] others = [.. shells.Where(s => s != cut)];
+        foreach (Shell shell in shells) shell.Tell($"burst{victim}", "send", "\"group\":\"/g\",\"order\":\"total\",\"size\":100,\"count\":300");
+        await networks.CutOffAsync(victim);
+        string text = $"without {victim}";
+        await ReadNewAsync(others[0], IsView("abc".Replace($"{victim}", "")));
+        await SendAsync(others[0], others[1], text);
+        if (isExtended)
+        {
+            await ReadNewAsync(cut, IsView($"{victim}"));
+            await SendAsync(cut, cut, $"{victim} alone");
+        }
+
+        await networks.HealAsync(victim);
+        foreach (Shell shell in shells) await ReadNewAsync(shell, IsView("abc"));
+        Assert.DoesNotContain(cut.Seen, line => (string?)line["text"] == text);
+        Assert.DoesNotContain(others.SelectMany(s => s.Seen), line => (string?)line["text"] == $"{victim} alone");
+    }
+
+    private static async Task SendAsync(Shell from, Shell to, string text)
+    {
+        Assert.True((bool)(await from.AskAsync("send", $"\"group\":\"/g\",\"order\":\"causal\",\"text\":\"{text}\""))["ok"]!);
+        await to.ReadAsync(line => (string?)line["text"] == text);
     }
 
     private string[] Options => ["--trace", _traces.FullName, "--heartbeat", "50ms", "--suspect", "1s"];
@@ -108,11 +126,11 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
     private static Func<JsonObject, bool> IsView(string members) =>
         line => (string?)line["ev"] == "view" && string.Concat(line["members"]!.AsArray().Select(m => (string)m!).Order()) == members;
 
-    private void Judge()
+    private void Judge(bool isPrimaryMode = true)
     {
         List<TraceEvent> lines = [.. _traces.GetFiles("*.jsonl").SelectMany(file => TraceReader.ReadFile(file.FullName).Events)];
         Assert.NotEmpty(lines);
-        IReadOnlyList<Violation> violations = AllCheckers.Run(History.From(lines), new CheckOptions { Electorate = ["a", "b", "c"] });
+        IReadOnlyList<Violation> violations = AllCheckers.Run(History.From(lines), new CheckOptions { Electorate = ["a", "b", "c"], IsPrimaryMode = isPrimaryMode });
         Assert.True(violations.Count == 0, string.Join('\n', violations));
     }
 }
