@@ -2,9 +2,8 @@
 // announcement is a total message to all; on its delivery each member of a group sends its marker to all, who has the markers
 // of all groups, and has delivered what was sent in them before, says so to all, and who has that from all delivers and goes on
 // to the next epochs of the groups.
-// Keeps: nobody delivers before all destinations have delivered what stands before, and nothing of a next epoch of any of the
-// groups is delivered before, so that a GBCAST stands at one place among all messages to its groups, also where a node gets them
-// as a single process or by another of the groups.
+// Keeps: nobody delivers before all destinations have delivered what stands before, and nothing of a next epoch is delivered before
+// it: it stands at one place among all messages to its groups, also where a node gets them as a single process.
 // Follows: protocol.md section 4; RFC 992, 6.1. In a group where another GBCAST is open when it is announced it is void; what the
 // application sends leaves only when it is open in all its groups at its sender, who is in all of them, and so everywhere.
 namespace Core.Groups.Protocol.Ordering;
