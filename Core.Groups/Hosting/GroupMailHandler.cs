@@ -81,7 +81,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             case MailKind.Configured:
                 return OnConfiguredAsync((ConfigurationEntry)mail.Subject!);
             case MailKind.SaveState:
-                return SaveAsync(mail.Token, generation);
+                return SaveAsync(mail.Token, isWhole: mail.Subject is not null, generation);
             case MailKind.LoadState when mail.Subject is StateReader stream:
                 return LoadAsync(stream, generation);
             case MailKind.LoadState:
@@ -132,6 +132,9 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             Post(new NodeInput { Kind = InputKind.Reply, Token = token, Body = body, Flag = isError, Generation = generation });
         }
     }
+
+    public ValueTask AnswerAsync(AnswerPlan plan, in Delivery request, ReadOnlyMemory<byte> answer, int generation) =>
+        request.ReplyToken == JournalPost.Replayed ? default : plan.CarryOutAsync(_host, request.ReplyToken, request.Body, answer, generation);
 
     /// <summary>As <see cref="Reply"/>, from outside the pump.</summary>
     public void ReplyLater(long token, ReadOnlyMemory<byte> body, bool isError, int generation) => _host.Loop.Post(new NodeInput
@@ -242,10 +245,10 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         Post(new NodeInput { Kind = InputKind.JoinInspected, Token = token, Subject = refusal, Generation = generation });
     }
 
-    private async ValueTask SaveAsync(long token, int generation)
+    private async ValueTask SaveAsync(long token, bool isWhole, int generation)
     {
         // A journal wraps the state as a whole, and in a merge of components each side's is handed over as a whole.
-        if (_journal is null && _host.Options.Mode != ClusterMode.Extended && _options.State?.SaveStream is { } open)
+        if (!isWhole && _journal is null && _host.Options.Mode != ClusterMode.Extended && _options.State?.SaveStream is { } open)
         {
             Exception? failure = await GuardAsync("Save", async () => States.Open(token, await open().ConfigureAwait(false), generation)).ConfigureAwait(false);
             if (failure is not null)

@@ -25,7 +25,11 @@ public sealed class GroupNode : IAsyncDisposable
     private readonly CancellationTokenSource _hurry = new();
     private Task? _stopping;
 
-    internal GroupNode(NodeHost host) => Host = host;
+    internal GroupNode(NodeHost host)
+    {
+        Host = host;
+        host.TakeMigrant = TakeMigrant;
+    }
 
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
     /// <exception cref="ArgumentException">An option is wrong, or the listen address would be open to strangers; the message names it.</exception>
@@ -326,6 +330,31 @@ public sealed class GroupNode : IAsyncDisposable
         SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(message, Host.Options.Serializer), label, to, ct);
 
     /// <summary>
+    /// Multicasts a request in the union of several groups, of which this node is a member, or with a label, and waits for replies: each member
+    /// handles it once, and answers once, whichever of the groups it is in (RFC 992, section 6).
+    /// </summary>
+    /// <param name="groups">At least one group of this node.</param>
+    /// <param name="order">Any primitive but <see cref="Order.Group"/>.</param>
+    /// <param name="body">The request; copied.</param>
+    /// <param name="replies">How many replies to wait for, of all members together.</param>
+    /// <param name="label">As for the multicast.</param>
+    /// <param name="timeout">Null: no limit but the members' failures.</param>
+    /// <param name="ct">Withdraws the call; the request may have been delivered.</param>
+    /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
+    /// <exception cref="InvalidOperationException">Called inside a handler of one of the groups, whose own reply would be needed.</exception>
+    /// <remarks>Further errors as for <see cref="MulticastAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, string?, IReadOnlyCollection{NodeId}?, CancellationToken)"/>.</remarks>
+    public async ValueTask<GroupReplies> RequestAsync(
+        IReadOnlyCollection<ProcessGroup> groups, Order order, ReadOnlyMemory<byte> body, Replies replies, string? label = null, TimeSpan? timeout = null, CancellationToken ct = default) =>
+        (await SpreadCall.RequestAsync(Host, groups, order, Envelope.Pack(body.Span), replies, label, timeout, ct).ConfigureAwait(false)).ToReplies();
+
+    /// <summary>As the request in bytes, with objects.</summary>
+    /// <inheritdoc cref="RequestAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, Replies, string?, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies<TReply>> RequestAsync<TRequest, TReply>(
+        IReadOnlyCollection<ProcessGroup> groups, TRequest request, Replies replies, Order order = Order.Fifo, string? label = null, TimeSpan? timeout = null, CancellationToken ct = default) =>
+        (await SpreadCall.RequestAsync(Host, groups, order, Envelope.Pack(request, Host.Options.Serializer), replies, label, timeout, ct).ConfigureAwait(false))
+            .ToReplies<TReply>(Host.Options.Serializer);
+
+    /// <summary>
     /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no
     /// failure short of all of them loses it any more.
     /// </summary>
@@ -447,7 +476,7 @@ public sealed class GroupNode : IAsyncDisposable
     private ValueTask<CallResult> AskAsync(InputKind question, string text, CancellationToken ct) => Host.CallAsync(
         call => new NodeInput { Kind = question, Call = call.Number, Generation = call.Generation, Subject = text }, text, ct);
 
-    private static void CheckAddress(string group)
+    internal static void CheckAddress(string group)
     {
         if (!GroupId.TryParse(group, out _))
         {
@@ -466,6 +495,29 @@ public sealed class GroupNode : IAsyncDisposable
                 Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout,
             },
             groupName, ct);
+    }
+
+    // On the thread pool: the application says whether it takes a member of the group, and how.
+    private void TakeMigrant(MigrationOffer offer)
+    {
+        string reason = "the target takes no member of this group: set GroupNodeOptions.OnMigration there";
+        try
+        {
+            if (Host.Options.OnMigration?.Invoke(offer.Name) is { } options)
+            {
+                var group = new ProcessGroup(this, offer.Name, options, offer.Group);
+                options.Configure?.Invoke(group);
+                _ = Host.AcceptAsync(group.Membership, offer);
+                return;
+            }
+        }
+        catch (Exception e)
+        {
+            HostLog.CallbackFailed(Host.Logger, e, nameof(GroupNodeOptions.OnMigration), offer.Name);
+            reason = "its callback at the target failed; see the log there";
+        }
+
+        Host.Loop.Post(new NodeInput { Kind = InputKind.DeclineMigration, Token = offer.Token, Subject = reason, Generation = offer.Generation });
     }
 
     private static TcpTransport CreateTransport(GroupNodeOptions options, NodeId self, ILogger logger) => new(
