@@ -28,7 +28,7 @@ public sealed class GroupNode : IAsyncDisposable
     internal GroupNode(NodeHost host)
     {
         Host = host;
-        host.TakeMigrant = TakeMigrant;
+        host.TakeMigrant = offer => offer.Answer(this);
     }
 
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
@@ -49,7 +49,7 @@ public sealed class GroupNode : IAsyncDisposable
         options.Validate();
         ILogger logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("Core.Groups");
         var self = new NodeId(options.Name, NodeHost.UnixMilliseconds());
-        return new GroupNode(new NodeHost(options, logger, self, CreateTransport(options, self, logger), OpenTrace));
+        return new GroupNode(new NodeHost(options, logger, self, options.CreateTransport(self, logger), OpenTrace));
 
         TraceFile? OpenTrace(NodeId id) =>
             options.TracePath is null ? null : TraceFile.Open(options.TracePath, id, problem => HostLog.TraceFailed(logger, problem));
@@ -496,37 +496,4 @@ public sealed class GroupNode : IAsyncDisposable
             },
             groupName, ct);
     }
-
-    // On the thread pool: the application says whether it takes a member of the group, and how.
-    private void TakeMigrant(MigrationOffer offer)
-    {
-        string reason = "the target takes no member of this group: set GroupNodeOptions.OnMigration there";
-        try
-        {
-            if (Host.Options.OnMigration?.Invoke(offer.Name) is { } options)
-            {
-                var group = new ProcessGroup(this, offer.Name, options, offer.Group);
-                options.Configure?.Invoke(group);
-                _ = Host.AcceptAsync(group.Membership, offer);
-                return;
-            }
-        }
-        catch (Exception e)
-        {
-            HostLog.CallbackFailed(Host.Logger, e, nameof(GroupNodeOptions.OnMigration), offer.Name);
-            reason = "its callback at the target failed; see the log there";
-        }
-
-        Host.Loop.Post(new NodeInput { Kind = InputKind.DeclineMigration, Token = offer.Token, Subject = reason, Generation = offer.Generation });
-    }
-
-    private static TcpTransport CreateTransport(GroupNodeOptions options, NodeId self, ILogger logger) => new(
-        new TcpTransportOptions
-        {
-            Id = self, ClusterName = options.Cluster, Listen = options.Listen, AdvertisedAddress = options.Advertise,
-            Site = options.Site, Weight = options.Weight, Seeds = [.. options.Seeds.Select(HostPort.Normalise)], MinimumPrimaryWeight = options.MinimumPrimaryWeight,
-            AllowInsecure = options.AllowInsecure,
-            Keys = [.. new[] { options.ClusterKey, options.PreviousClusterKey }.Where(k => k is not null).Select(k => new ReadOnlyMemory<byte>(k))],
-        },
-        logger);
 }

@@ -156,4 +156,15 @@ public sealed class GroupNodeOptions
             throw new ArgumentException($"GroupNodeOptions.{option} {rule}.", option);
         }
     }
+
+    /// <summary>The transport of a node with these options.</summary>
+    internal TcpTransport CreateTransport(NodeId self, ILogger logger) => new(
+        new TcpTransportOptions
+        {
+            Id = self, ClusterName = Cluster, Listen = Listen, AdvertisedAddress = Advertise,
+            Site = Site, Weight = Weight, Seeds = [.. Seeds.Select(HostPort.Normalise)], MinimumPrimaryWeight = MinimumPrimaryWeight,
+            AllowInsecure = AllowInsecure,
+            Keys = [.. new[] { ClusterKey, PreviousClusterKey }.Where(k => k is not null).Select(k => new ReadOnlyMemory<byte>(k))],
+        },
+        logger);
 }
