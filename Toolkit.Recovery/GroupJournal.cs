@@ -4,6 +4,7 @@
 // Follows: "Exploiting virtual synchrony", section 3.6.
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 using Core.Groups;
 using Toolkit.Recovery.Logs;
 
@@ -16,21 +17,35 @@ namespace Toolkit.Recovery;
 /// <param name="Term">The term that begins; 0: the group begins empty.</param>
 internal sealed record Ticket(bool IsRestore, ulong Origin, long Forced, long Term);
 
-/// <summary>The journal. Called by the group's pump.</summary>
-internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions options, Ticket told, Action<long> onRestored, Action onMember) : IGroupJournal
+/// <summary>What a journal asks of the one who holds it.</summary>
+internal interface IJournalHolder
 {
-    public const byte Barrier = (byte)'B', Checkpoint = (byte)'C', Rollback = (byte)'R';
+    /// <summary>The last cut in the log of a node that joins, as the recovery managers know it; null: it has none, or it is not known here.</summary>
+    CutPoint? FindCut(NodeId joiner);
+
+    /// <summary>Has a cut marked at all members (by GBCAST): the log has grown. Ends when that has been done, or has failed.</summary>
+    Task AskForCutAsync();
+
+    /// <summary>The member has its state.</summary>
+    void OnMember(StateOrigin origin, long records, StatePlace place);
+}
+
+/// <summary>The journal. Called by the group's pump.</summary>
+internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions options, Ticket told, IJournalHolder holder) : IGroupJournal
+{
     private const long MostUnsynced = 16 << 20;
 
     private View? _view;
     private bool _hasState;
     private IJournaledMember? _member;
     private Ticket? _ticket = told;
+    private Task _askingForCut = Task.CompletedTask;
+    private ulong _joint; // the last checkpoint that was taken together with other groups
+
+    // ---- what the member is given
 
     public async ValueTask OnViewAsync(View view)
     {
-        if (!view.IsPrimary) throw new InvalidOperationException("a logged group lives in primary components only: leave GroupNodeOptions.Mode at Primary.");
-
         // A view that this node joins begins another membership: its state comes first.
         if (_view is null || view.Joined.Any(n => n.Name == self && !_view.Contains(n))) _hasState = false;
         _view = view;
@@ -40,32 +55,48 @@ internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions
         }
     }
 
+    public ValueTask OnConfiguredAsync(ConfigurationEntry entry)
+    {
+        if (_hasState) log.AppendConfiguration(entry);
+        return default;
+    }
+
     public ValueTask OnMessageAsync(JournalMessage message)
     {
-        if (log.Unsynced > MostUnsynced || (log.BytesSinceCheckpoint >= options.CheckpointAfter && !log.IsCheckpointing))
-        {
-            return MakeRoomAsync(message);
-        }
-
+        log.ThrowIfFailed();
+        if (log.Unsynced > MostUnsynced) return AppendWhenSyncedAsync(message);
         log.AppendMessage(message);
+        if (log.BytesSinceCheckpoint >= options.CheckpointAfter && _askingForCut.IsCompleted) AskForCut();
         return default;
     }
 
     public async ValueTask OnQuestionAsync(MessageId id, ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer)
     {
         options.OnAsked?.Invoke(id);
-        switch (question.IsEmpty ? (byte)0 : question.Span[0])
+        log.ThrowIfFailed();
+        switch (JournalQuestion.KindOf(question))
         {
-            case Barrier:
-                _ = AnswerAsync(log.WhenSyncedAsync(), answer);
+            case JournalQuestion.Barrier:
+                _ = AnswerAsync(log.WhenSyncedAsync(), default, answer);
                 break;
-            case Checkpoint:
-                long number = log.Place!.LastCheckpoint + 1;
-                await log.KeepAsync(number, await _member!.SaveAsync().ConfigureAwait(false), options.KeepCheckpoints).ConfigureAwait(false);
-                answer(Number(number), null);
+            case JournalQuestion.Checkpoint:
+                await KeepAsync(question, answer).ConfigureAwait(false);
                 break;
-            case Rollback when question.Length == 1 + sizeof(long):
-                await RollBackAsync(BinaryPrimitives.ReadInt64LittleEndian(question.Span[1..]), answer).ConfigureAwait(false);
+            case JournalQuestion.Kept:
+                bool isTaken = JournalQuestion.ReadKept(question) == _joint;
+                _ = AnswerAsync(isTaken ? log.Numbered.WhenKeptAsync() : Task.FromException(new InvalidOperationException("it was not taken")), default, answer);
+                break;
+            case JournalQuestion.Cut:
+                log.AppendCut();
+                if (log.BytesSinceCheckpoint >= options.CheckpointAfter / 2 && !log.IsCheckpointing)
+                {
+                    log.Checkpoint(await _member!.SaveAsync().ConfigureAwait(false), options.KeepLog);
+                }
+
+                answer(default, null);
+                break;
+            case JournalQuestion.Rollback:
+                await RollBackAsync(question, answer).ConfigureAwait(false);
                 break;
             default:
                 answer(default, "the question to the journal is not known at this member: it has another version");
@@ -73,125 +104,199 @@ internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions
         }
     }
 
-    public ReadOnlyMemory<byte> Wrap(ReadOnlyMemory<byte> state) => LogFormat.EncodeState(log.Place!, 0, state);
+    private async ValueTask AppendWhenSyncedAsync(JournalMessage message)
+    {
+        await log.WhenSyncedAsync().ConfigureAwait(false);
+        log.AppendMessage(message);
+    }
 
-    public async ValueTask LoadAsync(ReadOnlyMemory<byte>? wrapped, IJournaledMember member)
+    // The oldest member first, so that mostly one asks.
+    private void AskForCut()
+    {
+        if (log.BytesSinceCheckpoint < options.CheckpointAfter * (8L + _view!.Members.IndexOf(_view.Members.First(m => m.Name == self))) / 8) return;
+        _askingForCut = holder.AskForCutAsync();
+    }
+
+    // ---- what joiners are given
+
+    public async ValueTask<StateSnapshot> GiveAsync(IJournaledMember member)
+    {
+        if (FindCommonCut() is { } cut && log.BytesSince(cut) <= log.StateLength) return Gift.OfRecords(log, cut);
+        return Gift.OfState(log.IsAtCut ? log.Place! : log.Place! with { Cut = -1 }, await member.SaveAsync().ConfigureAwait(false));
+    }
+
+    // The oldest of the joiners' cuts: each passes over what it has.
+    private LoggedCut? FindCommonCut()
+    {
+        LoggedCut? oldest = null;
+        foreach (NodeId joiner in _view!.Joined)
+        {
+            if (holder.FindCut(joiner) is not { } point || log.Find(point) is not { } cut) return null;
+            if (oldest is null || cut.Record < oldest.Value.Record) oldest = cut;
+        }
+
+        return oldest;
+    }
+
+    // ---- how a membership begins
+
+    public async ValueTask LoadAsync(IAsyncEnumerable<ReadOnlyMemory<byte>>? given, IJournaledMember member)
     {
         _member = member;
-        (Ticket? ticket, _ticket) = (_ticket, null); // for the first membership only
-        if (wrapped is { } bytes)
+        Ticket? ticket = _ticket;
+        if (given is not null)
         {
-            await JoinAsync(bytes, member).ConfigureAwait(false);
+            await JoinAsync(given).ConfigureAwait(false);
         }
         else if (ticket is { IsRestore: true })
         {
-            await (ticket.Term == 0 ? BeginAsync(ticket, member) : RestoreAsync(ticket, member)).ConfigureAwait(false);
+            await (ticket.Term == 0 ? BeginAsync(ticket) : RestoreAsync(ticket)).ConfigureAwait(false);
         }
         else
         {
             throw new InvalidOperationException("nobody was there who has the group's state; it is asked for again.");
         }
-
-        _hasState = true;
-        onMember();
     }
 
-    /// <summary>A question.</summary>
-    public static ReadOnlyMemory<byte> Ask(byte kind) => new[] { kind };
-
-    /// <summary>A question with a number.</summary>
-    public static ReadOnlyMemory<byte> Ask(byte kind, long number) => (byte[])[kind, .. Number(number)];
-
-    private static byte[] Number(long number)
+    private async Task BeginAsync(Ticket ticket)
     {
-        byte[] bytes = new byte[sizeof(long)];
-        BinaryPrimitives.WriteInt64LittleEndian(bytes, number);
-        return bytes;
-    }
-
-    private static async Task AnswerAsync(Task synced, Action<ReadOnlyMemory<byte>, string?> answer)
-    {
-        try
-        {
-            await synced.ConfigureAwait(false);
-            answer(default, null);
-        }
-        catch (Exception e)
-        {
-            answer(default, e.Message);
-        }
-    }
-
-    private async ValueTask MakeRoomAsync(JournalMessage message)
-    {
-        await log.WhenSyncedAsync().ConfigureAwait(false);
-        if (log.BytesSinceCheckpoint >= options.CheckpointAfter && !log.IsCheckpointing)
-        {
-            _ = log.CheckpointAsync(await _member!.SaveAsync().ConfigureAwait(false)); // what fails there fails the next append, too
-        }
-
-        log.AppendMessage(message);
-    }
-
-    private async Task BeginAsync(Ticket ticket, IJournaledMember member)
-    {
-        await member.LoadAsync(null).ConfigureAwait(false);
+        await _member!.LoadAsync(null).ConfigureAwait(false);
         var view = new LoggedView(ticket.Forced, 0, _view!.Number, _view.Id, _view.Members);
-        await log.BeginAsync(new StatePlace(ticket.Origin, view, 0, 0), await member.SaveAsync().ConfigureAwait(false)).ConfigureAwait(false);
-        onRestored(0);
+        var place = new StatePlace(ticket.Origin, view, 0, 0, [], ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal));
+        await log.BeginAsync(place, (await _member.SaveAsync().ConfigureAwait(false)).Pieces).ConfigureAwait(false);
+        Become(StateOrigin.Begun, 0);
     }
 
-    private async Task RestoreAsync(Ticket ticket, IJournaledMember member)
+    private async Task RestoreAsync(Ticket ticket)
     {
-        long count = 0;
-        View shown = _view!;
-        await log.ReplayAsync(
-            async (state, view) =>
-            {
-                shown = Shown([], view.Number, view.Id, view.Members);
-                await member.ShowAsync(shown).ConfigureAwait(false);
-                await member.LoadAsync(state).ConfigureAwait(false);
-            },
-            (message, _) =>
-            {
-                count++;
-                return member.ReplayAsync(message, shown);
-            },
-            (before, view) => member.ShowAsync(shown = Shown(before.Members, view.Number, view.Id, view.Members))).ConfigureAwait(false);
+        var replay = new Replay(_member!, _view!);
+        await log.ReplayAsync(replay).ConfigureAwait(false);
         await log.AppendViewAsync(new LoggedView(ticket.Forced, ticket.Term, _view!.Number, _view.Id, _view.Members)).ConfigureAwait(false);
-        await member.ShowAsync(Shown(shown.Members, _view.Number, _view.Id, _view.Members)).ConfigureAwait(false);
-        onRestored(count);
+        await replay.EndAsync().ConfigureAwait(false);
+        Become(StateOrigin.Log, replay.Records);
     }
 
-    // A view as the log or the restart makes it follow on another one.
-    private View Shown(ImmutableArray<NodeId> before, long number, string id, ImmutableArray<NodeId> members) =>
-        new(_view!.Group, _view.GroupName, number, id, members, [.. members.Except(before)], [.. before.Except(members)], IsPrimary: true);
-
-    private async Task JoinAsync(ReadOnlyMemory<byte> wrapped, IJournaledMember member)
+    private async Task JoinAsync(IAsyncEnumerable<ReadOnlyMemory<byte>> given)
     {
-        (StatePlace place, _, ReadOnlyMemory<byte>? state) = LogFormat.DecodeState(wrapped);
-        await member.LoadAsync(state).ConfigureAwait(false);
-        await log.BeginAsync(place, state).ConfigureAwait(false);
+        var gift = new GiftReader(given);
+        await using ConfiguredAsyncDisposable ending = gift.ConfigureAwait(false);
+        byte[] head = await gift.ReadBlockAsync().ConfigureAwait(false) ?? throw new FormatException("A state is empty.");
+        (StatePlace place, CutPoint? since) = LogFormat.DecodeGift(head);
+        long records = 0;
+        if (since is { } cut)
+        {
+            records = await CatchUpAsync(gift, place, cut).ConfigureAwait(false);
+        }
+        else
+        {
+            await log.BeginAsync(place, gift.ReadRestAsync()).ConfigureAwait(false);
+            await _member!.LoadAsync(await log.ReadStateAsync().ConfigureAwait(false)).ConfigureAwait(false);
+        }
+
         if (_view!.Number > place.View.Number)
         {
             await log.AppendViewAsync(Logged(_view, place.View)).ConfigureAwait(false);
         }
+
+        Become(since is null ? StateOrigin.Members : StateOrigin.LogOfMembers, records);
     }
 
-    private async ValueTask RollBackAsync(long number, Action<ReadOnlyMemory<byte>, string?> answer)
+    // The own log up to its last cut, and from there on that of the others.
+    private async Task<long> CatchUpAsync(GiftReader gift, StatePlace place, CutPoint since)
     {
-        if (!log.Numbered.Contains(number))
+        if (log.WantsWhole || log.LastCut is not { } own || log.Place!.Origin != place.Origin) throw Misfit("it has no log that this could follow");
+        var replay = new Replay(_member!, _view!);
+        await log.ReplayAsync(replay, toCut: true).ConfigureAwait(false);
+        log.GoBackToCut();
+        bool isPast = since == own;
+        while (await gift.ReadBlockAsync().ConfigureAwait(false) is { } record)
+        {
+            if (isPast)
+            {
+                log.Append(record);
+                if (log.Unsynced > MostUnsynced) await log.WhenSyncedAsync().ConfigureAwait(false);
+                await replay.OnRecordAsync(record).ConfigureAwait(false);
+            }
+
+            since = since.After(record);
+            isPast |= since == own;
+        }
+
+        await log.WhenSyncedAsync().ConfigureAwait(false);
+        if (!isPast || log.Place!.Point != place.Point) throw Misfit($"it ends at {log.Place!.Point}, and the others are at {place.Point}");
+        await replay.EndAsync().ConfigureAwait(false);
+        return replay.Records;
+    }
+
+    private InvalidOperationException Misfit(string why)
+    {
+        log.WantsWhole = true;
+        return new InvalidOperationException($"the others gave this member what its log lacks, and {why}; it asks for the whole state.");
+    }
+
+    private void Become(StateOrigin origin, long records)
+    {
+        (_hasState, _ticket) = (true, null); // the ticket is for the first membership only
+        holder.OnMember(origin, records, log.Place!);
+    }
+
+    // ---- checkpoints
+
+    private async ValueTask KeepAsync(ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer)
+    {
+        (long wanted, ulong joint) = JournalQuestion.ReadCheckpoint(question);
+        long number = wanted > 0 ? wanted : log.Place!.LastCheckpoint + 1;
+        if (number <= log.Place!.LastCheckpoint)
+        {
+            log.AppendCut();
+            answer(default, $"there is a checkpoint {number} already");
+            return;
+        }
+
+        log.AppendCut(number, options.KeepCheckpoints);
+        _joint = joint;
+        byte[] told = new byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(told, number);
+        _ = AnswerAsync(log.Numbered.KeepAsync(log.Place!, await _member!.SaveAsync().ConfigureAwait(false)), told, answer);
+    }
+
+    private async ValueTask RollBackAsync(ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer)
+    {
+        (long number, CutPoint? cut) = JournalQuestion.ReadRollback(question, log.Group);
+        var wanted = new KeptCheckpoint(number, cut ?? default);
+        await log.Numbered.WhenKeptAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!log.Place!.Checkpoints.Contains(wanted))
+        {
+            log.AppendCut();
+            answer(default, $"checkpoint {number} was discarded; there are {string.Join(", ", log.Checkpoints)}"); // by all who had it: nobody drops out
+            return;
+        }
+
+        if (!await log.Numbered.HasAsync(wanted).ConfigureAwait(false))
         {
             string problem = $"this member has no checkpoint {number}: it drops out, and joins again with the state of the others";
             answer(default, problem);
             throw new InvalidOperationException(problem);
         }
 
-        ReadOnlyMemory<byte>? state = await log.ReadNumberedAsync(number).ConfigureAwait(false);
-        await _member!.LoadAsync(state).ConfigureAwait(false);
-        await _member.ShowAsync(Shown([], _view!.Number, _view.Id, _view.Members)).ConfigureAwait(false);
-        await log.BeginAsync(log.Place! with { Count = log.Place.Count + 1 }, state).ConfigureAwait(false);
+        await _member!.LoadAsync(await log.Numbered.ReadAsync(number).ConfigureAwait(false)).ConfigureAwait(false);
+        await _member.ShowAsync(_view! with { Joined = _view!.Members, Left = [] }).ConfigureAwait(false);
+        StatePlace place = log.Place! with { Count = log.Place!.Count + 1, Cut = log.Place.Cut < 0 ? -1 : log.Place.Cut + 1 };
+        await log.BeginAsync(place, await log.Numbered.ReadAsync(number).ConfigureAwait(false)).ConfigureAwait(false);
         answer(default, null);
+    }
+
+    private static async Task AnswerAsync(Task written, ReadOnlyMemory<byte> told, Action<ReadOnlyMemory<byte>, string?> answer)
+    {
+        try
+        {
+            await written.ConfigureAwait(false);
+            answer(told, null);
+        }
+        catch (Exception e)
+        {
+            answer(default, e.Message);
+        }
     }
 
     private static LoggedView Logged(View view, LoggedView before) => new(before.Forced, before.Term, view.Number, view.Id, view.Members);

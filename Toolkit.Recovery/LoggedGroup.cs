@@ -2,6 +2,8 @@
 // Keeps: what an update or a flush has acknowledged is on the disk of every member of a view that they all have logged.
 // Follows: "Exploiting virtual synchrony", section 3.6; "Meta", joining ("logged" groups).
 using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Text;
 using Core.Groups;
 using Toolkit.Recovery.Decision;
 using Toolkit.Recovery.Logs;
@@ -12,7 +14,7 @@ namespace Toolkit.Recovery;
 /// A group that comes back from its members' logs after all of them have failed. Its handlers, state and views are those of
 /// <see cref="Group"/>; what they are given is logged first. All members may be used from any thread.
 /// </summary>
-public sealed class LoggedGroup : IAsyncDisposable
+public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan JoinAgain = TimeSpan.FromMilliseconds(100);
@@ -25,6 +27,7 @@ public sealed class LoggedGroup : IAsyncDisposable
     private readonly GroupLog _log;
     private readonly bool _isObject; // a toolkit's, which joins again by itself
     private volatile ProcessGroup? _group;
+    private ImmutableSortedDictionary<string, string>? _configuration;
     private Task? _flushing;
     private Task? _nextFlush;
 
@@ -39,6 +42,9 @@ public sealed class LoggedGroup : IAsyncDisposable
 
     /// <summary>Where the group stands.</summary>
     public LoggedGroupStatus Status => _manager.GetStatus(Name);
+
+    /// <summary>From where this node had the state when it became a member the last time.</summary>
+    public StateOrigin StateOrigin { get; private set; }
 
     /// <summary>Ends when this node is no member any more, for good. Faults if its log failed.</summary>
     public Task Completion { get; private set; } = Task.CompletedTask;
@@ -112,10 +118,10 @@ public sealed class LoggedGroup : IAsyncDisposable
     /// <remarks>Errors as for <see cref="FlushAsync"/>.</remarks>
     public async ValueTask<long> CheckpointAsync(CancellationToken ct = default)
     {
-        GroupReplies replies = await Group.AskJournalsAsync(Order.Group, GroupJournal.Ask(GroupJournal.Checkpoint), ct).ConfigureAwait(false);
-        await FlushAsync(ct).ConfigureAwait(false);
-        GroupReply own = replies.Answers.FirstOrDefault(a => !a.IsError);
-        return own.Body.Length == sizeof(long) ? BinaryPrimitives.ReadInt64LittleEndian(own.Body.Span)
+        GroupReplies replies = await Group.AskJournalsAsync(Order.Group, JournalQuestion.Ask(JournalQuestion.Checkpoint), ct).ConfigureAwait(false);
+        await FlushAsync(ct).ConfigureAwait(false); // a member that could not take it has left by then
+        GroupReply taken = replies.Answers.FirstOrDefault(a => !a.IsError);
+        return taken.Body.Length == sizeof(long) ? BinaryPrimitives.ReadInt64LittleEndian(taken.Body.Span)
             : throw new StateTransferException(Name, "no member could take the checkpoint; see the members' logs.");
     }
 
@@ -129,14 +135,21 @@ public sealed class LoggedGroup : IAsyncDisposable
     /// <remarks>Errors as for <see cref="FlushAsync"/>.</remarks>
     public async ValueTask RollBackAsync(long number, CancellationToken ct = default)
     {
-        if (!_log.Numbered.Contains(number))
-        {
-            throw new ArgumentOutOfRangeException(nameof(number), number, $"'{Name}' has the checkpoints {string.Join(", ", _log.Numbered)} here. Ask a member that has the one.");
-        }
+        CutPoint cut = await FindCheckpointAsync(number).ConfigureAwait(false);
 
-        await Group.AskJournalsAsync(Order.Group, GroupJournal.Ask(GroupJournal.Rollback, number), ct).ConfigureAwait(false);
+        GroupReplies replies = await Group.AskJournalsAsync(Order.Group, JournalQuestion.AskToRollBack(number, (Name, cut)), ct).ConfigureAwait(false);
         await FlushAsync(ct).ConfigureAwait(false);
+        if (replies.Answers.All(a => a.IsError))
+            throw new ArgumentOutOfRangeException(nameof(number), number, $"No member of '{Name}' rolled back: {string.Join("; ", replies.Answers.Select(a => Encoding.UTF8.GetString(a.Body.Span)).Distinct())}.");
     }
+
+    /// <exception cref="ArgumentOutOfRangeException">It is not here.</exception>
+    internal async ValueTask<CutPoint> FindCheckpointAsync(long number) =>
+        _log.Place!.Checkpoints.FirstOrDefault(c => c.Number == number) is { Number: > 0 } kept && await _log.Numbered.HasAsync(kept).ConfigureAwait(false) ? kept.Cut
+            : throw new ArgumentOutOfRangeException(nameof(number), number, $"'{Name}' has the checkpoints {string.Join(", ", _log.Checkpoints)} here. Ask a member that has the one.");
+
+    /// <summary>The number of the last checkpoint that this member knows of.</summary>
+    internal long LastCheckpoint => _log.Place?.LastCheckpoint ?? 0;
 
     /// <summary>Leaves the group; completes when the last handler has run and the log is on the disk. The log stays.</summary>
     public async ValueTask DisposeAsync()
@@ -173,7 +186,7 @@ public sealed class LoggedGroup : IAsyncDisposable
         // Stable is what all members of one view have on disk, after that view. A member that fails meanwhile makes another view.
         while (true)
         {
-            GroupReplies replies = await Group.AskJournalsAsync(Order.CausalTotal, GroupJournal.Ask(GroupJournal.Barrier)).ConfigureAwait(false);
+            GroupReplies replies = await Group.AskJournalsAsync(Order.CausalTotal, JournalQuestion.Ask(JournalQuestion.Barrier)).ConfigureAwait(false);
             if (replies.Failed.Count == 0 && replies.Answers.All(a => !a.IsError)) return;
             await Task.Delay(AskAgain, TimeProvider.System, CancellationToken.None).ConfigureAwait(false); // who cannot log is about to leave
         }
@@ -206,6 +219,24 @@ public sealed class LoggedGroup : IAsyncDisposable
         Ticket ticket = await _manager.WaitForTicketAsync(Name, attempt, OnWaiting, ct).ConfigureAwait(false);
         GroupOptions options = Complete(ticket);
         _group = await _manager.Node.JoinAsync(Name, options, ct).ConfigureAwait(false);
+        if (Interlocked.Exchange(ref _configuration, null) is { } configuration) await ConfigureAsync(_group, configuration).ConfigureAwait(false);
+    }
+
+    // The group that came back has its configuration data before others are let in.
+    private async Task ConfigureAsync(ProcessGroup group, ImmutableSortedDictionary<string, string> configuration)
+    {
+        try
+        {
+            foreach ((string key, string value) in configuration) await group.ConfigureAsync(key, value).ConfigureAwait(false);
+        }
+        catch
+        {
+            group.Leave();
+            await group.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw;
+        }
+
+        Stand(MemberPhase.Active);
     }
 
     private async Task LiveAsync()
@@ -238,9 +269,7 @@ public sealed class LoggedGroup : IAsyncDisposable
 
     private GroupOptions Complete(Ticket ticket)
     {
-        var journal = new GroupJournal(
-            _manager.Node.Name, _log, _logOptions, ticket,
-            count => RecoveryLog.Restored(_manager.Logger, Name, ticket.Term, count), () => Stand(MemberPhase.Active));
+        var journal = new GroupJournal(_manager.Node.Name, _log, _logOptions, ticket, this);
         if (!_isObject) return Copy(journal);
         _options.Journal = journal;
         return _options;
@@ -257,6 +286,29 @@ public sealed class LoggedGroup : IAsyncDisposable
         },
         Journal = journal,
     };
+
+    CutPoint? IJournalHolder.FindCut(NodeId joiner) => _manager.FindCut(Name, joiner);
+
+    async Task IJournalHolder.AskForCutAsync()
+    {
+        try
+        {
+            await Group.AskJournalsAsync(Order.Group, JournalQuestion.Ask(JournalQuestion.Cut)).ConfigureAwait(false);
+        }
+        catch (GroupException)
+        {
+            // The membership is over; in the next one it is asked for again.
+        }
+    }
+
+    void IJournalHolder.OnMember(StateOrigin origin, long records, StatePlace place)
+    {
+        StateOrigin = origin;
+        if (origin == StateOrigin.Log) RecoveryLog.Restored(_manager.Logger, Name, place.View.Term, records);
+        if (origin == StateOrigin.LogOfMembers) RecoveryLog.CaughtUp(_manager.Logger, Name, records);
+        if (origin == StateOrigin.Log && place.Configuration.Count > 0) _configuration = place.Configuration;
+        else Stand(MemberPhase.Active);
+    }
 
     private void Stand(MemberPhase phase, long attempt = 0) => _manager.Declare(_log, phase, attempt, _logOptions.OnMemberFailed is not null);
 

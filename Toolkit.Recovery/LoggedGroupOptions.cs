@@ -5,8 +5,14 @@ namespace Toolkit.Recovery;
 /// <summary>How a logged group is kept. The same at all members.</summary>
 public sealed class LoggedGroupOptions
 {
-    /// <summary>A member takes a checkpoint of its own when its log has grown by so many bytes; from 4 KiB.</summary>
+    /// <summary>A member takes a checkpoint of its own when its log has grown by about so many bytes; from 4 KiB.</summary>
     public long CheckpointAfter { get; set; } = 64L << 20;
+
+    /// <summary>
+    /// How many bytes of the log are kept at most for members that are down: one that comes back within that is given only what its own log
+    /// lacks, where that is less than the state; from 0. While nobody is down the log reaches back to the checkpoint before the last.
+    /// </summary>
+    public long KeepLog { get; set; } = 256L << 20;
 
     /// <summary>How many numbered checkpoints (<see cref="LoggedGroup.CheckpointAsync"/>) are kept: the newest ones; from 1.</summary>
     public int KeepCheckpoints { get; set; } = 4;
@@ -32,8 +38,25 @@ public sealed class LoggedGroupOptions
     internal void Validate()
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(CheckpointAfter, 4L << 10, nameof(CheckpointAfter));
+        ArgumentOutOfRangeException.ThrowIfNegative(KeepLog, nameof(KeepLog));
         ArgumentOutOfRangeException.ThrowIfLessThan(KeepCheckpoints, 1, nameof(KeepCheckpoints));
     }
+}
+
+/// <summary>From where a member of a logged group has its state.</summary>
+public enum StateOrigin
+{
+    /// <summary>It began the group.</summary>
+    Begun,
+
+    /// <summary>From its own checkpoint and log: all had failed, and it was the last.</summary>
+    Log,
+
+    /// <summary>From the other members, as a whole.</summary>
+    Members,
+
+    /// <summary>From its own checkpoint and log, and from there on from that of the other members.</summary>
+    LogOfMembers,
 }
 
 /// <summary>Where a logged group stands at a node.</summary>

@@ -11,6 +11,12 @@ internal static partial class RecoveryLog
     [LoggerMessage(61, LogLevel.Information, "{Group} comes back from the log of this node (term {Term}, {Count} messages replayed)")]
     public static partial void Restored(ILogger logger, string group, long term, long count);
 
+    [LoggerMessage(68, LogLevel.Critical, "The logs of this node cannot be used; the application stops")]
+    public static partial void CannotOpen(ILogger logger, Exception error);
+
+    [LoggerMessage(67, LogLevel.Information, "{Group} goes on at this node from its log and {Count} messages of the others' logs")]
+    public static partial void CaughtUp(ILogger logger, string group, long count);
+
     [LoggerMessage(62, LogLevel.Warning, "An operator decided that {Group} goes on with {Chosen}. What the others have logged beyond that is given up")]
     public static partial void Overridden(ILogger logger, string group, string chosen);
 

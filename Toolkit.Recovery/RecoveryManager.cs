@@ -76,7 +76,7 @@ public sealed class RecoveryManager : IManagerEffects
         }
 
         bool waits = state is LoggedGroupState.Waiting && wait is not null;
-        return new LoggedGroupStatus(state, waits ? wait!.WaitingFor : [], waits ? wait!.Reason : "", log?.Numbered.ToArray() ?? [], log?.Place?.View.Number ?? 0);
+        return new LoggedGroupStatus(state, waits ? wait!.WaitingFor : [], waits ? wait!.Reason : "", log?.Checkpoints ?? [], log?.Place?.View.Number ?? 0);
     }
 
     /// <summary>
@@ -362,10 +362,13 @@ public sealed class RecoveryManager : IManagerEffects
         }
     }
 
+    internal CutPoint? FindCut(string group, NodeId joiner) =>
+        ReadTable(table => table.Groups.GetValueOrDefault(group)?.Members.GetValueOrDefault(joiner)?.Report)?.Cut;
+
     private static Declaration Describe(GroupLog log, MemberPhase phase, long attempt, bool cleansUp)
     {
         LogReport? report = phase is MemberPhase.Idle or MemberPhase.Waiting && log.Place is { } place
-            ? new LogReport(place.Point, [.. place.View.Members.Select(m => m.Name)]) : null;
+            ? new LogReport(place.Point, [.. place.View.Members.Select(m => m.Name)], log.WantsWhole ? null : log.LastCut) : null;
         return new Declaration(log.Group, phase, attempt, cleansUp, report);
     }
 

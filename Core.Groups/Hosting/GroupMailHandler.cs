@@ -35,7 +35,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         _entries = entries;
         States = new StateFlow(host, membership, options.State);
         _dispatcher = new Dispatcher(group.Name, entries, this, host.Options.MaximumMessageSize, host.Counters, host.Logger, options.OnKill);
-        _journal = options.Journal is { } journal ? new JournalPost(journal, group, _dispatcher, options.Sink, this, PackAsync, LoadPackedAsync) : null;
+        _journal = options.Journal is { } journal ? new JournalPost(journal, group, _dispatcher, options, this) : null;
     }
 
     public Broadcast<View> Views { get; } = new();
@@ -69,6 +69,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         {
             case MailKind.Message when _journal is not null:
                 return OnLoggedMessageAsync(mail.Delivery, generation);
+            case MailKind.Question:
+                return _journal is null ? default : KeepOnlyAsync(_journal.AskAsync(mail.Delivery, generation), generation);
             case MailKind.Message:
                 return HandOnAsync(mail.Delivery, generation);
             case MailKind.View when _journal is not null:
@@ -78,6 +80,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
                 Views.Publish(view);
                 _options.Sink?.OnView(view, generation);
                 return OnViewAsync(view);
+            case MailKind.Configured when _journal is not null:
+                return OnLoggedConfiguredAsync((ConfigurationEntry)mail.Subject!, generation);
             case MailKind.Configured:
                 return OnConfiguredAsync((ConfigurationEntry)mail.Subject!);
             case MailKind.SaveState:
@@ -169,6 +173,14 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
     }
 
+    private async ValueTask OnLoggedConfiguredAsync(ConfigurationEntry entry, int generation)
+    {
+        if (await KeepAsync(_journal!.KeepAsync(entry), generation).ConfigureAwait(false))
+        {
+            await OnConfiguredAsync(entry).ConfigureAwait(false);
+        }
+    }
+
     private ValueTask OnLoggedMessageAsync(in Delivery delivery, int generation)
     {
         if (Envelope.IsQuestion(delivery.Body))
@@ -214,7 +226,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         return false;
     }
 
-    private async ValueTask OnViewAsync(View view)
+    /// <summary>Tells the application of a view.</summary>
+    public async ValueTask OnViewAsync(View view)
     {
         if (_options.OnView is { } onView)
         {
@@ -222,7 +235,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
     }
 
-    private async ValueTask OnConfiguredAsync(ConfigurationEntry entry)
+    /// <summary>Tells the application of an entry of the configuration data.</summary>
+    public async ValueTask OnConfiguredAsync(ConfigurationEntry entry)
     {
         Configuration = entry.Value is { } value ? Configuration.SetItem(entry.Key, value) : Configuration.Remove(entry.Key);
         if (_options.OnConfigured is { } onConfigured)
@@ -247,10 +261,11 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private async ValueTask SaveAsync(long token, bool isWhole, int generation)
     {
-        // A journal wraps the state as a whole, and in a merge of components each side's is handed over as a whole.
-        if (!isWhole && _journal is null && _host.Options.Mode != ClusterMode.Extended && _options.State?.SaveStream is { } open)
+        // In a merge of components each side's state is handed over as a whole.
+        if (!isWhole && (_journal is not null || (_host.Options.Mode != ClusterMode.Extended && _options.State is { IsStream: true })))
         {
-            Exception? failure = await GuardAsync("Save", async () => States.Open(token, await open().ConfigureAwait(false), generation)).ConfigureAwait(false);
+            byte kind = _journal is null ? WithState : WithJournal;
+            Exception? failure = await GuardAsync("Save", async () => States.Open(token, kind, await OpenAsync().ConfigureAwait(false), generation)).ConfigureAwait(false);
             if (failure is not null)
             {
                 Post(new NodeInput { Kind = InputKind.StateSaved, Token = token, Generation = generation });
@@ -260,16 +275,14 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
 
         byte[]? saved = null;
-        await GuardAsync("Save", async () =>
-        {
-            byte[] packed = await PackAsync().ConfigureAwait(false);
-            saved = _journal is null ? packed : Prefix(WithJournal, _journal.Journal.Wrap(packed));
-        }).ConfigureAwait(false);
+        await GuardAsync("Save", async () => saved = _journal is not null ? throw new InvalidOperationException("a logged group's only member cannot move: join it at the target, then leave it here.")
+            : _options.State is { } transfer ? Prefix(WithState, await transfer.Save().ConfigureAwait(false)) : [WithoutState]).ConfigureAwait(false);
         Post(new NodeInput { Kind = InputKind.StateSaved, Token = token, Flag = saved is not null, Body = saved, Generation = generation });
     }
 
-    private async ValueTask<byte[]> PackAsync() =>
-        _options.State is { } transfer ? Prefix(WithState, await transfer.Save().ConfigureAwait(false)) : [WithoutState];
+    private ValueTask<StateSnapshot> OpenAsync() => _journal is null ? _options.State!.OpenAsync() : _journal.Journal.GiveAsync(_journal);
+
+    private ValueTask TakeAsync(StateReader stream) => _journal is null ? TransferOf().TakeAsync(stream) : _journal.Journal.LoadAsync(stream, _journal);
 
     private static byte[] Prefix(byte kind, ReadOnlyMemory<byte> content)
     {
@@ -288,13 +301,13 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private async ValueTask LoadAsync(StateReader stream, int generation)
     {
+        _journal?.Generation = generation;
         Exception? error = await GuardAsync("Load", async () =>
         {
             try
             {
-                Func<StateReader, ValueTask> load = _options.State?.LoadStream
-                    ?? throw new InvalidOperationException("the member that gives the state gives it as a stream; use StateTransfer.Stream at all members.");
-                await load(stream).ConfigureAwait(false);
+                CheckKind(isLogged: await stream.ReadKindAsync().ConfigureAwait(false) == WithJournal);
+                await TakeAsync(stream).ConfigureAwait(false);
                 await stream.DrainAsync().ConfigureAwait(false);
             }
             catch (Exception) when (stream.IsVoid)
@@ -361,35 +374,31 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
 
     private ValueTask LoadAsync(ReadOnlyMemory<byte>? state)
     {
-        bool isWrapped = state is { Length: > 0 } bytes && bytes.Span[0] == WithJournal;
-        if (state is not null && isWrapped != _journal is not null)
+        if (state is not { } packed)
         {
-            throw new InvalidOperationException(isWrapped
+            return _journal is not null ? _journal.Journal.LoadAsync(null, _journal) : _options.State?.Initialize?.Invoke() ?? default;
+        }
+
+        CheckKind(isLogged: false);
+        if (packed.Length > 0 && packed.Span[0] == WithState)
+        {
+            return TransferOf().Load(packed[1..]);
+        }
+
+        return _options.State is null ? default : throw new InvalidOperationException("the member that should give the state has no GroupOptions.State; set it at all members.");
+    }
+
+    private void CheckKind(bool isLogged)
+    {
+        if (isLogged != _journal is not null)
+        {
+            throw new InvalidOperationException(isLogged
                 ? "the group is logged; join it with a journal, as its members did."
                 : "the member that should give the state keeps no journal; set GroupOptions.Journal at all members.");
         }
-
-        return _journal is null ? LoadPackedAsync(state) : _journal.Journal.LoadAsync(state?[1..], _journal);
     }
 
-    private ValueTask LoadPackedAsync(ReadOnlyMemory<byte>? state)
-    {
-        StateTransfer? transfer = _options.State;
-        if (state is not { } packed)
-        {
-            return transfer?.Initialize?.Invoke() ?? default;
-        }
-
-        bool hasState = packed.Length > 0 && packed.Span[0] == WithState;
-        if (hasState != (transfer is not null))
-        {
-            throw new InvalidOperationException(hasState
-                ? "the group has a state; set GroupOptions.State."
-                : "the member that should give the state has no GroupOptions.State; set it at all members.");
-        }
-
-        return transfer?.Load(packed[1..]) ?? default;
-    }
+    private StateTransfer TransferOf() => _options.State ?? throw new InvalidOperationException("the group has a state; set GroupOptions.State.");
 
     private async ValueTask<Exception?> GuardAsync(string callback, Func<ValueTask> run)
     {

@@ -18,9 +18,7 @@ public sealed class GroupNode : IAsyncDisposable
 {
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan HandlerTime = TimeSpan.FromSeconds(2);
-
     private const int MaximumCredentials = 16 << 10;
-
     private readonly Lock _stopGate = new();
     private readonly CancellationTokenSource _hurry = new();
     private Task? _stopping;
@@ -198,12 +196,7 @@ public sealed class GroupNode : IAsyncDisposable
             throw new ArgumentException($"GroupOptions.Credentials must have at most {MaximumCredentials} bytes.", nameof(options));
         }
 
-        if (Host.Options.Mode == ClusterMode.Extended && options.State is not null && options.Reconcile is null)
-        {
-            throw new ArgumentException(
-                $"In extended mode every component changes the state of '{name}' by itself: set GroupOptions.Reconcile, which makes one of them when components meet.", nameof(options));
-        }
-
+        options.Validate(name, Host.Options.Mode);
         var group = new ProcessGroup(this, name, options, id);
         options.Configure?.Invoke(group);
         await Host.JoinAsync(group.Membership, ct).ConfigureAwait(false);
@@ -353,6 +346,14 @@ public sealed class GroupNode : IAsyncDisposable
         IReadOnlyCollection<ProcessGroup> groups, TRequest request, Replies replies, Order order = Order.Fifo, string? label = null, TimeSpan? timeout = null, CancellationToken ct = default) =>
         (await SpreadCall.RequestAsync(Host, groups, order, Envelope.Pack(request, Host.Options.Serializer), replies, label, timeout, ct).ConfigureAwait(false))
             .ToReplies<TReply>(Host.Options.Serializer);
+
+    /// <summary>
+    /// Asks the journals of the members of several groups (<see cref="GroupOptions.Journal"/>) at one instant: a GBCAST to all the groups. Their answers are
+    /// not collected. For those who write journals.
+    /// </summary>
+    /// <inheritdoc cref="MulticastAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, string?, IReadOnlyCollection{NodeId}?, CancellationToken)"/>
+    public ValueTask<MessageId> TellJournalsAsync(IReadOnlyCollection<ProcessGroup> groups, ReadOnlyMemory<byte> question, CancellationToken ct = default) =>
+        SpreadCall.SendAsync(Host, groups, Order.Group, Envelope.PackQuestion(question.Span), label: null, to: null, ct);
 
     /// <summary>
     /// Multicasts to a group as a caller that is not a member. Completes when all members have delivered the message: no

@@ -47,9 +47,25 @@ public sealed class GroupOptions
     /// <summary>Called with every view, in delivery order, one at a time with the handlers.</summary>
     public Func<View, ValueTask>? OnView { get; set; }
 
-    /// <summary>Sees and writes down what this member is given; null: nothing is kept. The same at all members.</summary>
+    /// <summary>
+    /// Sees and writes down what this member is given; null: nothing is kept. The same at all members. Needs a <see cref="State"/>, and primary mode.
+    /// </summary>
     public IGroupJournal? Journal { get; set; }
 
     /// <summary>Takes the messages, in place of the group's entry points.</summary>
     internal IDeliverySink? Sink { get; set; }
+
+    internal void Validate(string name, ClusterMode mode)
+    {
+        if (mode == ClusterMode.Extended && State is not null && Reconcile is null)
+        {
+            throw new ArgumentException(
+                $"In extended mode every component changes the state of '{name}' by itself: set GroupOptions.Reconcile, which makes one of them when components meet.", nameof(Reconcile));
+        }
+
+        if (Journal is not null && (State is null || mode == ClusterMode.Extended))
+        {
+            throw new ArgumentException($"A journal of '{name}' needs GroupOptions.State, and primary mode (GroupNodeOptions.Mode): a log holds one history.", nameof(Journal));
+        }
+    }
 }

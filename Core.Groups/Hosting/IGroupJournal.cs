@@ -23,6 +23,12 @@ public interface IGroupJournal
     ValueTask OnMessageAsync(JournalMessage message);
 
     /// <summary>
+    /// A change of the group's configuration data. It is told to the application when this has completed. A joiner is told of every
+    /// entry before its state.
+    /// </summary>
+    ValueTask OnConfiguredAsync(ConfigurationEntry entry);
+
+    /// <summary>
     /// A question of a member to the journals of all (<see cref="ProcessGroup.AskJournalsAsync"/>), at its place among the messages.
     /// Deliveries go on when this has completed; the answer may come later.
     /// </summary>
@@ -31,27 +37,37 @@ public interface IGroupJournal
     /// <param name="answer">Called once, on any thread: the answer, or null and what went wrong.</param>
     ValueTask OnQuestionAsync(MessageId id, ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer);
 
-    /// <summary>What a joiner is given: the application's state, as it is now, in the journal's wrapping.</summary>
-    ReadOnlyMemory<byte> Wrap(ReadOnlyMemory<byte> state);
-
-    /// <summary>The membership begins: gives the application its state, by <see cref="IJournaledMember.LoadAsync"/> once and what is to be replayed.</summary>
-    /// <param name="wrapped">From <see cref="Wrap"/> of another member; null: this member is the group's first.</param>
+    /// <summary>What the joiners of the present view are given: from it <see cref="LoadAsync"/> makes the application's state as it is now.</summary>
     /// <param name="member">The application; to be used inside the calls of this interface only.</param>
-    ValueTask LoadAsync(ReadOnlyMemory<byte>? wrapped, IJournaledMember member);
+    /// <returns>Read later, while the group goes on.</returns>
+    ValueTask<StateSnapshot> GiveAsync(IJournaledMember member);
+
+    /// <summary>
+    /// The membership begins: gives the application its state, by <see cref="IJournaledMember.LoadAsync"/> and what is to be replayed. When the
+    /// member that gives fails the reading throws, and this is called again with what another one gives.
+    /// </summary>
+    /// <param name="given">From <see cref="GiveAsync"/> of another member; null: this member is the group's first.</param>
+    /// <param name="member">The application; to be used inside the calls of this interface only.</param>
+    ValueTask LoadAsync(IAsyncEnumerable<ReadOnlyMemory<byte>>? given, IJournaledMember member);
 }
 
 /// <summary>The application of a member as its journal reaches it.</summary>
 public interface IJournaledMember
 {
-    /// <summary>The application's state, as bytes that <see cref="LoadAsync"/> takes.</summary>
-    ValueTask<ReadOnlyMemory<byte>> SaveAsync();
+    /// <summary>The application's state as it is now, as bytes that <see cref="LoadAsync"/> takes. It may be read later.</summary>
+    ValueTask<StateSnapshot> SaveAsync();
 
     /// <summary>Replaces the application's state. Null: it begins empty (<see cref="StateTransfer.Initialize"/>).</summary>
-    ValueTask LoadAsync(ReadOnlyMemory<byte>? state);
+    ValueTask LoadAsync(IAsyncEnumerable<ReadOnlyMemory<byte>>? state);
 
-    /// <summary>Shows a replica a view again; handlers are not told. A view without this node mutes it: what it multicasts goes nowhere.</summary>
+    /// <summary>
+    /// Shows the application a view again (<see cref="GroupOptions.OnView"/>). A view without this node mutes a replica: what it multicasts goes nowhere.
+    /// </summary>
     /// <param name="view">As it was written down, or the present one at the end of a replay.</param>
     ValueTask ShowAsync(View view);
+
+    /// <summary>Tells the application again of an entry of the group's configuration data (<see cref="GroupOptions.OnConfigured"/>).</summary>
+    ValueTask ConfigureAsync(ConfigurationEntry entry);
 
     /// <summary>Gives the application a message again. A request is answered to nobody.</summary>
     /// <param name="message">What was written down.</param>

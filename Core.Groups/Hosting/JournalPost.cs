@@ -5,9 +5,7 @@ using Core.Groups.Protocol;
 namespace Core.Groups.Hosting;
 
 /// <summary>The journal of one group, and the application as the journal reaches it. Called by the pump alone.</summary>
-internal sealed class JournalPost(
-    IGroupJournal journal, ProcessGroup group, Dispatcher dispatcher, IDeliverySink? sink, GroupMailHandler replies,
-    Func<ValueTask<byte[]>> save, Func<ReadOnlyMemory<byte>?, ValueTask> load) : IJournaledMember
+internal sealed class JournalPost(IGroupJournal journal, ProcessGroup group, Dispatcher dispatcher, GroupOptions options, GroupMailHandler pump) : IJournaledMember
 {
     /// <summary>The token of a request that is given to the application again.</summary>
     public const long Replayed = -1;
@@ -31,6 +29,8 @@ internal sealed class JournalPost(
 
     public async ValueTask KeepAsync(View view) => await journal.OnViewAsync(view).ConfigureAwait(false);
 
+    public async ValueTask KeepAsync(ConfigurationEntry entry) => await journal.OnConfiguredAsync(entry).ConfigureAwait(false);
+
     public async ValueTask AskAsync(Delivery delivery, int generation)
     {
         long token = delivery.ReplyToken;
@@ -40,24 +40,36 @@ internal sealed class JournalPost(
         {
             if (token != 0)
             {
-                replies.ReplyLater(token, problem is null ? answer : Encoding.UTF8.GetBytes(problem), problem is not null, generation);
+                pump.ReplyLater(token, problem is null ? answer : Encoding.UTF8.GetBytes(problem), problem is not null, generation);
             }
         }
     }
 
-    public async ValueTask<ReadOnlyMemory<byte>> SaveAsync() => await save().ConfigureAwait(false);
+    public ValueTask<StateSnapshot> SaveAsync() => options.State!.OpenAsync();
 
-    public ValueTask LoadAsync(ReadOnlyMemory<byte>? state) => load(state);
+    public async ValueTask LoadAsync(IAsyncEnumerable<ReadOnlyMemory<byte>>? state)
+    {
+        if (state is not null)
+        {
+            await options.State!.TakeAsync(new StateReader(state)).ConfigureAwait(false);
+        }
+        else if (options.State!.Initialize is { } initialize)
+        {
+            await initialize().ConfigureAwait(false);
+        }
+    }
 
     public ValueTask ShowAsync(View view)
     {
-        sink?.OnView(view, Generation);
-        return default;
+        options.Sink?.OnView(view, Generation);
+        return pump.OnViewAsync(view);
     }
+
+    public ValueTask ConfigureAsync(ConfigurationEntry entry) => pump.OnConfiguredAsync(entry);
 
     public ValueTask ReplayAsync(JournalMessage message, View view)
     {
-        if (sink is not null)
+        if (options.Sink is { } sink)
         {
             sink.OnMessage(message.From, message.Order, message.Body, message.IsRequest ? Replayed : 0, Generation);
             return default;

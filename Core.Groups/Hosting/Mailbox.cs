@@ -4,7 +4,7 @@
 namespace Core.Groups.Hosting;
 
 /// <summary>What a mailbox holds.</summary>
-internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured, InspectJoin, Reconcile }
+internal enum MailKind : byte { Message, View, SaveState, LoadState, End, Configured, InspectJoin, Reconcile, Question }
 
 /// <summary>
 /// One thing for the application, at its place in the group's delivery order. A message is copied three times on its way: what

@@ -152,7 +152,14 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void ViewInstalled(View view) => Stage(view.Group, new Mail { Kind = MailKind.View, Subject = view });
 
-    public void Deliver(in Delivery delivery) => Stage(delivery.Group, new Mail { Kind = MailKind.Message, Delivery = delivery });
+    public void Deliver(in Delivery delivery)
+    {
+        Stage(delivery.Group, new Mail { Kind = MailKind.Message, Delivery = delivery });
+        if (delivery.Spread is not null && Envelope.IsQuestion(delivery.Body))
+        {
+            AskOthers(delivery);
+        }
+    }
 
     public void SaveState(GroupId group, long token) => Stage(group, new Mail { Kind = MailKind.SaveState, Token = token });
 
@@ -296,6 +303,18 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
         if (host.Calls.Take(call) is { } pending)
         {
             _ended.Add((pending, result));
+        }
+    }
+
+    // The journal of each group that is asked, at its place among what that group is given.
+    private void AskOthers(in Delivery delivery)
+    {
+        foreach (GroupId other in delivery.Spread!.Groups)
+        {
+            if (other != delivery.Group)
+            {
+                Stage(other, new Mail { Kind = MailKind.Question, Delivery = delivery });
+            }
         }
     }
 

@@ -234,6 +234,8 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <remarks>
     /// If this node fails before the view, the target is no member, and the group goes on without either; a group of one member ends with it. If the
     /// target fails after the view, or cannot load the state, the group goes on without it, as with any joiner; if it was the only member, the group ends.
+    /// A state that the only member hands over is saved as one object, also where joiners get it as a stream; in a logged group it cannot be: join at the target,
+    /// then leave.
     /// </remarks>
     public async ValueTask<GroupInfo> MigrateAsync(NodeId to, CancellationToken ct = default)
     {

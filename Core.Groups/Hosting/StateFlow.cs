@@ -14,9 +14,10 @@ internal sealed class StateFlow(NodeHost host, GroupMembership membership, State
     private volatile StateReader? _incoming;
 
     /// <summary>The application has given a snapshot.</summary>
-    public void Open(long token, StateSnapshot snapshot, int generation)
+    /// <param name="kind">Goes before it, for <see cref="StateReader.ReadKindAsync"/>.</param>
+    public void Open(long token, byte kind, StateSnapshot snapshot, int generation)
     {
-        var reader = new SnapshotReader(host, membership.Name, transfer!, snapshot, token, generation);
+        var reader = new SnapshotReader(host, membership.Name, transfer!, kind, snapshot, token, generation);
         LazyInitializer.EnsureInitialized(ref _snapshots, static () => new())[token] = reader;
         host.Loop.Post(
             new NodeInput { Kind = InputKind.StateOpened, Group = membership.Id, Token = token, Call = snapshot.Length ?? -1, Generation = generation }, schedule: false);
@@ -75,7 +76,7 @@ internal sealed class StateFlow(NodeHost host, GroupMembership membership, State
 }
 
 /// <summary>The donor's side of one snapshot.</summary>
-internal sealed class SnapshotReader(NodeHost host, string group, StateTransfer transfer, StateSnapshot snapshot, long token, int generation)
+internal sealed class SnapshotReader(NodeHost host, string group, StateTransfer transfer, byte kind, StateSnapshot snapshot, long token, int generation)
 {
     private readonly Lock _gate = new();
     private IAsyncEnumerator<ReadOnlyMemory<byte>>? _pieces;
@@ -117,7 +118,13 @@ internal sealed class SnapshotReader(NodeHost host, string group, StateTransfer 
         bool isLast = true, isRead = false;
         try
         {
-            _pieces ??= snapshot.Pieces.GetAsyncEnumerator();
+            if (_pieces is null)
+            {
+                _pieces = snapshot.Pieces.GetAsyncEnumerator();
+                Give(new[] { kind }, isRead: true, isLast: false, onRead);
+                return;
+            }
+
             while (_rest.IsEmpty && await _pieces.MoveNextAsync().ConfigureAwait(false))
             {
                 _rest = _pieces.Current;
@@ -136,6 +143,11 @@ internal sealed class SnapshotReader(NodeHost host, string group, StateTransfer 
 
         _bytes += piece.Length;
         transfer.Report(host, new StateProgress(group, IsDonor: true, _bytes, snapshot.Length, isLast && isRead));
+        Give(piece, isRead, isLast, onRead);
+    }
+
+    private void Give(ReadOnlyMemory<byte> piece, bool isRead, bool isLast, Action<bool> onRead)
+    {
         host.Loop.Post(new NodeInput { Kind = InputKind.StateRead, Token = token, Flag = isRead, Body = piece, Number = isLast ? 1 : 0, Generation = generation });
         onRead(isLast);
     }

@@ -14,6 +14,7 @@ public sealed class StateReader : IAsyncEnumerable<ReadOnlyMemory<byte>>
 {
     private const int TellEvery = 128 << 10;
 
+    private readonly IAsyncEnumerable<ReadOnlyMemory<byte>>? _local;
     private readonly Channel<ReadOnlyMemory<byte>> _pieces = Channel.CreateUnbounded<ReadOnlyMemory<byte>>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private readonly NodeHost? _host;
     private readonly GroupMembership? _membership;
@@ -32,13 +33,8 @@ public sealed class StateReader : IAsyncEnumerable<ReadOnlyMemory<byte>>
         Length = length;
     }
 
-    /// <summary>A state that is here as a whole.</summary>
-    internal StateReader(ReadOnlyMemory<byte> whole)
-    {
-        Length = whole.Length;
-        _pieces.Writer.TryWrite(whole);
-        _pieces.Writer.Complete();
-    }
+    /// <summary>A state that is here.</summary>
+    internal StateReader(IAsyncEnumerable<ReadOnlyMemory<byte>> local, long? length = null) => (_local, Length) = (local, length);
 
     /// <summary>The size in bytes that the donor expects; null: it does not know.</summary>
     public long? Length { get; }
@@ -49,6 +45,13 @@ public sealed class StateReader : IAsyncEnumerable<ReadOnlyMemory<byte>>
     internal void Add(ReadOnlyMemory<byte> piece) => _pieces.Writer.TryWrite(piece);
 
     internal void Complete() => _pieces.Writer.TryComplete();
+
+    /// <summary>What the donor put before the state, once and first.</summary>
+    internal async ValueTask<byte> ReadKindAsync()
+    {
+        ReadOnlyMemory<byte> first = await _pieces.Reader.ReadAsync().ConfigureAwait(false);
+        return first.Length == 1 ? first.Span[0] : throw new InvalidOperationException("the state does not begin as one.");
+    }
 
     internal void Break()
     {
@@ -71,6 +74,16 @@ public sealed class StateReader : IAsyncEnumerable<ReadOnlyMemory<byte>>
     /// <inheritdoc/>
     public async IAsyncEnumerator<ReadOnlyMemory<byte>> GetAsyncEnumerator(CancellationToken cancellationToken = default)
     {
+        if (_local is not null)
+        {
+            await foreach (ReadOnlyMemory<byte> piece in _local.WithCancellation(cancellationToken).ConfigureAwait(false))
+            {
+                yield return piece;
+            }
+
+            yield break;
+        }
+
         while (await _pieces.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
         {
             while (!_isVoid && _pieces.Reader.TryRead(out ReadOnlyMemory<byte> piece))

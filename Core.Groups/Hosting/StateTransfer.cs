@@ -75,18 +75,46 @@ public sealed class StateTransfer
         return new StateTransfer
         {
             SaveStream = save, LoadStream = load, Initialize = initialize, OnProgress = onProgress,
-            Save = async () =>
-            {
-                var whole = new ArrayBufferWriter<byte>();
-                await foreach (ReadOnlyMemory<byte> piece in (await save().ConfigureAwait(false)).Pieces.ConfigureAwait(false))
-                {
-                    whole.Write(piece.Span);
-                }
-
-                return whole.WrittenMemory;
-            },
-            Load = state => load(new StateReader(state)),
+            Save = async () => await JoinAsync((await save().ConfigureAwait(false)).Pieces).ConfigureAwait(false),
+            Load = state => load(new StateReader(new[] { state }.ToAsyncEnumerable(), state.Length)),
         };
+    }
+
+    internal bool IsStream => SaveStream is not null;
+
+    /// <summary>The state as it is now, whichever way it is saved.</summary>
+    internal async ValueTask<StateSnapshot> OpenAsync()
+    {
+        if (SaveStream is { } open)
+        {
+            return await open().ConfigureAwait(false);
+        }
+
+        ReadOnlyMemory<byte> whole = await Save().ConfigureAwait(false);
+        return new StateSnapshot(new[] { whole }.ToAsyncEnumerable(), whole.Length);
+    }
+
+    /// <summary>Loads a state that comes in pieces, whichever way it is loaded.</summary>
+    internal async ValueTask TakeAsync(StateReader pieces)
+    {
+        if (LoadStream is { } load)
+        {
+            await load(pieces).ConfigureAwait(false);
+            return;
+        }
+
+        await Load(await JoinAsync(pieces).ConfigureAwait(false)).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<ReadOnlyMemory<byte>> JoinAsync(IAsyncEnumerable<ReadOnlyMemory<byte>> pieces)
+    {
+        var whole = new ArrayBufferWriter<byte>();
+        await foreach (ReadOnlyMemory<byte> piece in pieces.ConfigureAwait(false))
+        {
+            whole.Write(piece.Span);
+        }
+
+        return whole.WrittenMemory;
     }
 
     internal void Report(NodeHost host, in StateProgress progress)

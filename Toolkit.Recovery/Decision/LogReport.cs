@@ -6,7 +6,8 @@ namespace Toolkit.Recovery.Decision;
 /// <summary>What a node says of its log of one group, while nothing is being logged.</summary>
 /// <param name="Point">How far the log goes.</param>
 /// <param name="Members">The names of the members of the last view logged.</param>
-internal sealed record LogReport(LogPoint Point, ImmutableArray<string> Members);
+/// <param name="Cut">From where on another one's log may go on in it; null: the state is wanted as a whole.</param>
+internal sealed record LogReport(LogPoint Point, ImmutableArray<string> Members, CutPoint? Cut = null);
 
 /// <summary>What one node has to do with a group.</summary>
 internal enum MemberPhase : byte

@@ -103,10 +103,16 @@ internal static class TableFormat
         writer.Varint(report.Point.View);
         writer.Varint(report.Point.Count);
         Write(writer, report.Members);
+        writer.Flag(report.Cut is not null);
+        if (report.Cut is not { } cut) return;
+        writer.Text(cut.ViewId);
+        writer.Varint(cut.Number);
     }
 
     private static LogReport? ReadReport(ref BodyReader reader) => reader.Flag()
-        ? new LogReport(new LogPoint(reader.Varint(), reader.Varint(), reader.Varint(), reader.Varint()), ReadNames(ref reader)) : null;
+        ? new LogReport(
+            new LogPoint(reader.Varint(), reader.Varint(), reader.Varint(), reader.Varint()), ReadNames(ref reader),
+            reader.Flag() ? new CutPoint(reader.Text(), reader.Varint()) : null) : null;
 
     private static MemberPhase ReadPhase(ref BodyReader reader, MemberPhase last) =>
         (MemberPhase)reader.Byte() is var phase && phase <= last ? phase : throw new FormatException("A phase is not known.");

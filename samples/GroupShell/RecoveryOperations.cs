@@ -42,11 +42,11 @@ internal sealed class RecoveryOperations
         }
 
         operations["log.status"] = (command, _) => Task.FromResult<AnswerFields?>(Status(GroupOf(command)));
-        operations["log.checkpoint"] = (command, ct) => ChangeAsync(command, async group => await group.CheckpointAsync(ct).ConfigureAwait(false), ct);
+        operations["log.checkpoint"] = (command, ct) => ChangeAsync(command, groups => groups.CheckpointAsync(ct).AsTask(), ct);
         operations["log.rollback"] = (command, ct) =>
         {
             long number = command.Number("number", lowest: 1);
-            return ChangeAsync(command, async group => await group.RollBackAsync(number, ct).ConfigureAwait(false), ct);
+            return ChangeAsync(command, groups => groups.RollBackAsync(number, ct).AsTask(), ct);
         };
         operations["log.override"] = OverrideAsync;
     }
@@ -95,12 +95,15 @@ internal sealed class RecoveryOperations
             return _logsAll || _paths.Contains(group.Split('#')[0]) || group.StartsWith(NewsOperations.LoggedPath + "/", StringComparison.Ordinal);
     }
 
-    private async Task<AnswerFields?> ChangeAsync(CommandFields command, Func<LoggedGroup, Task> change, CancellationToken ct)
+    // Several groups, or objects by their groups' names, at one instant.
+    private async Task<AnswerFields?> ChangeAsync(CommandFields command, Func<LoggedGroup[], Task> change, CancellationToken ct)
     {
         RecoveryManager manager = await RecoveryManager.OpenAsync(_node, ct).ConfigureAwait(false);
-        string name = GroupOf(command);
-        await change(_lanes.FindLogged(name) ?? manager.FindObject(name) ?? throw new NotMemberException(name)).ConfigureAwait(false);
-        return Status(name);
+        string[] names = command.Has("groups") ? command.Names("groups") : [GroupOf(command)];
+        if (names.Length == 0)
+            throw ShellException.BadField("groups", "must name at least one group");
+        await change([.. names.Select(name => _lanes.FindLogged(name) ?? manager.FindObject(name) ?? throw new NotMemberException(name))]).ConfigureAwait(false);
+        return Status(names[0]);
     }
 
     private async Task<AnswerFields?> OverrideAsync(CommandFields command, CancellationToken ct)
@@ -140,6 +143,8 @@ internal sealed class RecoveryOperations
                 json.WriteNumberValue(number);
             json.WriteEndArray();
             json.WriteNumber("last", status.LastView);
+            if (_lanes.FindLogged(group) is { } logged)
+                json.WriteString("origin", JsonNamingPolicy.KebabCaseLower.ConvertName(logged.StateOrigin.ToString()));
             if (texts is not null)
             {
                 json.WriteNumber("delivered", texts.Count);

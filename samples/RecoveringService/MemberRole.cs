@@ -1,4 +1,5 @@
 // A member: keeps the ledger, writes to it, and tells its parent what was acknowledged.
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Core.Groups;
 using Samples.Shared;
@@ -10,23 +11,24 @@ namespace RecoveringService;
 internal static class MemberRole
 {
     public const string Group = "/ledger";
-    private const int SmallCheckpoint = 16 << 10; // so that checkpoints and ends of logs meet the kills
+    private const int SmallCheckpoint = 1 << 20; // so that checkpoints and ends of logs meet the kills
+    private const int Writers = 8;
 
-    public static async Task<int> RunAsync(string name, string listen, string[] seeds, string data, ParentLink parent)
+    public static async Task<int> RunAsync(string name, string listen, string[] seeds, string data, long keepLog, ParentLink parent)
     {
         try
         {
             await using GroupNode node = await GroupNode.StartAsync(
                 new GroupNodeOptions { Name = name, Listen = listen, Seeds = seeds, DataDirectory = data, Cluster = "recovering-service", Heartbeat = TimeSpan.FromMilliseconds(100) }, parent.Gone);
-            var ledger = new Ledger();
+            var ledger = new Ledger(progress => parent.Report(new JsonObject { [progress.IsDonor ? "gives" : "takes"] = progress.Bytes }));
             await using LoggedGroup group = await node.JoinLoggedAsync(Group, ledger.Options(), new LoggedGroupOptions
             {
-                CheckpointAfter = SmallCheckpoint,
+                CheckpointAfter = SmallCheckpoint, KeepLog = keepLog,
                 OnWaiting = status => parent.Report(new JsonObject { ["waits"] = status.Reason }),
             }, parent.Gone);
-            parent.Report(new JsonObject { ["ready"] = ledger.Count });
+            parent.Report(new JsonObject { ["ready"] = ledger.Count, ["origin"] = group.StateOrigin.ToString() });
             using var writing = CancellationTokenSource.CreateLinkedTokenSource(parent.Gone);
-            Task writes = WriteAsync(node, group, parent, writing.Token);
+            Task writes = Task.WhenAll(Enumerable.Range(0, Writers).Select(w => WriteAsync(node, group, w, parent, writing.Token)));
             await foreach (JsonObject said in parent.Said.ReadAllAsync(CancellationToken.None))
             {
                 await writing.CancelAsync();
@@ -49,16 +51,16 @@ internal static class MemberRole
         }
     }
 
-    private static async Task WriteAsync(GroupNode node, LoggedGroup group, ParentLink parent, CancellationToken stop)
+    private static async Task WriteAsync(GroupNode node, LoggedGroup group, int writer, ParentLink parent, CancellationToken stop)
     {
         for (int number = 1; !stop.IsCancellationRequested; number++)
         {
-            string entry = $"{node.Id}-{number}";
+            string entry = $"{node.Id}-{writer}-{number}";
             try
             {
-                await group.UpdateAsync(entry, stop);
+                await group.UpdateAsync(entry.PadRight(Ledger.MessageSize), stop);
                 parent.Report(new JsonObject { ["stable"] = entry });
-                if (number % 100 == 0) await group.CheckpointAsync(stop);
+                if (number % 100 == 0 && writer == 0) await group.CheckpointAsync(stop);
             }
             catch (ExcludedException)
             {
@@ -74,8 +76,13 @@ internal static class MemberRole
 }
 
 /// <summary>The replicated state: entries in the order of their delivery.</summary>
-internal sealed class Ledger
+internal sealed class Ledger(Action<StateProgress> onProgress)
 {
+    /// <summary>Characters of an update: long, so that the log comes to the ends of its parts.</summary>
+    public const int MessageSize = 2000;
+
+    private const int PieceSize = 16 << 10;
+
     private readonly Lock _gate = new();
     private List<string> _entries = [];
 
@@ -95,30 +102,32 @@ internal sealed class Ledger
         }
     }
 
-    public GroupOptions Options()
+    public GroupOptions Options() => new()
     {
-        StateTransfer json = StateTransfer.Json(() => Entries, Set);
-        return new GroupOptions
+        State = StateTransfer.Stream(Save, LoadAsync, () => Set([]), onProgress),
+        Configure = group => group.On<string>((entry, _) =>
         {
-            State = new StateTransfer
-            {
-                Save = json.Save, Load = json.Load,
-                Initialize = () =>
-                {
-                    Set([]);
-                    return default;
-                },
-            },
-            Configure = group => group.On<string>((entry, _) =>
-            {
-                lock (_gate) _entries.Add(entry);
-                return default;
-            }),
-        };
+            lock (_gate) _entries.Add(entry.TrimEnd());
+            return default;
+        }),
+    };
+
+    private ValueTask<StateSnapshot> Save()
+    {
+        byte[] all = JsonSerializer.SerializeToUtf8Bytes(Entries);
+        return ValueTask.FromResult(new StateSnapshot(all.Chunk(PieceSize).Select(piece => (ReadOnlyMemory<byte>)piece).ToAsyncEnumerable(), all.Length));
     }
 
-    private void Set(string[] entries)
+    private async ValueTask LoadAsync(StateReader pieces)
     {
-        lock (_gate) _entries = [.. entries];
+        var all = new MemoryStream();
+        await foreach (ReadOnlyMemory<byte> piece in pieces) all.Write(piece.Span);
+        await Set(JsonSerializer.Deserialize<List<string>>(all.ToArray())!);
+    }
+
+    private ValueTask Set(List<string> entries)
+    {
+        lock (_gate) _entries = entries;
+        return default;
     }
 }

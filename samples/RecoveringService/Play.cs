@@ -12,6 +12,7 @@ internal sealed class Play(string data, int members, Random random) : IAsyncDisp
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LongestGap = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LongestWatch = TimeSpan.FromSeconds(5);
 
     private readonly string[] _names = [.. Enumerable.Range(0, members).Select(i => ((char)('a' + i)).ToString())];
     private readonly string[] _addresses = FreeAddresses.Take(members);
@@ -22,7 +23,10 @@ internal sealed class Play(string data, int members, Random random) : IAsyncDisp
     private readonly ConcurrentDictionary<string, bool> _halted = [];
     private readonly List<TimeSpan> _recoveries = [];
     private TaskCompletionSource _news = NewSource();
+    private readonly Dictionary<Moment, int> _moments = [];
+    private TaskCompletionSource<string> _transfer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _kills;
+    private int _starts;
     private int _totalFailures;
 
     /// <exception cref="TimeoutException">A step took too long.</exception>
@@ -34,8 +38,10 @@ internal sealed class Play(string data, int members, Random random) : IAsyncDisp
         {
             await GatherUpdatesAsync();
             string[] victims = Shuffled(random.Next(4) > 0 ? members : random.Next(1, members + 1)); // mostly all of them
-            await KillAsync(victims);
-            await StartAsync(Shuffle(victims));
+            await KillAtAsync(victims[0], (Moment)random.Next((int)Moment.Transfer));
+            await KillAsync(victims[1..]);
+            Tell(victims);
+            await StartAsync(Shuffle(victims), killInTransfer: random.Next(2) == 0);
         }
         while (clock.Elapsed < time);
 
@@ -43,7 +49,7 @@ internal sealed class Play(string data, int members, Random random) : IAsyncDisp
         await WaitAsync("not all members have stopped to write", () => _halted.Count == members);
         foreach (string name in _names) _children[name].Tell(new JsonObject { ["ask"] = true });
         await WaitAsync("not all members have told what they have", () => _ledgers.Count == members);
-        return new Verdict([.. _stable.Keys], new Dictionary<string, string[]>(_ledgers), _kills, _totalFailures, _recoveries);
+        return new Verdict([.. _stable.Keys], new Dictionary<string, string[]>(_ledgers), _kills, _moments, _totalFailures, _recoveries);
     }
 
     public async ValueTask DisposeAsync() => await Task.WhenAll(_children.Values.Select(c => c.DisposeAsync().AsTask()));
@@ -52,18 +58,35 @@ internal sealed class Play(string data, int members, Random random) : IAsyncDisp
     {
         foreach (string name in victims)
         {
-            _children[name].Kill();
-            await _children[name].DisposeAsync();
-            _kills++;
+            await KillAsync(name, Moment.Any);
             if (random.Next(3) > 0) await PauseAsync(); // else at once: the others have not noticed
         }
+    }
 
+    private async Task KillAtAsync(string name, Moment moment)
+    {
+        using var watch = new StoreWatch(Path.Combine(data, name), moment);
+        bool isSeen = moment != Moment.Any && await Task.WhenAny(watch.Seen, Task.Delay(LongestWatch)) == watch.Seen;
+        await KillAsync(name, isSeen ? moment : Moment.Any);
+    }
+
+    private async Task KillAsync(string name, Moment moment)
+    {
+        _children[name].Kill();
+        await _children[name].DisposeAsync();
+        _kills++;
+        _moments[moment] = _moments.GetValueOrDefault(moment) + 1;
+    }
+
+    private void Tell(string[] victims)
+    {
         if (victims.Length == members) _totalFailures++;
         Console.WriteLine($"killed {string.Join(", ", victims)} ({_stable.Count} entries are stable)");
     }
 
-    private async Task StartAsync(string[] order)
+    private async Task StartAsync(string[] order, bool killInTransfer = false)
     {
+        Volatile.Write(ref _transfer, new(TaskCreationOptions.RunContinuationsAsynchronously));
         foreach (string name in order)
         {
             Start(name);
@@ -71,30 +94,36 @@ internal sealed class Play(string data, int members, Random random) : IAsyncDisp
             if (random.Next(8) == 0)
             {
                 // While it starts, restores, or is given the state.
-                _children[name].Kill();
-                await _children[name].DisposeAsync();
-                _kills++;
+                await KillAsync(name, Moment.Any);
                 Start(name);
             }
+        }
+
+        if (killInTransfer && await Task.WhenAny(_transfer.Task, Task.Delay(LongestWatch)) == _transfer.Task)
+        {
+            string name = await _transfer.Task; // the one who gives, or the one who takes
+            await KillAsync(name, Moment.Transfer);
+            Start(name);
         }
 
         var clock = Stopwatch.StartNew();
         await WaitAsync("nobody serves again", () => order.Any(IsReady));
         if (order.Length == members) _recoveries.Add(clock.Elapsed);
-        await WaitAsync("not all members serve again", () => order.All(IsReady));
+        await WaitAsync("not all members serve again", () => _names.All(IsReady));
     }
 
     private void Start(string name)
     {
         int index = Array.IndexOf(_names, name);
         _children[name] = ChildProcess.Start(
-            name, ["member", "--name", name, "--listen", _addresses[index], "--seeds", string.Join(',', _addresses), "--data", Path.Combine(data, name)], Hear);
+            name, ["member", "--name", name, "--listen", _addresses[index], "--seeds", string.Join(',', _addresses), "--data", Path.Combine(data, name), "--keep-log", $"{(_starts++ % 2 == 0 ? 0 : 64 << 20)}"], Hear);
     }
 
     private void Hear(ChildProcess child, JsonObject said)
     {
         if (said["stable"] is { } entry) _stable[entry.GetValue<string>()] = true;
         if (said["ready"] is not null) _ready[child] = true;
+        if (said["gives"] is not null || said["takes"] is not null) Volatile.Read(ref _transfer).TrySetResult(child.Name);
         if (said["halted"] is not null) _halted[child.Name] = true;
         if (said["entries"] is JsonArray entries) _ledgers[child.Name] = [.. entries.Select(e => e!.GetValue<string>())];
         if (said["waits"] is { } reason) Console.WriteLine($"{child.Name} waits: {reason}");

@@ -47,10 +47,11 @@ internal static class Program
     private static Command Member()
     {
         Option<string> name = new("--name") { Required = true }, listen = new("--listen") { Required = true }, seeds = new("--seeds") { Required = true }, data = new("--data") { Required = true };
-        var command = new Command("member") { name, listen, seeds, data };
+        Option<long> keepLog = new("--keep-log");
+        var command = new Command("member") { name, listen, seeds, data, keepLog };
         command.Hidden = true;
         command.SetAction((given, _) => MemberRole.RunAsync(
-            given.GetRequiredValue(name), given.GetRequiredValue(listen), given.GetRequiredValue(seeds).Split(','), given.GetRequiredValue(data), new ParentLink()));
+            given.GetRequiredValue(name), given.GetRequiredValue(listen), given.GetRequiredValue(seeds).Split(','), given.GetRequiredValue(data), given.GetValue(keepLog), new ParentLink()));
         return command;
     }
 

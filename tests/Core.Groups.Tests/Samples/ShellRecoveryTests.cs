@@ -107,6 +107,35 @@ public sealed class ShellRecoveryTests
     }
 
     [Fact]
+    public async Task A_shell_that_cannot_write_any_more_leaves_the_group_and_the_others_go_on()
+    {
+        string data = Directory.CreateTempSubdirectory("shell-recovery").FullName;
+        string[] addresses = FreeAddresses.Take(3);
+        // No file of the third one may become larger than 256 KiB; the signal that says so is passed over, so that the write fails.
+        string[] wrapper = ["bash", "-c", "export DOTNET_EnableWriteXorExecute=0; trap '' XFSZ; ulimit -f 256; exec \"$0\" \"$@\""];
+        try
+        {
+            await using Shell a = Start([], 0), b = Start([], 1), c = Start(wrapper, 2);
+            foreach (Shell shell in (Shell[])[a, b, c])
+                shell.Tell("join", "join", "\"group\":\"/g\"");
+            foreach (Shell shell in (Shell[])[a, b, c])
+                Assert.True((bool)(await shell.ReadAsync(line => (string?)line["re"] == "join"))["ok"]!);
+            a.Tell("many", "send", "\"group\":\"/g\",\"order\":\"total\",\"size\":4000,\"count\":100");
+            await a.ReadAsync(line => (string?)line["ev"] == "view" && line["left"]!.AsArray().Any(n => (string?)n == "c"));
+            Assert.True((bool)(await a.ReadAsync(line => (string?)line["re"] == "many"))["ok"]!);
+            Assert.True((bool)(await a.AskAsync("flush", "\"group\":\"/g\""))["ok"]!);
+            int delivered = (int)(await a.AskAsync("log.status", "\"group\":\"/g\""))["delivered"]!;
+            Assert.Equal(100, delivered);
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+
+        Shell Start(string[] command, int i) => new(command, $"{Names[i]}", addresses[i], addresses, "--data", Path.Combine(data, $"{Names[i]}"), "--logged");
+    }
+
+    [Fact]
     public async Task What_is_logged_needs_a_directory_and_an_operator_may_go_on_with_whom_is_there()
     {
         string data = Directory.CreateTempSubdirectory("shell-recovery").FullName;

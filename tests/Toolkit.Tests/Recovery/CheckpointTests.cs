@@ -1,4 +1,5 @@
 // Numbered checkpoints, roll back, logged objects of toolkits, and the operator's decision, on real nodes.
+using Core.Groups;
 using Toolkit.Recovery;
 using Toolkit.ReplicatedData;
 
@@ -48,6 +49,45 @@ public sealed class CheckpointTests
         await nodes[0].Group.RollBackAsync(1).AsTask().WaitAsync(Patience);
         await dropped.WaitAsync(Patience);
         await nodes[2].WaitForAsync(["one"]).WaitAsync(Patience);
+    }
+
+    [Fact]
+    public async Task SeveralGroupsTakeOneCheckpointAndComeBackToItTogether()
+    {
+        await using var nodes = new LedgerNodes(3);
+        await nodes.StartAndJoinAsync(0, 1, 2);
+        var seconds = new List<string>[3];
+        LoggedGroup[] second = await Task.WhenAll(((int[])[0, 1, 2]).Select(i => JoinSecondAsync(i).AsTask())).WaitAsync(Patience);
+        LoggedGroup[] both = [nodes[1].Group, second[1]];
+        await nodes[0].Group.UpdateAsync("one").AsTask().WaitAsync(Patience);
+        Assert.Equal(1, await nodes[0].Group.CheckpointAsync().AsTask().WaitAsync(Patience)); // the groups' own numbers differ now
+        await second[2].UpdateAsync("first").AsTask().WaitAsync(Patience);
+        Assert.Equal(2, await both.CheckpointAsync().AsTask().WaitAsync(Patience));
+        await nodes[0].Group.UpdateAsync("two").AsTask().WaitAsync(Patience);
+        await second[0].UpdateAsync("second").AsTask().WaitAsync(Patience);
+
+        await both.RollBackAsync(2).AsTask().WaitAsync(Patience);
+        foreach (int i in (int[])[0, 1, 2])
+        {
+            await Task.WhenAll(nodes[i].Group.FlushAsync(), second[i].FlushAsync()).WaitAsync(Patience);
+            Assert.Equal(["one"], nodes[i].Entries);
+            Assert.Equal(["first"], seconds[i]);
+            Assert.Contains(2, second[i].Status.Checkpoints);
+        }
+
+        ValueTask<LoggedGroup> JoinSecondAsync(int i) => nodes[i].Node.JoinLoggedAsync("/second", new GroupOptions
+        {
+            State = StateTransfer.Json(() => seconds[i], state => seconds[i] = state),
+            Configure = group =>
+            {
+                seconds[i] = [];
+                group.On<string>((entry, _) =>
+                {
+                    seconds[i].Add(entry);
+                    return default;
+                });
+            },
+        });
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 // Who failed last, case by case; and logs that are not what was written.
+using System.Collections.Immutable;
 using Core.Groups;
 using Toolkit.Recovery.Decision;
 using Toolkit.Recovery.Logs;
@@ -60,7 +61,7 @@ public sealed class LastToFailTests
     {
         var platter = new SimulatedPlatter(1);
         platter.Values[LogNames.Checkpoint("/g")] = [7, 1, 2, 3];
-        StableStoreException refused = await Assert.ThrowsAsync<StableStoreException>(() => GroupLog.OpenAsync(new SimulatedStore(platter), "/g").AsTask());
+        StableStoreException refused = await Assert.ThrowsAsync<StableStoreException>(() => GroupLog.OpenAsync(new SimulatedStore(platter, Weakness.None), "/g").AsTask());
         Assert.Contains("/g", refused.Message);
         Assert.Contains("format 7", refused.Message);
     }
@@ -70,19 +71,23 @@ public sealed class LastToFailTests
     {
         var random = new Random(1);
         var view = new LoggedView(1, 2, 3, "id", [new NodeId("a", 1), new NodeId("b", 2)]);
+        var place = new StatePlace(5, view, 7, 1, [new KeptCheckpoint(1, new CutPoint("id", 1))], ImmutableSortedDictionary.Create<string, string>().Add("key", "value"));
+        var since = new LoggedCut(view, new CutPoint("id", 1), 4, 0);
         byte[][] good =
         [
-            LogFormat.EncodeView(view), LogFormat.EncodeState(new StatePlace(5, view, 7, 2), 9, new byte[20]),
+            LogFormat.EncodeView(view), LogFormat.EncodeHead(new StateHead(place, 9, since), StateBody.Of(new byte[20])), LogFormat.EncodeGift(place, since),
             LogFormat.EncodeMessage(new(), new JournalMessage(new NodeId("a", 1), Order.Total, new MessageId(new NodeId("c", 1), 1, 2), new byte[9], IsRequest: true)),
         ];
         for (int i = 0; i < 20_000; i++)
         {
-            byte[] bytes = [.. good[i % 3].AsSpan(0, random.Next(good[i % 3].Length + 1))];
+            byte[] bytes = [.. good[i % good.Length].AsSpan(0, random.Next(good[i % good.Length].Length + 1))];
             for (int flips = random.Next(4); flips > 0 && bytes.Length > 0; flips--) bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));
             if (bytes.Length == 0) continue;
             Try(() => LogFormat.DecodeView(bytes));
             Try(() => LogFormat.DecodeMessage(bytes));
-            Try(() => LogFormat.DecodeState(bytes));
+            Try(() => LogFormat.DecodeHead(bytes));
+            Try(() => LogFormat.DecodeGift(bytes));
+            Try(() => place.After(bytes));
         }
 
         static void Try(Action read)

@@ -1,4 +1,5 @@
 // Real nodes with directories of their own that keep a ledger in a logged group, to be killed and started again in any order.
+using System.Collections.Concurrent;
 using Core.Groups;
 using Samples.Shared;
 using Toolkit.Recovery;
@@ -24,6 +25,9 @@ internal sealed class LedgerNode(GroupNode node)
         }
     }
 
+    /// <summary>The members of every view that it was shown, in order.</summary>
+    public ConcurrentQueue<string> Views { get; } = [];
+
     public async Task JoinAsync(string name = "/ledger", LoggedGroupOptions? options = null, CancellationToken ct = default) =>
         Group = await node.JoinLoggedAsync(
             name,
@@ -34,6 +38,11 @@ internal sealed class LedgerNode(GroupNode node)
                     Initialize = () => Set([]),
                     Save = () => ValueTask.FromResult<ReadOnlyMemory<byte>>(System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(Entries)),
                     Load = state => Set(System.Text.Json.JsonSerializer.Deserialize<List<string>>(state.Span)!),
+                },
+                OnView = view =>
+                {
+                    Views.Enqueue(string.Join(" ", view.Members.Select(m => m.Name)));
+                    return default;
                 },
                 Configure = group => group.On<string>((entry, _) =>
                 {
@@ -77,15 +86,16 @@ internal sealed class LedgerNodes : IAsyncDisposable
 
     public IEnumerable<LedgerNode> All => _nodes.OfType<LedgerNode>();
 
-    public async Task<LedgerNode> StartAsync(int index)
+    public async Task<LedgerNode> StartAsync(int index, Action<GroupNodeOptions>? configure = null)
     {
         string name = ((char)('a' + index)).ToString();
-        GroupNode node = await GroupNode.StartAsync(new GroupNodeOptions
+        var options = new GroupNodeOptions
         {
             Name = name, Listen = _seeds[index], Seeds = _seeds, DataDirectory = Path.Combine(_directory, name),
             Heartbeat = TimeSpan.FromMilliseconds(50), SuspectAfter = TimeSpan.FromSeconds(20),
-        });
-        return _nodes[index] = new LedgerNode(node);
+        };
+        configure?.Invoke(options);
+        return _nodes[index] = new LedgerNode(await GroupNode.StartAsync(options));
     }
 
     public async Task StartAndJoinAsync(params int[] order)

@@ -1,6 +1,6 @@
-// Sites with disks, recovery managers and one logged group, over an ideal virtually synchronous transport: one sequence of events for
-// the managers, one for the group, every process at its own pace. What the protocol leaves open is open here: a process that is cut off may
-// deliver what nobody else will ever see, and who dies leaves any part of its unsynced writes.
+// Sites with disks, recovery managers and logged groups, over an ideal virtually synchronous transport: one sequence of events for
+// the managers, one for each group, every process at its own pace. What the protocol leaves open is open here: a process that is cut off may
+// deliver what nobody else will ever see; who dies, or whose disk fails, leaves any part of its unsynced writes; disks may be slow.
 using System.Collections.Immutable;
 using Core.Groups;
 using Core.Groups.Replication;
@@ -10,74 +10,65 @@ using Toolkit.Recovery.Logs;
 
 namespace Toolkit.Tests.Recovery.Simulation;
 
-/// <summary>A rule that is left out, to see that the checks bite.</summary>
-internal enum Weakness
-{
-    None,
-
-    /// <summary>A joiner is given the state before the donor has logged the view with the joiner.</summary>
-    StateBeforeView,
-
-    /// <summary>A member says that it has on disk what it is still writing.</summary>
-    AnsweredBeforeSynced,
-
-    /// <summary>Whoever comes first restores the group from its log.</summary>
-    FirstRestores,
-
-    /// <summary>What is decided is acted on before a majority has written it down.</summary>
-    ActsBeforeWrittenDown,
-}
-
 /// <summary>One run. Violations are English sentences.</summary>
 internal sealed class RecoveryWorld
 {
-    public const string Group = "/ledger";
-
-    private readonly Func<int, int> _below;
     private readonly Site[] _sites;
     private readonly List<(ImmutableArray<NodeId>? View, Action<RecoveryTable>? Operation)> _managerEvents = [];
     private readonly List<NodeId> _managers = [];
     private RecoveryTable _canon = new();
-    private GroupRun? _run;
-    private ulong _runs;
     private long _incarnations;
     private int _updates;
 
     /// <param name="below">Chance: a number from 0 to below its argument.</param>
-    public RecoveryWorld(int sites, Func<int, int> below, Weakness weakness = Weakness.None)
+    public RecoveryWorld(int sites, Func<int, int> below, Weakness weakness = Weakness.None, int groups = 1)
     {
-        (_below, Weakness) = (below, weakness);
-        _sites = [.. Enumerable.Range(0, sites).Select(i => new Site(((char)('a' + i)).ToString(), new SimulatedPlatter((ulong)i + 1)))];
+        (Below, Weakness) = (below, weakness);
+        _sites = [.. Enumerable.Range(0, sites).Select(i => new Site(((char)('a' + i)).ToString(), new SimulatedPlatter((ulong)i + 1), groups))];
+        Groups = [.. Enumerable.Range(0, groups).Select(i => new GroupWorld(this, $"/ledger{i}"))];
     }
 
+    public Func<int, int> Below { get; }
+
     public Weakness Weakness { get; }
+
+    public GroupWorld[] Groups { get; }
 
     public int Seeds => _sites.Length;
 
     public List<string> Violations { get; } = [];
 
-    public List<SimulatedBarrier> Barriers { get; } = [];
-
+    /// <summary>What happened.</summary>
     public List<string> Log { get; } = [];
 
-    public int Restorations { get; private set; }
-
-    public int Acknowledged => Barriers.Where(b => b.IsAnswered).SelectMany(b => b.Covers).Distinct().Count();
-
-    /// <summary>The newest view that anybody has logged.</summary>
-    public LogPoint Newest { get; private set; }
+    /// <summary>How often a log was repaired when it was opened.</summary>
+    public int Repaired { get; private set; }
 
     public bool IsUp(int site) => _sites[site].Process is not null;
 
     public bool IsCutOff(int site) => _sites[site].IsCutOff;
+
+    /// <summary>The parts of the processes that are up in a group.</summary>
+    public IEnumerable<(RecoveryProcess Process, GroupSide Side, bool IsCutOff)> Sides(GroupWorld group) =>
+        _sites.Where(s => s.Process is not null).Select(s => (s.Process!, s.Process!.Sides[Array.IndexOf(Groups, group)], s.IsCutOff));
 
     // ---- what happens to sites
 
     public void Start(int index)
     {
         Site site = _sites[index];
-        site.Process = new RecoveryProcess(this, new NodeId(site.Name, ++_incarnations), site.Platter);
-        site.Process.Want();
+        try
+        {
+            site.Process = new RecoveryProcess(this, new NodeId(site.Name, ++_incarnations), site.Platter);
+        }
+        catch (StableStoreException e)
+        {
+            Violations.Add($"{site.Name} cannot read what it has written: {e.Message}");
+            return;
+        }
+
+        Repaired += site.Process.Sides.Count(s => s.Repaired is not null);
+        foreach (GroupSide side in site.Process.Sides) side.Want();
         site.Process.ToManagers.Clear(); // what it declares goes with its introduction
         Log.Add($"{site.Process.Id} starts");
     }
@@ -86,10 +77,11 @@ internal sealed class RecoveryWorld
     public void CutOff(int index)
     {
         Site site = _sites[index];
-        if (site.Process is null || site.IsCutOff) return;
-        (site.IsCutOff, site.OwnEvents) = (true, [.. site.Process.Run?.Events ?? []]);
-        Log.Add($"{site.Process.Id} is cut off");
-        Exclude(site.Process.Id);
+        if (site.Process is not { } process || site.IsCutOff) return;
+        site.IsCutOff = true;
+        for (int i = 0; i < Groups.Length; i++) site.OwnEvents[i] = [.. process.Sides[i].Run?.Events ?? []];
+        Log.Add($"{process.Id} is cut off");
+        Exclude(process.Id);
     }
 
     public void Crash(int index)
@@ -97,9 +89,28 @@ internal sealed class RecoveryWorld
         Site site = _sites[index];
         if (site.Process is not { } process) return;
         Log.Add($"{process.Id} dies");
-        process.Store.Die(_below);
+        process.Store.Die(Below);
         if (!site.IsCutOff) Exclude(process.Id);
         (site.Process, site.IsCutOff) = (null, false);
+    }
+
+    /// <summary>Its disk fails: what it does next, it does not know yet.</summary>
+    public void FailDisk(int index)
+    {
+        if (_sites[index].Process is not { } process) return;
+        Log.Add($"the disk of {process.Id} fails");
+        process.Store.Fail(Below);
+    }
+
+    /// <summary>From now on its disk is slow, or not.</summary>
+    public void SlowDown(int index, bool isSlow) => _sites[index].IsSlow = isSlow;
+
+    /// <summary>An operator at a site decides to go on with those that are up.</summary>
+    public void Override(int index, int group)
+    {
+        if (_sites[index] is not { Process: { Table: not null } process, IsCutOff: false } || _managers.Count * 2 <= Seeds) return;
+        ImmutableArray<string> chosen = [.. _sites.Where(s => s.Process is not null && !s.IsCutOff).Select(s => s.Name)];
+        process.ToManagers.Enqueue(table => table.Override(Groups[group].Name, chosen));
     }
 
     // ---- steps
@@ -108,62 +119,66 @@ internal sealed class RecoveryWorld
     public List<Action> Steps()
     {
         var steps = new List<Action>();
-        foreach (Site site in _sites)
+        var slow = new List<Action>();
+        for (int i = 0; i < _sites.Length; i++)
         {
+            Site site = _sites[i];
+            if (site.Process is { HasFailed: true } failed)
+            {
+                if (failed.Failure is not StableStoreException) Violations.Add($"{failed.Id} has ended with {failed.Failure}.");
+                Crash(i); // who cannot write leaves
+            }
+
             if (site.Process is not { } process) continue;
-            foreach (string queue in process.Store.Waiting) steps.Add(() => process.Store.Sync(queue));
-            if (!site.IsCutOff) AddShared(steps, process);
-            else if (process.ToGroup.Count > 0 && process.Run is not null) steps.Add(() => SendAlone(site, process));
-            if (CanStep(site, process)) steps.Add(() => process.Step(EventsOf(site)));
+            foreach (string queue in process.Store.Waiting) (site.IsSlow && Below(8) > 0 ? slow : steps).Add(() => process.Store.Sync(queue));
+            if (!site.IsCutOff) AddManagers(steps, process);
+            for (int g = 0; g < Groups.Length; g++) AddGroup(steps, site, process, g);
         }
 
-        return steps;
+        return steps.Count > 0 ? steps : slow;
     }
 
     /// <summary>A client gives a member an update, and wants to know when it is stable.</summary>
-    public bool TryUpdate(int index)
+    public bool TryUpdate(int index, int group)
     {
-        if (_sites[index].Process is not { HasState: true } process) return false;
-        process.SendUpdate(++_updates);
-        process.Flush();
+        if (_sites[index].Process?.Sides[group] is not { HasState: true } side) return false;
+        side.SendUpdate(++_updates);
+        side.Flush();
         return true;
     }
 
+    /// <summary>A member asks for a checkpoint with a number.</summary>
+    public void TryCheckpoint(int index, int group)
+    {
+        if (_sites[index].Process?.Sides[group] is { HasState: true } side) side.Ask(SimulatedQuestion.Ask(JournalQuestion.Checkpoint));
+    }
+
+    /// <summary>A member asks to roll back to one of its checkpoints.</summary>
+    public void TryRollBack(int index, int group)
+    {
+        if (_sites[index].Process?.Sides[group] is { HasState: true, Checkpoints: { Count: > 0 } numbers } side) side.AskToRollBack(numbers[Below(numbers.Count)]);
+    }
+
     /// <summary>Runs what can run, without further trouble. False: it does not come to rest.</summary>
-    public bool Settle(int limit = 20_000)
+    public bool Settle(int limit = 40_000)
     {
         for (int i = 0; i < limit && Violations.Count == 0; i++)
         {
             List<Action> steps = Steps();
             if (steps.Count == 0) return true;
-            steps[_below(steps.Count)]();
+            steps[Below(steps.Count)]();
         }
 
         return false;
     }
 
-    /// <summary>At rest, everybody up: all are members, alike, with everything that was acknowledged.</summary>
-    public void CheckEnd()
-    {
-        foreach (Site site in _sites)
-        {
-            if (site.Process is not { HasState: true } process)
-            {
-                Violations.Add($"{site.Name} is no member in the end (it is {site.Process?.Phase.ToString() ?? "down"}).");
-                continue;
-            }
-
-            CheckAcknowledged(process, "in the end");
-            if (!process.Ledger.SequenceEqual(_sites[0].Process!.Ledger)) Violations.Add($"{site.Name} and {_sites[0].Name} differ in the end.");
-        }
-    }
-
     // ---- for the processes
 
-    public Ticket? TicketOf(RecoveryProcess process, long attempt)
+    public Ticket? TicketOf(RecoveryProcess process, string name, long attempt)
     {
         RecoveryTable table = process.Table!;
-        GroupEntry? group = table.Groups.GetValueOrDefault(Group);
+        GroupEntry? group = table.Groups.GetValueOrDefault(name);
+        if (group is { IsDecided: true } && _managers.Count * 2 <= Seeds) return null; // a minority is blocked: the others may not know what was decided
         if (Weakness == Weakness.FirstRestores && group is { Catalogue: { } known, IsHeld: false } && group.Members.TryGetValue(process.Id, out MemberEntry? own) && own.Report is { } report)
         {
             return new Ticket(true, 1, known.Forced, report.Point.Term + 1);
@@ -171,63 +186,32 @@ internal sealed class RecoveryWorld
 
         MemberEntry? told = Weakness == Weakness.ActsBeforeWrittenDown
             ? group?.Members.GetValueOrDefault(process.Id) is { Phase: MemberPhase.Restoring or MemberPhase.Joining } early && early.Attempt == attempt ? early : null
-            : table.TicketOf(process.Id, Group, attempt);
+            : table.TicketOf(process.Id, name, attempt);
         return told is null ? null : new Ticket(told.Phase == MemberPhase.Restoring, process.Store.Id, group!.Catalogue!.Forced, told.Term);
     }
 
-    public GroupRun Enter(RecoveryProcess process)
+    private static bool CanStep(GroupSide side, IReadOnlyList<GroupEvent> events, NodeId self)
     {
-        _run ??= new GroupRun(Group, ++_runs);
-        _run.Change([process.Id], []);
-        return _run;
+        if (side.Run is null || side.IsHandling) return false;
+        bool hasNext = side.Cursor < events.Count;
+        return side.HasState ? hasNext : (hasNext && events[side.Cursor].View?.Joined.Contains(self) == true) || side.Offers.Exists(o => o.Cut >= side.Cursor - 1);
     }
 
-    public IEnumerable<RecoveryProcess> Joiners(GroupRun run, View view) =>
-        from site in _sites
-        where site.Process is { HasState: false } process && process.Run == run && view.Contains(process.Id)
-        select site.Process;
-
-    /// <summary>It began a group that it has no right to begin: it leaves.</summary>
-    public void Refuse(RecoveryProcess process)
+    private void AddGroup(List<Action> steps, Site site, RecoveryProcess process, int index)
     {
-        GroupRun run = process.Run!;
-        process.Leave();
-        if (run == _run) Change(run, process.Id);
+        (GroupSide side, GroupWorld group) = (process.Sides[index], Groups[index]);
+        IReadOnlyList<GroupEvent> events = site.IsCutOff ? site.OwnEvents[index] : side.Run?.Events ?? [];
+        if (side.ToGroup.Count > 0 && side.Run is not null)
+        {
+            if (site.IsCutOff) steps.Add(() => SendAlone(site, side, index));
+            else steps.Add(() => side.ToGroup.Dequeue()(side.Run));
+        }
+
+        if (!site.IsCutOff && process.Table is not null && IsLost(group, process, side)) steps.Add(() => group.Refuse(process, side));
+        if (CanStep(side, events, process.Id)) steps.Add(() => side.Step(events));
     }
 
-    public void OnLogged(LoggedView view)
-    {
-        if (view.Point(0).CompareViews(Newest) > 0) Newest = view.Point(0);
-    }
-
-    /// <param name="end">Where the log ended that it restored.</param>
-    public void OnRestored(RecoveryProcess process, LogPoint end)
-    {
-        Restorations++;
-        Log.Add($"{process.Id} restores {end}: {string.Join(" ", process.Ledger)}");
-        CheckAcknowledged(process, "when the group came back");
-        if (end.CompareViews(Newest) < 0) Violations.Add($"{process.Id} was not the last to fail: its log ended in {end}, and there was {Newest}.");
-
-        if (_sites.Any(s => s.Process is { HasState: true } other && other != process && !s.IsCutOff)) Violations.Add($"{process.Id} restored the group while it ran.");
-    }
-
-    private void CheckAcknowledged(RecoveryProcess process, string when)
-    {
-        int[] lost = [.. Barriers.Where(b => b.IsAnswered).SelectMany(b => b.Covers).Except(process.Ledger)];
-        if (lost.Length > 0) Violations.Add($"{process.Id} has lost {string.Join(", ", lost)}, which was stable, {when}.");
-    }
-
-    private IReadOnlyList<GroupEvent> EventsOf(Site site) => site.IsCutOff ? site.OwnEvents : site.Process!.Run?.Events ?? [];
-
-    private bool CanStep(Site site, RecoveryProcess process)
-    {
-        if (process.Run is null || process.IsHandling) return false;
-        IReadOnlyList<GroupEvent> events = EventsOf(site);
-        bool hasNext = process.GroupCursor < events.Count;
-        return process.HasState ? hasNext : (hasNext && events[process.GroupCursor].View?.Joined.Contains(process.Id) == true) || process.Offers.Exists(o => o.Cut >= process.GroupCursor - 1);
-    }
-
-    private void AddShared(List<Action> steps, RecoveryProcess process)
+    private void AddManagers(List<Action> steps, RecoveryProcess process)
     {
         if (process.Table is null)
         {
@@ -237,17 +221,15 @@ internal sealed class RecoveryWorld
 
         if (process.ToManagers.Count > 0) steps.Add(() => Decide(process.ToManagers.Dequeue()));
         if (process.ManagerCursor < _managerEvents.Count) steps.Add(() => StepManager(process));
-        if (process.ToGroup.Count > 0 && process.Run is not null) steps.Add(() => process.ToGroup.Dequeue()(process.Run));
-        if (IsLost(process)) steps.Add(() => Refuse(process));
     }
 
     // Everybody who had the group's state is gone, and no state is on its way.
-    private bool IsLost(RecoveryProcess process) =>
-        process is { Run: not null, HasState: false, IsHandling: false, Offers.Count: 0 } && process.Run == _run
-        && process.GroupCursor > 0 && process.Run.Events.FindIndex(e => e.View?.Joined.Contains(process.Id) == true) < process.GroupCursor
-        && !_sites.Any(s => s.Process is { } other && other.Run == _run && !s.IsCutOff && (other.HasState || other.IsHandling || IsFirst(other)));
+    private bool IsLost(GroupWorld group, RecoveryProcess process, GroupSide side) =>
+        side is { Run: not null, HasState: false, IsHandling: false } && side.Run == group.Run && !side.Offers.Exists(o => o.Cut >= side.Cursor - 1)
+        && side.Cursor > 0 && side.Run.Events.FindIndex(e => e.View?.Joined.Contains(process.Id) == true) < side.Cursor
+        && !Sides(group).Any(s => s.Side.Run == group.Run && !s.IsCutOff && (s.Side.HasState || s.Side.IsHandling || IsFirst(group.Run!, s.Process, s.Side)));
 
-    private bool IsFirst(RecoveryProcess process) => _run!.Events[0].View!.Members[0] == process.Id && process.GroupCursor == 0;
+    private static bool IsFirst(GroupRun run, RecoveryProcess process, GroupSide side) => run.Events[0].View!.Members[0] == process.Id && side.Cursor == 0;
 
     private void EnterManagers(RecoveryProcess process)
     {
@@ -269,9 +251,13 @@ internal sealed class RecoveryWorld
 
     private void Decide(Action<RecoveryTable> operation)
     {
+        long before = Groups.Sum(ForcedOf);
         _managerEvents.Add((null, operation));
         operation(_canon);
+        if (Groups.Sum(ForcedOf) > before) Log.Add("an operator has decided");
     }
+
+    private long ForcedOf(GroupWorld group) => _canon.Groups.GetValueOrDefault(group.Name)?.Catalogue?.Forced ?? 0;
 
     private void StepManager(RecoveryProcess process)
     {
@@ -281,13 +267,17 @@ internal sealed class RecoveryWorld
         process.OnTableChanged();
     }
 
-    // Cut off, a process still delivers to itself what it sends; nobody answers it.
-    private static void SendAlone(Site site, RecoveryProcess process)
+    // Cut off, a process still delivers to itself what it sends, but for GBCASTs; nobody answers it.
+    private void SendAlone(Site site, GroupSide side, int index)
     {
-        var alone = new GroupRun(Group, 0);
-        process.ToGroup.Dequeue()(alone);
-        foreach (GroupEvent own in alone.Events) own.Barrier?.Members = site.OwnEvents.Last(e => e.View is not null).View!.Members;
-        site.OwnEvents.AddRange(alone.Events);
+        var alone = new GroupRun(Groups[index].Name, 0);
+        side.ToGroup.Dequeue()(alone);
+        ImmutableArray<NodeId> members = site.OwnEvents[index].Last(e => e.View is not null).View!.Members;
+        foreach (GroupEvent own in alone.Events)
+        {
+            own.Question?.Members = members;
+            if (members.Length == 1 || own.Question is not { Kind: not JournalQuestion.Barrier }) site.OwnEvents[index].Add(own);
+        }
     }
 
     private void Exclude(NodeId node)
@@ -302,22 +292,16 @@ internal sealed class RecoveryWorld
             }
         }
 
-        if (_run is { } run) Change(run, node);
+        foreach (GroupWorld group in Groups) group.Exclude(node);
     }
 
-    private void Change(GroupRun run, NodeId left)
-    {
-        if (!run.Members.Contains(left)) return;
-        run.Change([], [left]);
-        if (run.Members.Count == 0) _run = null;
-    }
-
-    private sealed class Site(string name, SimulatedPlatter platter)
+    private sealed class Site(string name, SimulatedPlatter platter, int groups)
     {
         public string Name => name;
         public SimulatedPlatter Platter => platter;
         public RecoveryProcess? Process { get; set; }
         public bool IsCutOff { get; set; }
-        public List<GroupEvent> OwnEvents { get; set; } = [];
+        public bool IsSlow { get; set; }
+        public List<GroupEvent>[] OwnEvents { get; } = [.. Enumerable.Range(0, groups).Select(_ => new List<GroupEvent>())];
     }
 }

@@ -1,4 +1,5 @@
-// A stable store of one simulated site: what was not synced when the process dies is there as any prefix, or not.
+// A stable store of one simulated site. What was not synced when the process dies or the disk fails is there as any prefix, or not; the
+// first write that is not there may be torn: a log finds that when it is opened, and removes it.
 using Core.Groups;
 
 namespace Toolkit.Tests.Recovery.Simulation;
@@ -11,16 +12,26 @@ internal sealed class SimulatedPlatter(ulong id)
     public Dictionary<string, byte[]> Values { get; } = [];
 
     public Dictionary<string, (long First, List<byte[]> Records)> Logs { get; } = [];
+
+    /// <summary>Halves of records at the ends of logs.</summary>
+    public Dictionary<string, byte[]> Torn { get; } = [];
 }
 
 /// <summary>The store of one process. Writes wait for <see cref="Sync"/>; reads are at once. Everything runs on the caller's thread.</summary>
-internal sealed class SimulatedStore(SimulatedPlatter platter) : IStableStore
+internal sealed class SimulatedStore(SimulatedPlatter platter, Weakness weakness) : IStableStore
 {
     // Values are written one after the other, and each log for itself.
-    private readonly SortedDictionary<string, Queue<(Action Apply, Action Done)>> _unsynced = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, Queue<Write>> _unsynced = new(StringComparer.Ordinal);
     private bool _isDead;
+    private StableStoreException? _failure;
+
+    private sealed record Write(Action Apply, TaskCompletionSource Done, byte[]? Record);
 
     public ulong Id => platter.Id;
+
+    public bool IsDead => _isDead;
+
+    public bool HasFailed => _failure is not null;
 
     /// <summary>The queues in which something waits.</summary>
     public string[] Waiting => [.. _unsynced.Where(q => q.Value.Count > 0).Select(q => q.Key)];
@@ -28,20 +39,29 @@ internal sealed class SimulatedStore(SimulatedPlatter platter) : IStableStore
     /// <summary>The oldest write of a queue reaches the disk, and its caller goes on.</summary>
     public void Sync(string queue)
     {
-        (Action apply, Action done) = _unsynced[queue].Dequeue();
-        apply();
-        done();
+        Write write = _unsynced[queue].Dequeue();
+        write.Apply();
+        write.Done.SetResult();
     }
 
     /// <summary>The process dies: of each queue a prefix has reached the disk.</summary>
     public void Die(Func<int, int> below)
     {
         _isDead = true;
-        foreach (Queue<(Action Apply, Action Done)> queue in _unsynced.Values)
+        foreach (string queue in _unsynced.Keys) Cut(queue, below);
+    }
+
+    /// <summary>An fsync fails: what waits for it is told so, and the store takes nothing more.</summary>
+    public void Fail(Func<int, int> below)
+    {
+        _failure = new StableStoreException("fsync has failed");
+        foreach (Write write in _unsynced.Keys.ToArray().SelectMany(queue => Cut(queue, below)))
         {
-            for (int kept = below(queue.Count + 1); kept > 0; kept--) queue.Dequeue().Apply();
-            queue.Clear();
+            if (weakness == Weakness.FailedSyncIsTakenForDone) write.Done.SetResult();
+            else write.Done.SetException(_failure);
         }
+
+        if (weakness == Weakness.FailedSyncIsTakenForDone) _failure = null;
     }
 
     public ValueTask<ReadOnlyMemory<byte>?> ReadAsync(string name, CancellationToken ct = default) =>
@@ -50,46 +70,62 @@ internal sealed class SimulatedStore(SimulatedPlatter platter) : IStableStore
     public ValueTask WriteAsync(string name, ReadOnlyMemory<byte> value, CancellationToken ct = default)
     {
         byte[] copy = value.ToArray();
-        return Enqueue("values", () => platter.Values[name] = copy);
+        return Enqueue("values", () => platter.Values[name] = copy, null);
     }
 
-    public ValueTask DeleteAsync(string name, CancellationToken ct = default) => Enqueue("values", () => platter.Values.Remove(name));
+    public ValueTask DeleteAsync(string name, CancellationToken ct = default) => Enqueue("values", () => platter.Values.Remove(name), null);
 
     public ValueTask<IStableLog> OpenLogAsync(string name, CancellationToken ct = default)
     {
         if (!platter.Logs.ContainsKey(name)) platter.Logs[name] = (1, []);
-        return ValueTask.FromResult<IStableLog>(new Log(this, platter, name));
+        string? repaired = platter.Torn.Remove(name, out byte[]? torn) ? "an append was cut off" : null;
+        if (torn is not null && weakness == Weakness.TornRecordsAreTaken) platter.Logs[name].Records.Add(torn);
+        return ValueTask.FromResult<IStableLog>(new Log(this, platter, name, repaired));
     }
 
-    public ValueTask DeleteLogAsync(string name, CancellationToken ct = default) => throw new NotSupportedException();
+    public ValueTask DeleteLogAsync(string name, CancellationToken ct = default) => Enqueue("values", () => platter.Logs.Remove(name), null);
 
     public ValueTask DisposeAsync() => default;
 
-    private ValueTask Enqueue(string queue, Action apply)
+    private List<Write> Cut(string queue, Func<int, int> below)
+    {
+        Queue<Write> waiting = _unsynced[queue];
+        List<Write> all = [.. waiting]; // nobody is told of any of them that it is there
+        for (int kept = below(waiting.Count + 1); kept > 0; kept--) waiting.Dequeue().Apply();
+        if (waiting.TryPeek(out Write? next) && next.Record is { } record && below(2) == 0) platter.Torn[queue] = record[..(record.Length / 2)];
+        waiting.Clear();
+        return all;
+    }
+
+    private ValueTask Enqueue(string queue, Action apply, byte[]? record)
     {
         var done = new TaskCompletionSource(); // continuations run in Sync: one thread, one order
+        if (_failure is { } failure) return ValueTask.FromException(failure);
         if (!_isDead)
         {
-            if (!_unsynced.TryGetValue(queue, out Queue<(Action, Action)>? writes)) _unsynced[queue] = writes = new Queue<(Action, Action)>();
-            writes.Enqueue((apply, done.SetResult));
+            if (!_unsynced.TryGetValue(queue, out Queue<Write>? writes)) _unsynced[queue] = writes = new Queue<Write>();
+            writes.Enqueue(new Write(apply, done, record));
         }
 
         return new ValueTask(done.Task);
     }
 
-    private sealed class Log(SimulatedStore store, SimulatedPlatter platter, string name) : IStableLog
+    private sealed class Log(SimulatedStore store, SimulatedPlatter platter, string name, string? repaired) : IStableLog
     {
+        private long _next = platter.Logs[name].First + platter.Logs[name].Records.Count;
+
         public long First => platter.Logs[name].First;
 
         public long Next => platter.Logs[name].First + platter.Logs[name].Records.Count;
 
-        public string? Repaired => null;
+        public string? Repaired => repaired;
 
         public async ValueTask<long> AppendAsync(ReadOnlyMemory<byte> record)
         {
             byte[] copy = record.ToArray();
-            await store.Enqueue(name, () => platter.Logs[name].Records.Add(copy));
-            return 0;
+            long number = _next++;
+            await store.Enqueue(name, () => platter.Logs[name].Records.Add(copy), copy);
+            return number;
         }
 
         public async IAsyncEnumerable<StableRecord> ReadAsync(long from, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken ct = default)
