@@ -138,9 +138,9 @@ internal sealed class NewsBench : ToolkitBench
         bool IsSettled() => Enumerable.Range(0, SomeWords).GroupBy(w => _shared!.GroupOf($"w{w}.topic"))
             .All(c => c.Select(w => string.Join(' ', AudienceOf(w, asked).Order())).Distinct().Count() == 1);
         while ((bool)asked["moves"]! && !IsSettled())
-            await Task.Delay(10, ended);
+            await Load.PassAsync(0.01, ended);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        await Task.Delay(TimeSpan.FromSeconds((bool)asked["moves"]! ? 1 : 0), ended);
+        await Load.PassAsync((bool)asked["moves"]! ? 1 : 0, ended);
         _before = _shared!.GetStatistics();
         return new JsonObject { ["seconds"] = Math.Round(seconds, 2) };
     }
