@@ -44,11 +44,23 @@ public sealed class NewsOptions
 
     /// <summary>
     /// A node that has not posted to a channel, looked back or had a subscription there for so long (twice as long at most) leaves it, so that it gets
-    /// nothing that it does not want. The two oldest members stay, and keep the back issues. A millisecond to a day, or infinite: never.
+    /// nothing that it does not want, if there are <see cref="Copies"/> without it. A millisecond to a day, or infinite: never.
     /// </summary>
     public TimeSpan LeaveAfter { get; init; } = TimeSpan.FromMinutes(1);
 
+    /// <summary>
+    /// When what the nodes want has been as it is for so long, first words move to the channels of others that the same nodes want, so that less comes
+    /// that nobody at a node wants. Infinite (the default): each word stays where its hash says. Must be the same at all nodes, and infinite for
+    /// news that are logged.
+    /// </summary>
+    public TimeSpan RebalanceAfter { get; init; } = Timeout.InfiniteTimeSpan;
+
+    /// <summary>So many members of a channel stay at least, whatever they want, and keep its back issues. Must be the same at all nodes.</summary>
+    public int Copies { get; init; } = 2;
+
     internal string GroupOf(int channel) => $"{Path}/{Channels}.{channel}#news";
+
+    internal string DirectoryGroup => $"{Path}/{Channels}#directory";
 
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     internal void Validate()
@@ -58,10 +70,17 @@ public sealed class NewsOptions
         ArgumentOutOfRangeException.ThrowIfGreaterThan(Channels, 1000);
         ArgumentOutOfRangeException.ThrowIfLessThan(BackIssues, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(BackIssuesOfChannel, 1);
-        if (LeaveAfter == Timeout.InfiniteTimeSpan)
+        ArgumentOutOfRangeException.ThrowIfLessThan(Copies, 1);
+        Check(LeaveAfter, nameof(LeaveAfter));
+        Check(RebalanceAfter, nameof(RebalanceAfter));
+    }
+
+    private static void Check(TimeSpan time, string name)
+    {
+        if (time == Timeout.InfiniteTimeSpan)
             return;
-        ArgumentOutOfRangeException.ThrowIfLessThan(LeaveAfter, TimeSpan.FromMilliseconds(1));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(LeaveAfter, TimeSpan.FromDays(1));
+        ArgumentOutOfRangeException.ThrowIfLessThan(time, TimeSpan.FromMilliseconds(1), name);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(time, TimeSpan.FromDays(1), name);
     }
 }
 

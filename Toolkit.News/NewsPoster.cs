@@ -1,4 +1,5 @@
 // Posting without taking part: what nodes outside a channel and clients have in common.
+using System.Collections.Concurrent;
 using System.Text;
 using Core.Groups;
 using Core.Groups.Replication;
@@ -9,8 +10,11 @@ namespace Toolkit.News;
 /// <summary>Posts from a client, which is no node. May be used from any thread.</summary>
 public sealed class NewsPoster
 {
+    private static readonly TimeSpan MovePatience = TimeSpan.FromMilliseconds(10);
+
     private readonly GroupClient _client;
     private readonly NewsOptions _options;
+    private readonly ConcurrentDictionary<string, int> _places = []; // as they were last told of
     private long _last;
 
     internal NewsPoster(GroupClient client, NewsOptions options) => (_client, _options) = (client, options);
@@ -31,9 +35,36 @@ public sealed class NewsPoster
     /// <exception cref="ClientStoppedException">The client has stopped: it may be posted.</exception>
     public ValueTask<long> PostAsync(string topic, ReadOnlyMemory<byte> body, NewsOrder order = NewsOrder.Total, CancellationToken ct = default)
     {
-        string group = _options.GroupOf(ChannelMap.ChannelOf(ChannelMap.Topic(topic).FirstWord!, _options.Channels));
-        return OutsidePost.SendAsync(
-            (primitive, post) => _client.RequestAsync(group, primitive, post, Replies.First, timeout: null, ct), Interlocked.Increment(ref _last), topic, body, order);
+        return PostAsync(ChannelMap.Topic(topic).FirstWord!, topic, body, order, ct);
+    }
+
+    private async ValueTask<long> PostAsync(string word, string topic, ReadOnlyMemory<byte> body, NewsOrder order, CancellationToken ct)
+    {
+        long sequence = Interlocked.Increment(ref _last);
+        while (true)
+        {
+            int place = _places.GetValueOrDefault(word, ChannelMap.ChannelOf(word, _options.Channels));
+            try
+            {
+                long number = await OutsidePost.SendAsync((primitive, post) => AskAsync(_options.GroupOf(place), primitive, post), sequence, topic, body, order).ConfigureAwait(false);
+                if (number > NewsReplica.Elsewhere)
+                    return number;
+                await Task.Delay(MovePatience, ct).ConfigureAwait(false); // a move takes a few round trips
+                await LookAsync().ConfigureAwait(false);
+            }
+            catch (GroupNotFoundException) when (_options.RebalanceAfter != Timeout.InfiniteTimeSpan)
+            {
+                if (await LookAsync().ConfigureAwait(false) == place)
+                    throw;
+            }
+        }
+
+        ValueTask<GroupReplies> AskAsync(string group, Order primitive, ReadOnlyMemory<byte> question) =>
+            _client.RequestAsync(group, primitive, question, Replies.First, timeout: null, ct);
+
+        async ValueTask<int> LookAsync() => _places[word] =
+            await OutsidePost.AskPlaceAsync((primitive, question) => AskAsync(_options.DirectoryGroup, primitive, question), word).ConfigureAwait(false)
+            ?? ChannelMap.ChannelOf(word, _options.Channels);
     }
 }
 
@@ -41,6 +72,7 @@ public sealed class NewsPoster
 internal static class OutsidePost
 {
     /// <summary>Asks until a member has answered: it is one post, however often it is asked for.</summary>
+    /// <returns>The post's number; <see cref="NewsReplica.Elsewhere"/>: the topic is in another channel.</returns>
     public static async ValueTask<long> SendAsync(
         Func<Order, ReadOnlyMemory<byte>, ValueTask<GroupReplies>> request, long sequence, string topic, ReadOnlyMemory<byte> body, NewsOrder order)
     {
@@ -55,9 +87,29 @@ internal static class OutsidePost
                 throw new InvalidOperationException($"{replies.Answers[0].From}: {Encoding.UTF8.GetString(replies.Answers[0].Body.Span)}");
         }
     }
+
+    /// <summary>Asks a member of the directory where a word is. Null: there is no directory.</summary>
+    public static async ValueTask<int?> AskPlaceAsync(Func<Order, ReadOnlyMemory<byte>, ValueTask<GroupReplies>> request, string word)
+    {
+        var question = new BodyWriter();
+        question.Text(word);
+        try
+        {
+            while (true)
+            {
+                GroupReplies replies = await request(Order.Causal, question.ToArray()).ConfigureAwait(false);
+                if (replies.Answers is [{ IsError: false } answer, ..])
+                    return (int)new BodyReader(answer.Body).Varint();
+            }
+        }
+        catch (GroupNotFoundException)
+        {
+            return null;
+        }
+    }
 }
 
-/// <summary>Which group carries which topic: the same at all nodes and clients.</summary>
+/// <summary>Which group carries which topic if none moves: the same at all nodes and clients.</summary>
 internal static class ChannelMap
 {
     // Topics with one first word share a channel, so that a pattern that begins with it needs that one alone.

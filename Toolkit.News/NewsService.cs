@@ -1,11 +1,8 @@
-// The news as the application holds it: posts go to the channel of their topic, subscriptions filter what their channels bring.
-// Keeps: every subscription has a queue and a reader of its own, so that a slow handler holds up nobody; no channel is left while something
-// of this node is under way in it.
+// The news as the application holds it: posts go to the channel of their topic, subscriptions get what the channels bring of what they want.
 using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 using Core.Groups;
 using Core.Groups.Replication;
+using Toolkit.News.Placement;
 using Toolkit.News.Replication;
 
 namespace Toolkit.News;
@@ -20,19 +17,15 @@ public readonly record struct NewsStatistics(int Topics, long Delivered, long Un
 public sealed class NewsService : IAsyncDisposable
 {
     private readonly GroupNode _node;
-    private readonly NewsOptions _options;
-    private readonly OpenChannel?[] _channels;
-    private readonly Lock _gate = new();
+    private readonly NewsHub _hub;
     private readonly NewsCalls _calls;
-    private readonly CancellationTokenSource _closed = new();
-    private Task? _tending;
+    private readonly ConcurrentDictionary<NewsSubscription, byte> _subscriptions = [];
+    private int _isOver;
 
     internal NewsService(GroupNode node, NewsOptions options)
     {
         options.Validate();
-        (_node, _options) = (node, options);
-        _channels = new OpenChannel?[options.Channels];
-        _calls = NewsCalls.Of(node);
+        (_node, _hub, _calls) = (node, NewsHub.Obtain(node, options), NewsCalls.Of(node));
     }
 
     /// <summary>
@@ -50,15 +43,35 @@ public sealed class NewsService : IAsyncDisposable
     /// <exception cref="NodeStoppedException">The node has stopped.</exception>
     public async ValueTask<long> PostAsync(string topic, ReadOnlyMemory<byte> body, NewsOrder order = NewsOrder.Total, CancellationToken ct = default)
     {
-        TopicPattern pattern = ChannelMap.Topic(topic);
-        int channel = ChannelOf(pattern.FirstWord!);
-        if (EnterIfOpen(channel) is not { } open)
+        string word = ChannelMap.Topic(topic).FirstWord!;
+        while (true)
         {
-            if (await TryPostFromOutsideAsync(channel, topic, body, order, ct).ConfigureAwait(false) is { } number)
-                return number;
-            open = Enter(channel);
-        }
+            int place = _hub.PlaceOf(word);
+            OpenChannel? open = _hub.EnterIfOpen(place);
+            long? number = open is not null
+                ? await PostInsideAsync(open, topic, body, order, ct).ConfigureAwait(false)
+                : await TryPostFromOutsideAsync(place, topic, body, order, ct).ConfigureAwait(false);
+            if (number > NewsReplica.Elsewhere)
+                return number.Value;
+            bool isAnybodyThere = await LookAgainAsync(word, isMoved: number is not null, ct).ConfigureAwait(false);
+            if (number is not null || (isAnybodyThere && _hub.PlaceOf(word) != place))
+                continue;
 
+            // Nobody has part in the channel: this node keeps what is posted.
+            await _hub.TakePartAsync(ct).ConfigureAwait(false);
+            number = await PostInsideAsync(_hub.Enter(_hub.PlaceOf(word)), topic, body, order, ct).ConfigureAwait(false);
+            if (number > NewsReplica.Elsewhere)
+                return number.Value;
+        }
+    }
+
+    // Where nothing moves there is nothing to look for.
+    private ValueTask<bool> LookAgainAsync(string word, bool isMoved, CancellationToken ct) =>
+        isMoved || _hub.CanMove ? _hub.LookAgainAsync(word, ct) : ValueTask.FromResult(false);
+
+    // Zero: the topic is elsewhere.
+    private async ValueTask<long?> PostInsideAsync(OpenChannel open, string topic, ReadOnlyMemory<byte> body, NewsOrder order, CancellationToken ct)
+    {
         try
         {
             ReplicaHost<NewsReplica> host = await open.Opening.WaitAsync(ct).ConfigureAwait(false);
@@ -69,7 +82,21 @@ public sealed class NewsService : IAsyncDisposable
         }
         finally
         {
-            Exit(open);
+            _hub.Exit(open);
+        }
+    }
+
+    // Null: nobody has part in the channel. Zero: the topic is elsewhere.
+    private async ValueTask<long?> TryPostFromOutsideAsync(int channel, string topic, ReadOnlyMemory<byte> body, NewsOrder order, CancellationToken ct)
+    {
+        try
+        {
+            return await OutsidePost.SendAsync(
+                (primitive, post) => _node.RequestAsync(_hub.Options.GroupOf(channel), primitive, post, Replies.First, timeout: null, ct), _calls.Next(), topic, body, order).ConfigureAwait(false);
+        }
+        catch (GroupNotFoundException)
+        {
+            return null;
         }
     }
 
@@ -88,20 +115,20 @@ public sealed class NewsService : IAsyncDisposable
         options ??= new SubscribeOptions();
         ArgumentOutOfRangeException.ThrowIfNegative(options.BackIssues, nameof(options));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaximumWaiting, 1, nameof(options));
+        ObjectDisposedException.ThrowIf(_isOver != 0, this);
         var subscription = new NewsSubscription(new TopicPattern(pattern), handler, options.MaximumWaiting);
-        IEnumerable<int> channels = subscription.Pattern.FirstWord is { } word ? [ChannelOf(word)] : Enumerable.Range(0, _channels.Length);
-        OpenChannel[] open = [.. channels.Select(Enter)];
-        subscription.OnEnd = () => Array.ForEach(open, Exit);
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var route = new Route(subscription, subscription.Pattern.FirstWord, options.BackIssues, options.Since ?? DateTimeOffset.MinValue, () => begun.TrySetResult());
+        subscription.OnEnd = () =>
+        {
+            _subscriptions.TryRemove(subscription, out _);
+            _hub.Remove(route);
+        };
+        _subscriptions[subscription] = 0;
+        _hub.Add(route, e => begun.TrySetException(e));
         try
         {
-            foreach (OpenChannel channel in open)
-            {
-                ReplicaHost<NewsReplica> host = await channel.Opening.WaitAsync(ct).ConfigureAwait(false);
-                await host.WhenJoinedAsync(ct).ConfigureAwait(false);
-                host.Run((subscription, options), static (replica, asked) => replica.Subscribe(asked.subscription, asked.options.BackIssues, asked.options.Since ?? DateTimeOffset.MinValue));
-                subscription.Add(host);
-            }
-
+            await begun.Task.WaitAsync(ct).ConfigureAwait(false);
             return subscription;
         }
         catch
@@ -119,29 +146,37 @@ public sealed class NewsService : IAsyncDisposable
     public async ValueTask<IReadOnlyList<NewsPost>> BackAsync(string topic, int count, CancellationToken ct = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        OpenChannel open = Enter(ChannelOf(ChannelMap.Topic(topic).FirstWord!));
-        try
+        string word = ChannelMap.Topic(topic).FirstWord!;
+        await _hub.TakePartAsync(ct).ConfigureAwait(false);
+        while (true)
         {
-            ReplicaHost<NewsReplica> host = await open.Opening.WaitAsync(ct).ConfigureAwait(false);
-            await host.WhenJoinedAsync(ct).ConfigureAwait(false);
-            return host.Read((topic, count), static (replica, asked) => replica.Back(asked.topic, asked.count));
-        }
-        finally
-        {
-            Exit(open);
+            OpenChannel open = _hub.Enter(_hub.PlaceOf(word));
+            try
+            {
+                ReplicaHost<NewsReplica> host = await open.Opening.WaitAsync(ct).ConfigureAwait(false);
+                await host.WhenJoinedAsync(ct).ConfigureAwait(false);
+                if (host.Read((topic, word, count), static (replica, asked) => replica.Words.Has(asked.word) ? replica.Back(asked.topic, asked.count) : null) is { } posts)
+                    return posts;
+            }
+            finally
+            {
+                _hub.Exit(open);
+            }
+
+            await _hub.LookAgainAsync(word, ct).ConfigureAwait(false);
         }
     }
 
     /// <summary>The name of the process group that carries a topic now: what Toolkit.Recovery knows its log by.</summary>
     /// <param name="topic">The topic: no wildcards.</param>
     /// <exception cref="ArgumentException">That is no topic.</exception>
-    public string GroupOf(string topic) => _options.GroupOf(ChannelOf(ChannelMap.Topic(topic).FirstWord!));
+    public string GroupOf(string topic) => _hub.Options.GroupOf(_hub.PlaceOf(ChannelMap.Topic(topic).FirstWord!));
 
     /// <summary>What the channels of this node have brought.</summary>
     public NewsStatistics GetStatistics()
     {
         var sum = new NewsStatistics();
-        foreach (ReplicaHost<NewsReplica> host in Hosts().Where(h => h.IsMember))
+        foreach (ReplicaHost<NewsReplica> host in _hub.Hosts().Where(h => h.IsMember))
         {
             sum = host.Read(sum, static (replica, sum) =>
                 new NewsStatistics(sum.Topics + replica.Topics, sum.Delivered + replica.Delivered, sum.Unwanted + replica.Unwanted));
@@ -150,240 +185,17 @@ public sealed class NewsService : IAsyncDisposable
         return sum;
     }
 
-    /// <summary>Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more. While the node is blocked that is not waited for longer than a few seconds.</summary>
+    /// <summary>
+    /// Leaves the news. Back issues that no other node keeps are gone; subscriptions get nothing more. While the node is blocked that is not
+    /// waited for longer than a few seconds.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
-        await _closed.CancelAsync().ConfigureAwait(false);
-        if (_tending is not null)
-            await _tending.ConfigureAwait(false);
-        foreach (OpenChannel open in _channels.OfType<OpenChannel>())
-        {
-            await ((Task)open.Opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (open.Opening.IsCompletedSuccessfully)
-                await open.Opening.Result.DisposeAsync().ConfigureAwait(false);
-        }
-    }
-
-    // Null: nobody has part in the channel.
-    private async ValueTask<long?> TryPostFromOutsideAsync(int channel, string topic, ReadOnlyMemory<byte> body, NewsOrder order, CancellationToken ct)
-    {
-        try
-        {
-            return await OutsidePost.SendAsync(
-                (primitive, post) => _node.RequestAsync(_options.GroupOf(channel), primitive, post, Replies.First, timeout: null, ct), _calls.Next(), topic, body, order).ConfigureAwait(false);
-        }
-        catch (GroupNotFoundException)
-        {
-            return null;
-        }
-    }
-
-    // ---- channels
-
-    private IEnumerable<ReplicaHost<NewsReplica>> Hosts() =>
-        _channels.OfType<OpenChannel>().Where(c => c.Opening.IsCompletedSuccessfully).Select(c => c.Opening.Result);
-
-    private OpenChannel? EnterIfOpen(int channel)
-    {
-        lock (_gate)
-        {
-            if (_channels[channel] is not { Opening.IsCompletedSuccessfully: true } open)
-                return null;
-            open.Users++;
-            return open;
-        }
-    }
-
-    private OpenChannel Enter(int channel)
-    {
-        lock (_gate)
-        {
-            if (_channels[channel] is null or { Opening: { IsFaulted: true } or { IsCanceled: true } })
-            {
-                _channels[channel] = new OpenChannel(
-                    Task.Run(() => ReplicaHost<NewsReplica>.OpenAsync(_node, _options.GroupOf(channel), () => new NewsReplica(_options, _calls), _closed.Token).AsTask()));
-            }
-
-            if (_options.LeaveAfter != Timeout.InfiniteTimeSpan)
-                _tending ??= TendAsync();
-            _channels[channel]!.Users++;
-            return _channels[channel]!;
-        }
-    }
-
-    private void Exit(OpenChannel open)
-    {
-        lock (_gate)
-        {
-            open.Users--;
-            open.WasUsed = true;
-        }
-    }
-
-    // Channels follow their subscribers: a node that has nothing to do with one any more leaves it. The two oldest members stay and keep the back issues.
-    private async Task TendAsync()
-    {
-        using var timer = new PeriodicTimer(_options.LeaveAfter);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(_closed.Token).ConfigureAwait(false))
-            {
-                for (int channel = 0; channel < _channels.Length; channel++)
-                {
-                    if (TakeUnused(channel) is { } unused)
-                        await unused.DisposeAsync().AsTask().WaitAsync(_closed.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // the service is disposed of
-        }
-    }
-
-    private ReplicaHost<NewsReplica>? TakeUnused(int channel)
-    {
-        const int Keepers = 2;
-        lock (_gate)
-        {
-            if (_channels[channel] is not { Users: 0, Opening.IsCompletedSuccessfully: true } open)
-                return null;
-            ReplicaHost<NewsReplica> host = open.Opening.Result;
-            bool isWanted = open.WasUsed || !host.IsMember || host.View.RankOf(_node.Id) < Keepers;
-            open.WasUsed = false;
-            if (isWanted)
-                return null;
-            _channels[channel] = null;
-            return host;
-        }
-    }
-
-    /// <summary>A channel that this node has part in.</summary>
-    private sealed class OpenChannel(Task<ReplicaHost<NewsReplica>> opening)
-    {
-        public Task<ReplicaHost<NewsReplica>> Opening => opening;
-
-        /// <summary>Subscriptions, and calls that are under way. Under the gate, as what follows.</summary>
-        public int Users { get; set; }
-
-        /// <summary>Whether one has ended since the last look.</summary>
-        public bool WasUsed { get; set; }
-    }
-
-    private int ChannelOf(string firstWord) => ChannelMap.ChannelOf(firstWord, _options.Channels);
-}
-
-/// <summary>A subscription. Dispose of it to end it.</summary>
-public sealed class NewsSubscription : INewsSink, IAsyncDisposable
-{
-    private readonly Channel<NewsPost> _waiting;
-    private readonly List<ReplicaHost<NewsReplica>> _hosts = [];
-    private long _dropped;
-    private long _errors;
-
-    internal NewsSubscription(TopicPattern pattern, Func<NewsPost, ValueTask> handler, int maximumWaiting)
-    {
-        Pattern = pattern;
-        _waiting = Channel.CreateBounded<NewsPost>(
-            new BoundedChannelOptions(maximumWaiting) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true },
-            _ => Interlocked.Increment(ref _dropped));
-        Completion = Task.Run(() => ReadAsync(handler));
-    }
-
-    /// <summary>The topics.</summary>
-    public TopicPattern Pattern { get; }
-
-    /// <summary>How many posts were dropped because the handler did not keep up.</summary>
-    public long Dropped => Interlocked.Read(ref _dropped);
-
-    /// <summary>How often the handler threw.</summary>
-    public long Errors => Interlocked.Read(ref _errors);
-
-    /// <summary>Ends when the subscription has ended and its handler has returned.</summary>
-    public Task Completion { get; }
-
-    bool INewsSink.Wants(string topic) => Pattern.Matches(topic);
-
-    void INewsSink.Add(NewsPost post) => _waiting.Writer.TryWrite(post);
-
-    internal void Add(ReplicaHost<NewsReplica> host) => _hosts.Add(host);
-
-    /// <summary>Called once, at the end.</summary>
-    internal Action? OnEnd { get; set; }
-
-    /// <summary>Ends the subscription. What waits for the handler still comes; <see cref="Completion"/> tells when that is over.</summary>
-    public ValueTask DisposeAsync()
-    {
-        foreach (ReplicaHost<NewsReplica> host in _hosts)
-        {
-            try
-            {
-                host.Run(this, static (replica, sink) => replica.Unsubscribe(sink));
-            }
-            catch (Exception e) when (e is GroupException or InvalidOperationException)
-            {
-                // Not a member now: what comes later finds the queue closed.
-            }
-        }
-
-        if (_waiting.Writer.TryComplete())
-            OnEnd?.Invoke();
-        return ValueTask.CompletedTask;
-    }
-
-    private async Task ReadAsync(Func<NewsPost, ValueTask> handler)
-    {
-        await foreach (NewsPost post in _waiting.Reader.ReadAllAsync().ConfigureAwait(false))
-        {
-            try
-            {
-                await handler(post).ConfigureAwait(false);
-            }
-            catch (Exception)
-            {
-                Interlocked.Increment(ref _errors); // one bad post is no reason to miss the next
-            }
-        }
-    }
-}
-
-/// <summary>The posts of a node that wait for their places, over all channels.</summary>
-internal sealed class NewsCalls : INewsEffects
-{
-    private static readonly ConditionalWeakTable<GroupNode, NewsCalls> Tables = [];
-    private readonly ConcurrentDictionary<long, TaskCompletionSource<long>> _waiting = [];
-    private long _last;
-
-    public static NewsCalls Of(GroupNode node) => Tables.GetValue(node, static _ => new NewsCalls());
-
-    public long Next() => Interlocked.Increment(ref _last);
-
-    /// <summary>Under the replica's gate: the numbers of a node's posts in a channel grow.</summary>
-    public void Begin(NewsReplica replica, TaskCompletionSource<long> posted, NewsOrder order, string topic, ReadOnlyMemory<byte> body)
-    {
-        long call = Next();
-        _waiting[call] = posted;
-        try
-        {
-            replica.Post(call, order, DateTimeOffset.UtcNow, topic, body.Span);
-        }
-        catch
-        {
-            _waiting.TryRemove(call, out _);
-            throw;
-        }
-    }
-
-    public void Posted(long call, long number)
-    {
-        if (_waiting.TryRemove(call, out TaskCompletionSource<long>? posted))
-            posted.TrySetResult(number);
-    }
-
-    public void Ended(long call, MembershipEnd end)
-    {
-        if (_waiting.TryRemove(call, out TaskCompletionSource<long>? posted))
-            posted.TrySetException(end.ToException("/news", outcomeUnknown: true));
+        if (Interlocked.Exchange(ref _isOver, 1) != 0)
+            return;
+        foreach (NewsSubscription subscription in _subscriptions.Keys)
+            await subscription.DisposeAsync().ConfigureAwait(false);
+        await _hub.ReleaseAsync().ConfigureAwait(false);
     }
 }
 

@@ -42,7 +42,9 @@ internal sealed class Broadcast<T> where T : class
 
     private sealed class Link(T? value)
     {
+        private TaskCompletionSource<Link?>? _next; // made when it is asked for: a node may be in thousands of groups, of which nobody reads the views
+
         public T? Value { get; } = value;
-        public TaskCompletionSource<Link?> Next { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<Link?> Next => LazyInitializer.EnsureInitialized(ref _next, static () => new(TaskCreationOptions.RunContinuationsAsynchronously));
     }
 }

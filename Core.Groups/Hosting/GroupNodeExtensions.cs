@@ -22,7 +22,8 @@ public static class GroupNodeExtensions
         ArgumentNullException.ThrowIfNull(node);
         ArgumentNullException.ThrowIfNull(names);
         (string Name, GroupOptions? Options)[] wanted = [.. names.Select(name => (name, options?.Invoke(name)))]; // its errors come before any join
-        Task<ProcessGroup>[] joins = [.. wanted.Select(w => node.JoinAsync(w.Name, w.Options, ct).AsTask())];
+        using var withdrawal = CancellationTokenSource.CreateLinkedTokenSource(ct); // its registrations go with it; the caller's token may live for long
+        Task<ProcessGroup>[] joins = [.. wanted.Select(w => node.JoinAsync(w.Name, w.Options, withdrawal.Token).AsTask())];
         try
         {
             return await Task.WhenAll(joins).ConfigureAwait(false);

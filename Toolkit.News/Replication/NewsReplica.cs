@@ -1,10 +1,11 @@
 // One channel of the news at one member: the topics that it carries, their back issues, and who here wants which.
-// Keeps: totally ordered posts of a topic have the same numbers at all members; who subscribes gets the back issues and every
-// later post, none twice; after an exclusion, what came meanwhile and is still kept.
+// Keeps: totally ordered posts of a topic have the same numbers at all members, wherever its word moves; who subscribes gets the
+// back issues and every later post, none twice; after an exclusion, what came meanwhile and is still kept.
 // Follows: "History of virtual synchrony", how replication was used: topics mapped on few groups, and filtered.
 using System.Diagnostics.CodeAnalysis;
 using Core.Groups;
 using Core.Groups.Replication;
+using Toolkit.News.Placement;
 
 namespace Toolkit.News.Replication;
 
@@ -14,8 +15,14 @@ internal interface INewsEffects
     /// <summary>A call has ended.</summary>
     void Posted(long call, long number);
 
+    /// <summary>A call has ended without effect: the topic is in another channel, or on its way.</summary>
+    void Moved(long call);
+
     /// <summary>The membership ended before a call did.</summary>
     void Ended(long call, MembershipEnd end);
+
+    /// <summary>Other words are here now, or other members.</summary>
+    void Changed();
 }
 
 /// <summary>Who wants posts.</summary>
@@ -26,41 +33,68 @@ internal interface INewsSink
     void Add(NewsPost post);
 }
 
+/// <summary>What subscribers here had got of a word before it left.</summary>
+/// <param name="By">The move by which this member saw it leave; 0: it was gone when this member came back.</param>
+internal sealed record PassedOn(long By, IReadOnlySet<PostId> Known);
+
+/// <summary>What the router has multicast in this membership, so that it does so once.</summary>
+internal sealed class SentToChannel
+{
+    public long Close { get; set; }
+    public long Open { get; set; }
+    public long Tell { get; set; } = -1;
+    public HashSet<(string Word, long Move)> Dropped { get; } = [];
+}
+
 /// <summary>One member's copy. The bodies of posts: sequence of the poster, order (and 128: it may come again), time in ms since 1970, topic, content.</summary>
 [SuppressMessage("Performance", "CA1852", Justification = "Tests of the checkers derive broken channels.")]
-internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
+internal class NewsReplica : Replica
 {
-    private const byte MayBeAgain = 128;
-    private const int MostOutside = 4096;
+    /// <summary>The answer to posts of others whose word is not here; no number of a post.</summary>
+    public const long Elsewhere = 0;
 
-    private readonly Dictionary<string, Topic> _topics = [];
-    private Queue<(Topic Topic, long Place)> _arrivals = []; // all kept posts in their order, and some that are gone
+    private const byte MayBeAgain = 128;
+    private const int PartSize = 256 << 10;
+
+    // What follows a sequence of 0, which no post has.
+    private enum Control : byte { Close = 1, Part = 2, Open = 3, Drop = 4, Tell = 5 }
+
+    private enum PostEnd { Unreadable, Elsewhere, Added }
+
+    private readonly INewsEffects _effects;
+    private readonly PostStore _store;
     private readonly List<INewsSink> _sinks = [];
-    private readonly Dictionary<(NodeId Poster, long Sequence), long> _outside = []; // the numbers of the last posts that may come again
-    private readonly Queue<(NodeId Poster, long Sequence)> _outsideOrder = [];
     private readonly HashSet<long> _calls = [];
+    private readonly Dictionary<string, List<KeptPost>?> _held = []; // words that came and are not shown yet; null: came with a state
+    private readonly Dictionary<string, PassedOn> _passedOn = [];
     private readonly BodyWriter _body = new();
-    private long _lastPlace;
-    private int _kept;
     private int _version;
 
-    private sealed class Topic(string name)
+    public NewsReplica(NewsOptions options, INewsEffects effects) : this(options, effects, channel: -1)
     {
-        public string Name => name;
-        public long Last { get; set; }
-        public Queue<(long Sequence, long Place, NewsPost Post)> Posts { get; } = [];
-
-        /// <summary>Posts go in their order: what was before the first is gone.</summary>
-        public bool IsGone(long place) => Posts.Count == 0 || Posts.Peek().Place > place;
-
-        /// <summary>Who wants it, as of a version of the subscriptions.</summary>
-        public INewsSink[] Sinks { get; set; } = [];
-        public int Version { get; set; } = -1;
     }
 
-    public INewsEffects Effects => effects;
+    /// <param name="channel">Which channel; negative: no words move, and all are here.</param>
+    public NewsReplica(NewsOptions options, INewsEffects effects, int channel)
+    {
+        (_effects, _store) = (effects, new PostStore(options));
+        Words = new WordTable(channel, options.Channels);
+    }
 
-    public int Topics => _topics.Count;
+    public INewsEffects Effects => _effects;
+
+    public int Topics => _store.Count;
+
+    public WordTable Words { get; }
+
+    public SentToChannel Sent { get; private set; } = new();
+
+    public bool IsOldest => Port.View.RankOf(Port.Self) == 0;
+
+    /// <summary>Words that came, and whose posts are not shown to anybody here before <see cref="Show"/>.</summary>
+    public IReadOnlyCollection<string> Held => _held.Keys;
+
+    public IReadOnlyDictionary<string, PassedOn> PassedOn => _passedOn;
 
     /// <summary>Posts that were delivered here, and those that nobody here wanted.</summary>
     public long Delivered { get; private set; }
@@ -83,6 +117,8 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
         return body.Written;
     }
 
+    // ---- calls
+
     public void Post(long call, NewsOrder order, DateTimeOffset time, string topic, ReadOnlySpan<byte> content)
     {
         Port.Multicast(PrimitiveOf(order), Format(_body, call, order, time, topic, content));
@@ -92,15 +128,22 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
     /// <summary>From now on the sink gets what it wants, back issues first.</summary>
     public void Subscribe(INewsSink sink, int back, DateTimeOffset since)
     {
-        _sinks.Add(sink);
-        _version++;
+        Attach(sink);
         if (back == 0)
             return;
-        foreach (Topic topic in _topics.Values.Where(t => sink.Wants(t.Name)).OrderBy(t => t.Name, StringComparer.Ordinal))
+        foreach (Topic topic in _store.Topics.Where(t => sink.Wants(t.Name)).OrderBy(t => t.Name, StringComparer.Ordinal))
         {
             foreach (NewsPost post in BackOf(topic, back).Where(p => p.Time >= since))
                 sink.Add(post);
         }
+    }
+
+    /// <summary>From now on the sink gets what it wants, first what it has missed of a word.</summary>
+    public void GoOn(INewsSink sink, string word, IReadOnlySet<PostId> known)
+    {
+        Attach(sink);
+        foreach (KeptPost kept in KeptOf(word).Where(p => sink.Wants(p.Post.Topic) && !known.Contains(p.Id)))
+            sink.Add(kept.Post);
     }
 
     public void Unsubscribe(INewsSink sink)
@@ -109,27 +152,210 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
         _version++;
     }
 
+    /// <summary>A word that came is shown from now on; first the sinks get what it brought, but for what they have got.</summary>
+    /// <param name="sinks">Those in this channel. Who saw the word leave by the move by which it came has all that it brought.</param>
+    public void Show(string word, IReadOnlyList<(INewsSink Sink, PassedOn Got)> sinks)
+    {
+        if (!_held.Remove(word, out List<KeptPost>? since))
+            return;
+        KeptPost[] kept = KeptOf(word);
+        foreach ((INewsSink sink, PassedOn got) in sinks)
+        {
+            foreach (KeptPost post in since is not null && Words.MoveOf(word) == got.By ? since : kept.Where(p => !got.Known.Contains(p.Id)))
+            {
+                if (sink.Wants(post.Post.Topic))
+                    sink.Add(post.Post);
+            }
+        }
+    }
+
+    /// <summary>What had been got of words that left is of no use any more.</summary>
+    public void ForgetPassedOn() => _passedOn.Clear();
+
     /// <summary>The last posts of a topic, the oldest first.</summary>
-    public NewsPost[] Back(string topic, int count) => _topics.TryGetValue(topic, out Topic? found) ? [.. BackOf(found, count)] : [];
+    public NewsPost[] Back(string topic, int count) => _store.Find(topic) is { } found ? [.. BackOf(found, count)] : [];
+
+    private void Attach(INewsSink sink)
+    {
+        _sinks.Add(sink);
+        _version++;
+    }
 
     private static IEnumerable<NewsPost> BackOf(Topic topic, int count) => topic.Posts.Skip(Math.Max(0, topic.Posts.Count - count)).Select(p => p.Post);
+
+    private KeptPost[] KeptOf(string word) => [.. _store.Of(word).SelectMany(t => t.Posts).OrderBy(p => p.Place)];
+
+    // ---- moves
+
+    /// <summary>A word is to leave.</summary>
+    public void Close(WordMove move) => Send(Order.Group, Control.Close, move.Word, move.Number);
+
+    /// <summary>A word is to come, with what it had.</summary>
+    public void Open(WordMove move, ReadOnlyMemory<byte> content)
+    {
+        int at = 0;
+        do
+        {
+            ReadOnlyMemory<byte> part = content[at..Math.Min(content.Length, at + PartSize)];
+            BeginControl(Control.Part, move.Word, move.Number);
+            _body.Flag(at == 0);
+            _body.Raw(part.Span);
+            Port.Multicast(Order.Safe, _body.Written);
+            at += part.Length;
+        }
+        while (at < content.Length);
+        Send(Order.Group, Control.Open, move.Word, move.Number);
+    }
+
+    /// <summary>What a word had that left is with others.</summary>
+    public void Drop(string word, long move) => Send(Order.Safe, Control.Drop, word, move);
+
+    /// <summary>What the directory says.</summary>
+    public void Tell(long done, IReadOnlyCollection<string> here, IReadOnlyCollection<(string Word, long Move)> away)
+    {
+        BeginControl(Control.Tell, "", done);
+        _body.Varint(here.Count);
+        foreach (string word in here)
+            _body.Text(word);
+        _body.Varint(away.Count);
+        foreach ((string word, long move) in away)
+        {
+            _body.Text(word);
+            _body.Varint(move);
+        }
+
+        Port.Multicast(Order.Group, _body.Written);
+    }
+
+    private void Send(Order order, Control control, string word, long move)
+    {
+        BeginControl(control, word, move);
+        Port.Multicast(order, _body.Written);
+    }
+
+    private void BeginControl(Control control, string word, long move)
+    {
+        _body.Reset().Varint(0);
+        _body.Byte((byte)control);
+        _body.Text(word);
+        _body.Varint(move);
+    }
+
+    private void OnControl(in ReplicaMessage message, ref BodyReader reader)
+    {
+        var control = (Control)reader.Byte();
+        (string word, long move) = (reader.Text(), reader.Varint());
+        if (message.Order != (control is Control.Part or Control.Drop ? Order.Safe : Order.Group))
+            return;
+        switch (control)
+        {
+            case Control.Close:
+                OnClose(word, move);
+                break;
+            case Control.Part:
+                Words.AddPart(message.From, move, reader.Flag(), reader.Rest());
+                break;
+            case Control.Open when Words.Open(message.From, word, move) is { } content:
+                if (_sinks.Count > 0)
+                    _held[word] = [];
+                var brought = new BodyReader(content);
+                _store.Read(ref brought, static (_, _) => { });
+                break;
+            case Control.Drop:
+                Words.Drop(word, move);
+                break;
+            case Control.Tell:
+                OnTell(move, ref reader);
+                break;
+        }
+
+        _effects.Changed();
+    }
+
+    private void OnClose(string word, long move)
+    {
+        var content = new BodyWriter(1024);
+        _store.Write(content, word);
+        if (!Words.Close(word, move, content.ToArray()))
+            return;
+        PassOn(word, move);
+        _store.Remove(word);
+    }
+
+    private void OnTell(long done, ref BodyReader reader)
+    {
+        List<string> here = [];
+        List<(string, long)> away = [];
+        for (int left = reader.Count(); left > 0; left--)
+            here.Add(reader.Text());
+        for (int left = reader.Count(); left > 0; left--)
+            away.Add((reader.Text(), reader.Varint()));
+        foreach (string lost in Words.Tell(done, here, away) ?? [])
+        {
+            PassOn(lost, 0);
+            _store.Remove(lost);
+        }
+    }
+
+    // What is held has been shown to nobody.
+    private void PassOn(string word, long by)
+    {
+        if (!Words.CanMove)
+            return;
+        bool isHeld = _held.Remove(word);
+        HashSet<PostId> known = isHeld ? [] : [.. KeptOf(word).Select(p => p.Id)];
+        if (_passedOn.TryGetValue(word, out PassedOn? before))
+            known.UnionWith(before.Known);
+        _passedOn[word] = new PassedOn(isHeld ? 0 : by, known);
+    }
 
     // ---- deliveries
 
     protected override void OnMessage(in ReplicaMessage message)
     {
-        if (TryAdd(message, out long sequence, out long number) && message.From == Port.Self && _calls.Remove(sequence))
-            effects.Posted(sequence, number);
+        try
+        {
+            var reader = new BodyReader(message.Body);
+            long sequence = reader.Varint();
+            if (sequence == 0)
+            {
+                OnControl(message, ref reader);
+                return;
+            }
+
+            PostEnd end = TryAdd(message, sequence, ref reader, out long number);
+            if (end == PostEnd.Unreadable || message.From != Port.Self || !_calls.Remove(sequence))
+                return;
+            if (end == PostEnd.Added)
+                _effects.Posted(sequence, number);
+            else
+                _effects.Moved(sequence);
+        }
+        catch (FormatException)
+        {
+            // Nobody of this library wrote it, and all members pass it over alike.
+        }
     }
 
     protected override void OnRequest(in ReplicaMessage message, long token)
     {
-        bool isRead = TryAdd(message, out _, out long number);
-        if (Port.View.RankOf(Port.Self) != 0)
+        (PostEnd end, long number) = (PostEnd.Unreadable, Elsewhere);
+        try
+        {
+            var reader = new BodyReader(message.Body);
+            if (reader.Varint() is > 0 and long sequence)
+                end = TryAdd(message, sequence, ref reader, out number);
+        }
+        catch (FormatException)
+        {
+            // the answer says so
+        }
+
+        if (!IsOldest)
         {
             Port.NoReply(token); // if the oldest fails before it has answered, the poster asks again
         }
-        else if (!isRead)
+        else if (end == PostEnd.Unreadable)
         {
             Port.Reply(token, "this is no post"u8, isError: true);
         }
@@ -141,81 +367,42 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
     }
 
     // What may come again is looked for first. That does not depend on how it comes: to a member that need not answer, a request is a message.
-    private bool TryAdd(in ReplicaMessage message, out long sequence, out long number)
+    private PostEnd TryAdd(in ReplicaMessage message, long sequence, ref BodyReader reader, out long number)
     {
-        (sequence, number) = (0, 0);
-        string name;
-        NewsOrder order;
-        bool mayBeAgain;
-        DateTimeOffset time;
-        var reader = new BodyReader(message.Body);
-        try
-        {
-            sequence = reader.Varint();
-            byte kind = reader.Byte();
-            (order, mayBeAgain) = ((NewsOrder)(kind & ~MayBeAgain), (kind & MayBeAgain) != 0);
-            long milliseconds = reader.Varint();
-            name = reader.Text();
-            bool isSound = milliseconds <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds() && name.Length <= TopicPattern.MaximumLength
-                && order <= NewsOrder.Fifo && message.Order == PrimitiveOf(order);
-            if (!isSound)
-                return false;
-            time = DateTimeOffset.FromUnixTimeMilliseconds(milliseconds);
-        }
-        catch (FormatException)
-        {
-            return false; // nobody of this library wrote it, and all members pass it over alike
-        }
-
-        if (mayBeAgain && _outside.TryGetValue((message.From, sequence), out number))
-            return true;
-        if (!_topics.TryGetValue(name, out Topic? topic))
-            _topics.Add(name, topic = new Topic(name));
+        byte kind = reader.Byte();
+        (var order, bool mayBeAgain) = ((NewsOrder)(kind & ~MayBeAgain), (kind & MayBeAgain) != 0);
+        long milliseconds = reader.Varint();
+        string name = reader.Text();
+        number = Elsewhere;
+        bool isSound = milliseconds <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds() && name.Length <= TopicPattern.MaximumLength
+            && order <= NewsOrder.Fifo && message.Order == PrimitiveOf(order);
+        if (!isSound)
+            return PostEnd.Unreadable;
+        var id = new PostId(message.From, sequence);
+        if (mayBeAgain && _store.TryFindOutside(id, out number))
+            return PostEnd.Added;
+        Topic? topic = _store.Find(name);
+        if (topic is null && !Words.Has(WordTable.WordOf(name)))
+            return PostEnd.Elsewhere;
+        topic ??= _store.Obtain(name);
         number = order == NewsOrder.Total ? ++topic.Last : sequence;
         if (mayBeAgain)
-            Remember(message.From, sequence, number);
-        Keep(topic, sequence, new NewsPost(topic.Name, message.From, order, number, time, reader.Rest()), isNew: true);
-        return true;
+            _store.Remember(id, number, topic.Word);
+        var post = new NewsPost(topic.Name, message.From, order, number, DateTimeOffset.FromUnixTimeMilliseconds(milliseconds), reader.Rest());
+        _store.Keep(topic, id, post);
+        Deliver(topic, id, post);
+        return PostEnd.Added;
     }
 
-    private void Remember(NodeId poster, long sequence, long number)
-    {
-        if (!_outside.TryAdd((poster, sequence), number))
-            return;
-        _outsideOrder.Enqueue((poster, sequence));
-        if (_outsideOrder.Count > MostOutside)
-            _outside.Remove(_outsideOrder.Dequeue());
-    }
-
-    private void Keep(Topic topic, long sequence, NewsPost post, bool isNew)
-    {
-        topic.Posts.Enqueue((sequence, ++_lastPlace, post));
-        _arrivals.Enqueue((topic, _lastPlace));
-        _kept++;
-        if (topic.Posts.Count > options.BackIssues)
-        {
-            topic.Posts.Dequeue();
-            _kept--;
-        }
-
-        while (_kept > options.BackIssuesOfChannel)
-        {
-            (Topic oldest, long place) = _arrivals.Dequeue();
-            if (oldest.IsGone(place))
-                continue;
-            oldest.Posts.Dequeue();
-            _kept--;
-        }
-
-        if (_arrivals.Count > (2 * _kept) + 64)
-            _arrivals = new(_arrivals.Where(a => !a.Topic.IsGone(a.Place)));
-        if (isNew)
-            Deliver(topic, post);
-    }
-
-    private void Deliver(Topic topic, NewsPost post)
+    private void Deliver(Topic topic, PostId id, NewsPost post)
     {
         Delivered++;
+        if (_held.Count > 0 && _held.TryGetValue(topic.Word, out List<KeptPost>? held))
+        {
+            held?.Add(new KeptPost(id, 0, post));
+            return;
+        }
+
         if (topic.Version != _version)
         {
             topic.Sinks = [.. _sinks.Where(s => s.Wants(topic.Name))];
@@ -232,81 +419,52 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
 
     protected override void OnView(View view)
     {
-        // who posts and who subscribes is nobody else's business
+        Words.OnView(view);
+        _effects.Changed();
     }
 
-    protected override void Initialize() => Clear();
+    protected override void Initialize()
+    {
+        Forget();
+        _effects.Changed();
+    }
 
+    // What subscribers here have not got they get now; of words that came meanwhile, when it is known what they got elsewhere.
     protected override void Load(ReadOnlyMemory<byte> state)
     {
-        HashSet<(NodeId, long)> known = [.. _topics.Values.SelectMany(t => t.Posts).Select(p => (p.Post.From, p.Sequence))];
-        Clear();
+        var known = _store.Topics.Where(t => !_held.ContainsKey(t.Word)).GroupBy(t => t.Word)
+            .ToDictionary(w => w.Key, w => w.SelectMany(t => t.Posts).Select(p => p.Id).ToHashSet());
+        Forget();
         var reader = new BodyReader(state);
-        var topics = new Topic[reader.Count()];
-        for (int i = 0; i < topics.Length; i++)
+        Words.Read(ref reader);
+        foreach (string word in known.Keys.Where(Words.Has))
+            _passedOn.Remove(word);
+        foreach (string word in _sinks.Count == 0 ? [] : Words.Came.Where(w => !known.ContainsKey(w)))
+            _held[word] = null;
+        _store.Read(ref reader, (topic, kept) =>
         {
-            topics[i] = new Topic(reader.Text()) { Last = reader.Varint() };
-            _topics[topics[i].Name] = topics[i];
-        }
+            if (!known.TryGetValue(topic.Word, out HashSet<PostId>? seen) || !seen.Contains(kept.Id))
+                Deliver(topic, kept.Id, kept.Post);
+        });
+        _effects.Changed();
+    }
 
-        for (int left = reader.Count(); left > 0; left--)
-        {
-            long index = reader.Varint();
-            (NodeId from, long sequence, var order, long number) = (reader.Node(), reader.Varint(), (NewsOrder)reader.Byte(), reader.Varint());
-            long milliseconds = reader.Varint();
-            if (index >= topics.Length || order > NewsOrder.Fifo || milliseconds > DateTimeOffset.MaxValue.ToUnixTimeMilliseconds())
-                throw new FormatException("A post has no topic, no known order, or no time.");
-            var post = new NewsPost(topics[index].Name, from, order, number, DateTimeOffset.FromUnixTimeMilliseconds(milliseconds), reader.Blob());
-            Keep(topics[index], sequence, post, isNew: !known.Contains((from, sequence)));
-        }
-
-        for (int left = reader.Count(); left > 0; left--)
-            Remember(reader.Node(), reader.Varint(), reader.Varint());
+    private void Forget()
+    {
+        foreach (string word in _store.Topics.Select(t => t.Word).ToHashSet())
+            PassOn(word, 0);
+        _held.Clear();
+        _store.Clear();
+        Words.Clear();
+        Sent = new SentToChannel();
     }
 
     protected override ReadOnlyMemory<byte> Save()
     {
         var body = new BodyWriter(4096);
-        Topic[] topics = [.. _topics.Values.OrderBy(t => t.Name, StringComparer.Ordinal)];
-        body.Varint(topics.Length);
-        foreach (Topic topic in topics)
-        {
-            body.Text(topic.Name);
-            body.Varint(topic.Last);
-        }
-
-        // In the order in which they came: so a joiner lets the oldest go as the others do.
-        body.Varint(_kept);
-        foreach ((int index, long sequence, long _, NewsPost post) in topics.SelectMany((t, i) => t.Posts.Select(p => (i, p.Sequence, p.Place, p.Post))).OrderBy(p => p.Place))
-        {
-            body.Varint(index);
-            body.Node(post.From);
-            body.Varint(sequence);
-            body.Byte((byte)post.Order);
-            body.Varint(post.Number);
-            body.Varint(post.Time.ToUnixTimeMilliseconds());
-            body.Blob(post.Body.Span);
-        }
-
-        body.Varint(_outsideOrder.Count);
-        foreach ((NodeId poster, long sequence) in _outsideOrder)
-        {
-            body.Node(poster);
-            body.Varint(sequence);
-            body.Varint(_outside[(poster, sequence)]);
-        }
-
+        Words.Write(body);
+        _store.Write(body, word: null);
         return body.ToArray();
-    }
-
-    private void Clear()
-    {
-        _topics.Clear();
-        _arrivals.Clear();
-        _outside.Clear();
-        _outsideOrder.Clear();
-        _kept = 0;
-        _lastPlace = 0;
     }
 
     protected override void OnEnded(MembershipEnd end)
@@ -314,6 +472,7 @@ internal class NewsReplica(NewsOptions options, INewsEffects effects) : Replica
         long[] calls = [.. _calls.Order()];
         _calls.Clear();
         foreach (long call in calls)
-            effects.Ended(call, end);
+            _effects.Ended(call, end);
+        _effects.Changed();
     }
 }

@@ -26,7 +26,7 @@ command.SetAction(result =>
 {
     if (result.GetValue(list))
     {
-        foreach (Scenario known in Scenarios.All) Console.WriteLine($"{known.Name,-18} {known.Promise}");
+        foreach (Scenario known in Scenarios.All.Append(Scenarios.Hundreds)) Console.WriteLine($"{known.Name,-18} {known.Promise}");
         return 0;
     }
     if (result.GetValue(script) is { } file) return ScriptRun.Run(file, result.GetValue(verbose));

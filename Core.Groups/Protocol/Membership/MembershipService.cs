@@ -23,7 +23,9 @@ internal sealed class MembershipService
     private readonly LineageId _newLineage;
     private readonly List<long> _forcing = [];
     private readonly HashSet<string> _otherMode = [];
-    private TimeSpan? _aloneFrom;
+    /// <summary>Addresses at which nobody listened when they were last called.</summary>
+    private readonly HashSet<string> _empty = [];
+    private TimeSpan? _aloneFrom, _startedAt;
     private Presence? _told;
     private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
     private TimeSpan _judgeAt;
@@ -58,6 +60,7 @@ internal sealed class MembershipService
     {
         LookAgain();
         _dials.Remove(channel.Identity.Address);
+        _empty.Remove(channel.Identity.Address);
         Reachability.OnConnected(channel);
     }
 
@@ -89,6 +92,7 @@ internal sealed class MembershipService
         wait = wait * 2 < LongestRedial ? wait * 2 : LongestRedial;
         _dials[address] = (_context.Now + wait, wait);
         if (!refused) return;
+        _empty.Add(address);
         foreach (Channel channel in _channels.All.Where(c => c.Identity.Address == address && !c.IsConnected).ToArray())
         {
             // Its host answers and nobody listens: the process is gone. No need to wait for silence.
@@ -188,6 +192,7 @@ internal sealed class MembershipService
     {
         if (Change.IsOver || (!_looksAgain && _context.Now < _lookAt)) return;
         _looksAgain = false;
+        _startedAt ??= _context.Now;
         _aloneFrom ??= _context.Now + WaitBeforeAlone;
         if (_context.Now >= _judgeAt)
         {
@@ -240,6 +245,11 @@ internal sealed class MembershipService
             Propose(choice with { Leavers = [] }, isForced: true);
             return true;
         }
+        if (MaySomebodyBeThere(choice, reach))
+        {
+            _gathering.WaitsNoMore();
+            return false;
+        }
         if (choice.Representative == _context.Self)
         {
             _gathering.WaitsNoMore();
@@ -265,6 +275,19 @@ internal sealed class MembershipService
         if (Change.IsInterrupted || _context.Configuration is null) return true;
         if (_context.Settings.IsExtended && _gathering.IsStillMeeting(choice.Members, reach)) return false;
         return !choice.Leavers.IsEmpty || choice.Members.Any(_gathering.IsLeftBehind) || !SameNodes(choice.Members, _context.Configuration.Members);
+    }
+
+    /// <summary>
+    /// Strangers that reach each other could begin a new lineage right beside a survivor of the old one, whom they have just not
+    /// met yet, and whose state would be lost with its lineage: they first hear of every seed that it is with them, or that
+    /// nobody listens there, for as long as it takes to suspect it.
+    /// </summary>
+    private bool MaySomebodyBeThere(Gathering.Choice choice, ImmutableSortedDictionary<NodeId, string> reach)
+    {
+        if (_context.Settings.IsExtended || _context.Now >= _startedAt + _context.Settings.Suspect || Change.Last is not null || !Change.Attempts.IsEmpty) return false;
+        if (choice.Members is [_] && _own.Weight < MinimumWeight) return false;      // it does not begin anything
+        if (choice.Members.Any(n => n != _context.Self && Reachability.Of(n)?.Last is not null)) return false;
+        return _context.Settings.Seeds.Any(s => s != _context.Settings.Address && !_empty.Contains(s) && !choice.Members.Any(n => n != _context.Self && reach[n] == s));
     }
 
     private bool IsHealthy(ImmutableSortedDictionary<NodeId, string> reach) =>
@@ -425,6 +448,7 @@ internal sealed class MembershipService
         TimeSpan deadline = Change.Current is { } attempt ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
         deadline = Min(Min(deadline, _tellAt), _gathering.Deadline());
         if (_aloneFrom is { } from && _context.Now < from) deadline = Min(deadline, from);
+        if (_startedAt + _context.Settings.Suspect is { } all && _context.Now < all) deadline = Min(deadline, all);
         foreach ((TimeSpan at, _) in _dials.Values) deadline = Min(deadline, at);
         return deadline;
     }

@@ -64,6 +64,10 @@ public abstract class ReplicaSite
             end => ended(end.Outcome == Outcome.Done ? new GroupReplies([.. end.Replies.Select(r => new GroupReply(r.From, r.Body, r.IsError))], end.Failed) : null));
     }
 
+    /// <summary>Has the node join another of the groups, as an application does that needs it. Nothing happens if it is a member, or on its way.</summary>
+    /// <param name="group">One of <see cref="ReplicaWorkload{TReplica}.Groups"/>.</param>
+    public void JoinGroup(string group) => _cluster.Join(Node, group);
+
     internal Replica Held { get; private set; } = null!;
 
     internal ReplicaSlot? Slot => _slot;

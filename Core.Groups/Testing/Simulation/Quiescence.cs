@@ -24,10 +24,12 @@ internal static class Quiescence
                 yield return $"{process.Id} has no configuration";
                 continue;
             }
+            bool isFirst = common is null;
             common ??= configuration.Id;
             if (configuration.Id != common) yield return $"{process.Id} is in {configuration.Id} instead of {common}";
             if (!configuration.IsPrimary) yield return $"{configuration.Id} at {process.Id} is not primary";
-            if (!SameNodes(configuration, living))
+            // Whoever is in the common configuration has its members: they are compared once.
+            if ((isFirst || configuration.Id != common) && !SameNodes(configuration, living))
                 yield return $"{process.Id} has the configuration [{string.Join(' ', configuration.Members)}]";
             // A suspicion is carried out in the end, also when its cause has gone.
             foreach (NodeId member in configuration.Members.Except(process.Machine.Reachable)) yield return $"{process.Id} suspects {member}";

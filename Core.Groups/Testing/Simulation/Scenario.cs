@@ -26,6 +26,14 @@ internal sealed record Scenario(string Name, string Promise)
     public int MaximumSize { get; init; } = 200;
     /// <summary>How many of the nodes are in a group at the start: the others call it from outside.</summary>
     public double MemberShare { get; init; } = 0.7;
+    /// <summary>The same for each group by itself, in place of <see cref="MemberShare"/>; null: alike for all.</summary>
+    public IReadOnlyList<double>? GroupShares { get; init; }
+    /// <summary>The share of the members that send in the last round, when the cluster is at rest.</summary>
+    public double LastRoundShare { get; init; } = 1;
+    /// <summary>How often nodes say that they live: there are n² of these frames; null: as usual.</summary>
+    public TimeSpan? Heartbeat { get; init; }
+    /// <summary>More events than this are taken for an endless loop.</summary>
+    public long EventBudget { get; init; } = 3_000_000;
     /// <summary>Whether the first acts come before the cluster has formed.</summary>
     public bool StartsAnyOrder { get; init; }
     /// <summary>Whether nothing fails in it but connections, so that nobody may be excluded or blocked.</summary>
@@ -224,5 +232,13 @@ internal static class Scenarios
         },
     ];
 
-    public static Scenario? Find(string name) => All.FirstOrDefault(scenario => scenario.Name == name);
+    /// <summary>Too large to be among <see cref="All"/>: a run of it takes minutes.</summary>
+    public static Scenario Hundreds { get; } = new("hundreds", "200 nodes, with groups of a few to all of them, while some fail, join and leave.")
+    {
+        MinimumNodes = 200, MaximumNodes = 200, MaximumGroups = 4, GroupShares = [1, 0.3, 0.05, 0.02], LastRoundShare = 0.05, Acts = 20, LosesMinority = false,
+        Heartbeat = TimeSpan.FromSeconds(2), EventBudget = 100_000_000, Application = new() { EchoChance = 0 },
+        Weights = [(Act.Send, 40), (Act.Burst, 10), (Act.Flush, 2), (Act.Join, 8), (Act.Leave, 6), (Act.Crash, 8), (Act.Restart, 8), (Act.Break, 8), (Act.Freeze, 2)],
+    };
+
+    public static Scenario? Find(string name) => name == Hundreds.Name ? Hundreds : All.FirstOrDefault(scenario => scenario.Name == name);
 }

@@ -9,6 +9,7 @@ namespace Core.Groups.Testing.Simulation;
 internal sealed class ScenarioDriver
 {
     private static readonly TimeSpan SettleLimit = TimeSpan.FromSeconds(60);
+    private const int MostSeeds = 5;
     private static readonly string[] NodeNames = ["a", "b", "c", "d", "e", "f", "g"];
 
     private readonly Scenario scenario;
@@ -27,9 +28,12 @@ internal sealed class ScenarioDriver
         this.scenario = scenario;
         this.only = only;
         random = new SimulationRandom(seed);
-        ImmutableArray<string> names = [.. NodeNames.Take(random.Between(scenario.MinimumNodes, scenario.MaximumNodes))];
+        int nodes = random.Between(scenario.MinimumNodes, scenario.MaximumNodes);
+        bool isLarge = nodes > NodeNames.Length;
+        ImmutableArray<string> names = isLarge ? [.. Enumerable.Range(1, nodes).Select(i => $"n{i}")] : [.. NodeNames.Take(nodes)];
         // Some nodes may be outside the electorate, never the third that a majority can be had of.
         int seeds = random.Chance(0.7) ? names.Length : random.Between(3, names.Length);
+        if (isLarge) seeds = MostSeeds;
         groups = traffic is not null ? [.. traffic.Groups] : [.. Enumerable.Range(1, random.Between(1, scenario.MaximumGroups)).Select(i => $"/g{i}")];
         gatherAbove = seed % 3 == 0 ? 1 : new NodeSettings { Address = "" }.GatherAbove;
         totalWeight = scenario.Weights.Sum(weight => weight.Weight);
@@ -74,12 +78,15 @@ internal sealed class ScenarioDriver
             Disk = scenario.Disk,
             Clients = scenario.Clients,
             Traffic = traffic,
+            EventBudget = scenario.EventBudget,
             Network = lateFrames ? new() { LateChance = 0.05, LateDelay = TimeSpan.FromMilliseconds(400) } : new(),
             Settings = settings => settings with
             {
                 CreditWindow = smallCredit ? 4 << 10 : settings.CreditWindow,
                 PieceSize = smallPieces ? 1 << 10 : settings.PieceSize,
                 GatherAbove = gatherAbove,
+                Heartbeat = scenario.Heartbeat ?? settings.Heartbeat,
+                Suspect = scenario.Heartbeat * 3 ?? settings.Suspect,
                 Weak = scenario.Weak,
                 IsExtended = scenario.IsExtended,
             },
@@ -90,8 +97,8 @@ internal sealed class ScenarioDriver
     {
         foreach (SimulatedNode node in Cluster.Nodes)
         {
-            foreach (string group in groups)
-                if (random.Chance(scenario.MemberShare)) Cluster.Join(node.Name, group);
+            for (int i = 0; i < groups.Length; i++)
+                if (random.Chance(scenario.GroupShares?[i] ?? scenario.MemberShare)) Cluster.Join(node.Name, groups[i]);
         }
         if (scenario.StartsAnyOrder) return;
         foreach (string name in Cluster.Names) Cluster.Start(name);
@@ -274,6 +281,7 @@ internal sealed class ScenarioDriver
         List<SentMessage> round = [];
         foreach (SimulatedNode node in Cluster.Nodes)
         {
+            if (scenario.LastRoundShare < 1 && !random.Chance(scenario.LastRoundShare)) continue;
             foreach (GroupReplica replica in node.Process?.Scripted.Replicas.ToArray() ?? [])
             {
                 foreach (Order order in scenario.Application.Orders)

@@ -202,6 +202,10 @@ internal sealed class NewsStory(Type? replica = null)
         public void Posted(long call, long number) => _posted.Add(call, (site.Slot!.Id, site.Self));
 
         public void Ended(long call, MembershipEnd end) { }
+
+        public void Moved(long call) { }
+
+        public void Changed() { }
     }
 
     /// <summary>One subscription.</summary>

@@ -22,6 +22,10 @@ public sealed class NewsTests
         public void Posted(long call, long number) => Posts.Add(call, number);
 
         public void Ended(long call, MembershipEnd end) { }
+
+        public void Moved(long call) { }
+
+        public void Changed() { }
     }
 
     private sealed class Reader(string pattern) : INewsSink

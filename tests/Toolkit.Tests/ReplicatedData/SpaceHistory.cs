@@ -128,7 +128,7 @@ internal sealed class SpaceHistory(Weakness weakness)
         public IEnumerable<string> Check()
         {
             foreach (string wrong in Wrong) yield return wrong;
-            if (LinearizabilityChecker.Check(new VariableModel(), Observable()) is { } calls) yield return calls;
+            if (LinearizabilityChecker.Check(new VariableModel(), Observable(), mostStates: 20_000_000) is { } calls) yield return calls;
             if (SerializabilityChecker.Check(Committed) is { } circle) yield return circle;
         }
     }
