@@ -66,6 +66,7 @@ public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
         }
 
         logged.Completion = logged.LiveAsync();
+        _ = logged.LeaveWhenFailedAsync();
         if (logOptions.OnMemberFailed is { } cleanUp) _ = Task.Run(() => manager.CleanUpAsync(name, cleanUp, logged.Completion), CancellationToken.None);
         return logged;
     }
@@ -247,6 +248,7 @@ public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
             {
                 await _group!.Completion.ConfigureAwait(false);
                 await _log.WhenSyncedAsync().ConfigureAwait(false);
+                _log.ThrowIfFailed();
                 Stand(MemberPhase.Idle);
                 if (_isObject || _leaving.IsCancellationRequested || _manager.Node.Completion.IsCompleted) return;
                 await BecomeMemberAsync(_leaving.Token).ConfigureAwait(false);
@@ -265,6 +267,13 @@ public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
         {
             _manager.CloseLog(_log);
         }
+    }
+
+    // A member that cannot log does not wait until it is asked for something.
+    private async Task LeaveWhenFailedAsync()
+    {
+        await Task.WhenAny(_log.Failed, Completion).ConfigureAwait(false);
+        if (_log.Failed.IsCompleted) _group?.Leave();
     }
 
     private GroupOptions Complete(Ticket ticket)

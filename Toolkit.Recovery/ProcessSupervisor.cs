@@ -5,14 +5,24 @@ using Core.Groups;
 
 namespace Toolkit.Recovery;
 
+/// <summary>
+/// What a program has to do when it starts. A program that uses <see cref="GroupNodeRecoveryExtensions.JoinLoggedAsync"/> need not care: that decides again, for
+/// each group, when more is known.
+/// </summary>
+public enum RestartMode
+{
+    /// <summary>None of its groups runs, as far as is known, and there may be logs: it may have to bring them back.</summary>
+    Recover,
+
+    /// <summary>One of its groups runs, or is about to, or it has no logs: it joins.</summary>
+    Join,
+}
+
 /// <summary>One start of a program.</summary>
 /// <param name="Attempt">1 for the first start, then one more each time.</param>
-/// <param name="HasLogs">
-/// Whether the program's store has logs: then it may have to bring groups back (recover), else it can only join. A program that uses
-/// <see cref="GroupNodeRecoveryExtensions.JoinLoggedAsync"/> need not care: that decides.
-/// </param>
+/// <param name="Mode">What it has to do.</param>
 /// <param name="LastExitCode">How it ended the last time; null at the first start.</param>
-public sealed record SupervisedStart(int Attempt, bool HasLogs, int? LastExitCode);
+public sealed record SupervisedStart(int Attempt, RestartMode Mode, int? LastExitCode);
 
 /// <summary>What is supervised, and how.</summary>
 public sealed class SupervisorOptions
@@ -20,7 +30,7 @@ public sealed class SupervisorOptions
     /// <summary>The program's file.</summary>
     public required string Program { get; init; }
 
-    /// <summary>Its arguments at a start.</summary>
+    /// <summary>Its arguments at a start: the right ones for recovering, or for joining.</summary>
     public required Func<SupervisedStart, IEnumerable<string>> Arguments { get; init; }
 
     /// <summary>The directory of the program's stable store (<see cref="GroupNodeOptions.DataDirectory"/>), to see whether it has logs; null: it has none.</summary>
@@ -56,7 +66,10 @@ public static class ProcessSupervisor
     /// <param name="ct">Ends it.</param>
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public static async Task<SupervisedEnd> RunAsync(SupervisorOptions options, CancellationToken ct = default)
+    public static Task<SupervisedEnd> RunAsync(SupervisorOptions options, CancellationToken ct = default) => RunAsync(options, runs: null, ct);
+
+    /// <param name="runs">Whether one of the program's groups runs.</param>
+    internal static async Task<SupervisedEnd> RunAsync(SupervisorOptions options, Func<bool>? runs, CancellationToken ct)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentOutOfRangeException.ThrowIfNegative(options.MaximumRestarts, nameof(options));
@@ -65,7 +78,8 @@ public static class ProcessSupervisor
         int? exitCode = null;
         for (int attempt = 1; ; attempt++)
         {
-            var start = new SupervisedStart(attempt, HasLogs(options.DataDirectory), exitCode);
+            RestartMode mode = HasLogs(options.DataDirectory) && !(runs?.Invoke() ?? false) ? RestartMode.Recover : RestartMode.Join;
+            var start = new SupervisedStart(attempt, mode, exitCode);
             options.OnStarting?.Invoke(start);
             exitCode = await RunOnceAsync(options, start, ct).ConfigureAwait(false);
             if (options.FinalExitCodes.Contains(exitCode.Value)) return new SupervisedEnd(exitCode.Value, attempt, GaveUp: false);

@@ -105,6 +105,20 @@ public sealed class RecoveryManager : IManagerEffects
         }
     }
 
+    /// <summary>
+    /// The restart action of a process: runs its program, and starts it again whenever it fails, within the limits, to recover or to join as its groups stand
+    /// then. This node may be a member of none of the groups: one node on each machine can look after the programs there, for all groups.
+    /// </summary>
+    /// <param name="process">The program, its arguments, and the limits.</param>
+    /// <param name="groups">The names of its logged groups.</param>
+    /// <param name="ct">Ends it: the process is killed.</param>
+    /// <remarks>Errors as for <see cref="ProcessSupervisor.RunAsync(SupervisorOptions, CancellationToken)"/>.</remarks>
+    public Task<SupervisedEnd> SuperviseAsync(SupervisorOptions process, IReadOnlyCollection<string> groups, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(groups);
+        return ProcessSupervisor.RunAsync(process, () => ReadTable(table => groups.Any(g => table.Groups.TryGetValue(g, out GroupEntry? entry) && entry.IsHeld)), ct);
+    }
+
     /// <summary>The logged group of a toolkit's object that is open at this node; null: there is none, or it is not logged.</summary>
     /// <param name="group">The name of the object's group.</param>
     public LoggedGroup? FindObject(string group)

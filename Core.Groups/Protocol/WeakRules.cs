@@ -113,6 +113,8 @@ internal enum WeakRules : long
     JointMarkersOfOwnGroups = 1L << 52,
     /// <summary>A GBCAST of several groups is sent although another one is open in one of them.</summary>
     JointIgnoresVoid = 1L << 53,
+    /// <summary>A GBCAST of several groups is delivered on all markers.</summary>
+    JointOnMarkers = 1L << 54,
 }
 
 internal static class WeakRuleExtensions

@@ -25,7 +25,9 @@ internal sealed class GroupLog : IAsyncDisposable
     private readonly BodyWriter _writer = new();
     private readonly CutIndex _cuts = new();
     private readonly List<(long From, long To)> _void = [];
-    private Task _lastAppend = Task.CompletedTask;
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile Task _lastAppend = Task.CompletedTask;
+    private int _isWatched;
     private Task _checkpointing = Task.CompletedTask;
     private StatePlace? _cutPlace;
     private long _from;
@@ -61,6 +63,9 @@ internal sealed class GroupLog : IAsyncDisposable
 
     /// <summary>The length of the state of the last checkpoint, in bytes.</summary>
     public long StateLength { get; private set; }
+
+    /// <summary>Ends when the disk has failed, also if nobody asks: <see cref="ThrowIfFailed"/> says why.</summary>
+    public Task Failed => _failed.Task;
 
     /// <summary>Whether a checkpoint is being written.</summary>
     public bool IsCheckpointing => !_checkpointing.IsCompleted;
@@ -152,6 +157,7 @@ internal sealed class GroupLog : IAsyncDisposable
     {
         Unsynced = _lastAppend.IsCompleted ? record.Length : Unsynced + record.Length;
         _lastAppend = _log.AppendAsync(record).AsTask(); // appends complete in order
+        if (Interlocked.Exchange(ref _isWatched, 1) == 0) _ = WatchAppendsAsync();
         _next++;
         Count(record);
     }
@@ -187,9 +193,17 @@ internal sealed class GroupLog : IAsyncDisposable
 
         async Task WriteAsync(Task before)
         {
-            await before.ConfigureAwait(false); // a checkpoint beyond the end of the log would hide what is appended next
-            StateLength = await _states.WriteAsync(LogNames.Checkpoint(Group), head, state.Pieces).ConfigureAwait(false);
-            await _log.DiscardBeforeAsync(head.Since?.Record ?? head.Position).ConfigureAwait(false);
+            try
+            {
+                await before.ConfigureAwait(false); // a checkpoint beyond the end of the log would hide what is appended next
+                StateLength = await _states.WriteAsync(LogNames.Checkpoint(Group), head, state.Pieces).ConfigureAwait(false);
+                await _log.DiscardBeforeAsync(head.Since?.Record ?? head.Position).ConfigureAwait(false);
+            }
+            catch
+            {
+                _failed.TrySetResult();
+                throw;
+            }
         }
     }
 
@@ -224,6 +238,20 @@ internal sealed class GroupLog : IAsyncDisposable
         await Numbered.DisposeAsync().ConfigureAwait(false);
         await _states.DisposeAsync().ConfigureAwait(false);
         await _log.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // One awaits the last append at a time: what is written behind fails behind, too.
+    private async Task WatchAppendsAsync()
+    {
+        while (true)
+        {
+            Task last = _lastAppend;
+            await last.Own().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (last.IsFaulted) _failed.TrySetResult();
+            if (last != _lastAppend) continue;
+            Volatile.Write(ref _isWatched, 0);
+            if (last == _lastAppend || Interlocked.Exchange(ref _isWatched, 1) == 1) return;
+        }
     }
 
     private async ValueTask ReadAsync(CancellationToken ct)

@@ -133,7 +133,8 @@ internal sealed class GroupService
         OrderingLayer ordering = _context.Ordering!;
         if (!JointChange.MembersOf(joint.Destination.Spread!).Contains(ordering.Self)) return;
         BeforeJointMarker(joint);
-        ordering.Emit(MessageKind.Marker, joint.Destination, default, joint.Reference);
+        bool isVoid = joint.Destination.Spread!.Parts.Count(p => p.Via.Contains(ordering.Self)) > joint.Groups.Count;
+        ordering.Emit(MessageKind.Marker, joint.Destination, isVoid ? JointChange.Void : default, joint.Reference);
     }
 
     public void OnFlushed(JointChange joint)
@@ -170,7 +171,7 @@ internal sealed class GroupService
         else if (!_isCarryingPlan && group.OwnFinish is { } finish)
         {
             _context.Ordering!.Remember(finish);
-            order.LastFinish = finish.Sequence;
+            order.LastFinish = new Dependency(finish.Sender, finish.Sequence);
         }
         group.OwnFinish = null;
         group.Pieces = null;      // what is not whole in its epoch begins again in the next

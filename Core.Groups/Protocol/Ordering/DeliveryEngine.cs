@@ -39,6 +39,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             JointChange copy = fork.Joint.Find(joint.Id);
             copy.Announcement = announcement;
             copy.FinishSent = joint.FinishSent;
+            copy.IsVoid = joint.IsVoid;
             copy.Groups.AddRange(joint.Groups.Select(g => fork.Find(g.Id)!));
         }
         return fork;
@@ -86,7 +87,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             MarkDone(message);
             return;
         }
-        DestinationPart[] mine = Array.FindAll(spread.Parts, p => p.Via.Contains(self) || IsAhead(p));
+        DestinationPart[] mine = Array.FindAll(spread.Parts, p => p.Via.Contains(self) || IsAhead(p) || Before(p) is not null);
         _pending.Spread.Add(message, mine.Length);
         if (message.Kind == MessageKind.Safe) UndeliveredSafe++;
         if (!message.Kind.IsTotal()) _pending.Park(null, message, ProgressOf(message));
@@ -97,9 +98,12 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     /// <summary>This node is leaving, and gets a message of an epoch without it as a single process: it stands behind the leave.</summary>
     private bool IsAhead(DestinationPart part) => _pending.Groups.TryGet(part.Group, out GroupOrder? group) && part.Epoch > group.Epoch;
 
+    private JointChange? Before(DestinationPart part) => part.Via.Contains(self) ? null : _joint?.Before(part.Group, part.Epoch);
+
     private void RoutePart(Message message, DestinationPart part)
     {
-        if (!part.Via.Contains(self) && !IsAhead(part)) _pending.Spread.OnEntered(message);
+        if (Before(part) is { } joint) joint.Behind.Add((message, part.Group));
+        else if (!part.Via.Contains(self) && !IsAhead(part)) _pending.Spread.OnEntered(message);
         else if (!_pending.Groups.TryGet(part.Group, out GroupOrder? group)) _pending.AddOrphan(part.Group, message);
         else if (part.Epoch > group.Epoch) (group.Future ??= []).Add(message);
         else
@@ -356,24 +360,26 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             if (!oracle.IsTransitional && !Joint.HasAllMarkers(joint)) return false;
             joint.FinishSent = progress = true;
-            foreach (GroupOrder group in joint.Groups)
-            {
-                joint.Casts.AddRange(group.Casts ?? []);
-                group.Casts = null;
-            }
-            DeliverCasts(joint.Casts);
             sink.OnFlushed(joint);
         }
-        if (!oracle.IsTransitional && !joint.Destination.Members.IsSubsetOf(joint.Finished)) return progress;
+        if (!oracle.IsTransitional && !joint.Destination.Members.IsSubsetOf(joint.Finished) && !weak.Lacks(WeakRules.JointOnMarkers)) return progress;
+        foreach (GroupOrder group in joint.Groups)
+        {
+            joint.Casts.AddRange(group.Casts ?? []);
+            group.Casts = null;
+        }
+        DeliverCasts(joint.Casts);
         foreach (Message message in joint.OpenMessages) MarkDone(message);
         Joint.Remove(joint);
         foreach (GroupOrder group in joint.Groups) Change(group, announcement);
+        foreach ((Message message, GroupId group) in joint.Behind) RouteAgain(message, group);
         return true;
     }
 
     private bool PumpChange(GroupOrder group)
     {
         if (group.Announcement is not { Destination.Spread: null } announcement || !_pending.HasDelivered(group)) return false;
+        if (!group.ViewSet.Contains(self) && _joint?.Before(group.Id, group.Epoch) is not null) return false;      // a joiner
         bool progress = false;
         if (!group.FinishSent && group.ViewSet.Contains(self) && group.ViewSet.IsSubsetOf(group.Marked))
         {
@@ -445,7 +451,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
             var group = new GroupOrder(id, told.GroupName, told.View, told.Number, told.ViewId)
             {
-                Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations,
+                Epoch = finish.Destination.Epoch, Announcement = announcement, Operations = operations, LastFinish = new Dependency(finish.Sender, finish.Sequence),
             };
             Add(group);
             IReadOnlyList<Message> mine = _pending.OrphansOf(id);

@@ -52,8 +52,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public TotalQueue? Totals { get; set; }
     /// <summary>Messages of later epochs, in the order in which they came.</summary>
     public List<Message>? Future { get; set; }
-    /// <summary>The sequence of this node's last finish: when it is settled, all members have delivered that GBCAST.</summary>
-    public long LastFinish { get; set; }
+    /// <summary>A finish of the last GBCAST, this node's own or (of a joiner) another's: when it is settled, all members have delivered that GBCAST.</summary>
+    public Dependency LastFinish { get; set; }
     /// <summary>Large groups: the floors that this node, the oldest member, gathers in this epoch.</summary>
     public FloorGatherer? Gatherer { get; set; }
     /// <summary>Large groups: the floors that the oldest member has told in this epoch.</summary>

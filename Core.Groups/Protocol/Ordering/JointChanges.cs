@@ -1,9 +1,9 @@
 // GBCASTs that address more than one group, or processes beside a group: one flush over all that are addressed. The
 // announcement is a total message to all; on its delivery each member of a group sends its marker to all, who has the markers
-// of all groups, and has delivered what was sent in them before, delivers and says so to all, and when all have said so the
-// groups go on to their next epochs.
-// Keeps: nothing of a next epoch of any of the groups is sent before all destinations have delivered, so that a GBCAST stands at
-// one place among all messages to its groups, also where a node gets them as a single process or by another of the groups.
+// of all groups, and has delivered what was sent in them before, says so to all, and who has that from all delivers and goes on
+// to the next epochs of the groups.
+// Keeps: nobody delivers before all destinations have delivered what stands before, and nothing of a next epoch is delivered before
+// it: it stands at one place among all messages to its groups, also where a node gets them as a single process.
 // Follows: protocol.md section 4; RFC 992, 6.1. In a group where another GBCAST is open when it is announced it is void; what the
 // application sends leaves only when it is open in all its groups at its sender, who is in all of them, and so everywhere.
 namespace Core.Groups.Protocol.Ordering;
@@ -19,14 +19,21 @@ internal sealed class JointChange(Dependency id)
     public List<GroupOrder> Groups { get; } = [];
     public MemberSet Marked { get; set; } = MemberSet.Empty;
     public MemberSet Finished { get; set; } = MemberSet.Empty;
-    /// <summary>What it stands for is delivered here.</summary>
+    /// <summary>Everything that was sent in its groups before it is delivered here.</summary>
     public bool FinishSent { get; set; }
+    /// <summary>In one of its groups another GBCAST was open: it stands for nothing.</summary>
+    public bool IsVoid { get; set; }
     /// <summary>The application's messages.</summary>
     public List<Message> Casts { get; } = [];
+    /// <summary>What is of later epochs of its groups, in which this node is not: who sent it has ended this one already.</summary>
+    public List<(Message Message, GroupId Group)> Behind { get; } = [];
     /// <summary>Markers and finishes: done at its end.</summary>
     public List<Message> OpenMessages { get; } = [];
 
     public Destination Destination => Announcement!.Destination;
+
+    /// <summary>What a marker says whose sender is in a group in which another GBCAST was open.</summary>
+    public static readonly byte[] Void = [1];
 
     /// <summary>What this node sends for it.</summary>
     public Dependency[] Reference => [id];
@@ -58,7 +65,11 @@ internal sealed class JointChanges(int self, PendingMessages pending, WeakRules 
             return;
         }
         joint.OpenMessages.Add(message);
-        if (message.Kind == MessageKind.Marker) joint.Marked = joint.Marked.With(message.Sender);
+        if (message.Kind == MessageKind.Marker)
+        {
+            joint.Marked = joint.Marked.With(message.Sender);
+            joint.IsVoid |= !message.Body.IsEmpty;
+        }
         else joint.Finished = joint.Finished.With(message.Sender);
     }
 
@@ -70,6 +81,13 @@ internal sealed class JointChanges(int self, PendingMessages pending, WeakRules 
     }
 
     public void Remove(JointChange joint) => _open.Remove(joint);
+
+    /// <summary>
+    /// The one that stands before this epoch of a group in which this node is not. All have finished who are addressed, for
+    /// somebody has gone on: it waits for nothing but their finishes.
+    /// </summary>
+    public JointChange? Before(GroupId group, long epoch) => _open.Find(j => j.FinishSent && !j.IsVoid
+        && Array.Exists(j.Destination.Spread!.Parts, p => p.Group == group && p.Epoch < epoch && !p.Via.Contains(self)));
 
     /// <summary>Whether everything that was sent in its groups before it is here.</summary>
     public bool HasAllMarkers(JointChange joint)

@@ -339,7 +339,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
                 isOver = true;
                 return false;
             }
-            bool isSettled = order.LastFinish <= ordering.SettledOf(ordering.Self) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
+            bool isSettled = order.LastFinish.Sequence <= ordering.SettledOf(order.LastFinish.Sender) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
             WaitsForPast |= !isSettled && parts.Length > 1;
             // Of one group alone, in no order but its own, a joiner holds a message as it holds the others of the group.
             bool isAlone = parts.Length == 1 && spread.Label is null && cast.Kind != MessageKind.Group;

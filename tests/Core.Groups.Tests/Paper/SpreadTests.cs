@@ -118,4 +118,24 @@ public sealed class SpreadTests
         Assert.Empty(cluster.Judge());
         Assert.Equal(Order.Causal, cluster["c"].LastDelivery.Order);
     }
+
+    /// <summary>
+    /// It was delivered on all markers: a had them, and delivered in the regular configuration; c had them too, but a message of h
+    /// before it, which d had not answered, and could deliver both in the transitional configuration only.
+    /// </summary>
+    [Fact]
+    public void A_GBCAST_to_several_groups_is_delivered_when_all_have_delivered_what_stands_before() => Assert.Empty(new Schedule("abcde", "g=ab h=bcde",
+        "both b Group, dl ba, dl bc, dl bd, dl be, send e Total h, dl dc, hold dc, drain, sever ad, sever ae, sever ab, sever cb, sever cd, sever ce, steps 200",
+        IsExtended: true).Run());
+
+    /// <summary>A joiner has sent no finish of the GBCAST that let it in, and did not wait until all members had delivered that.</summary>
+    [Fact]
+    public void A_joiner_too_waits_until_all_have_delivered_the_last_GBCAST()
+    {
+        for (int frames = 15; frames < 28; frames++)
+        {
+            Assert.Empty(new Schedule("abcde", "g=abc h=de",
+                $"join d g, some {frames}, hold cb, drain, both d Fifo, drain, sever ab, sever cb, sever db, sever ae, sever ce, sever de, steps 200", IsExtended: true).Run());
+        }
+    }
 }

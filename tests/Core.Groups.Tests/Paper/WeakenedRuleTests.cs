@@ -86,8 +86,9 @@ public sealed class WeakenedRuleTests
         [WeakRules.JointIgnoresVoid] = new("abcd", "g=ac h=bc",
             "leave a g, both c Group"),
         // failure atomicity
-        [WeakRules.JointMarkersOfOwnGroups] = new("abcde", "g=abd h=be",
-            "both b Group, dl bc, dl ba, dl bd, dl db, dl cb, dl ab, dl be, dl eb, crash b, dl ba"),
+        [WeakRules.JointOnMarkers] = new("abcde", "g=ab h=bcde",
+            "both b Group, dl ba, dl bc, dl bd, dl be, send e Total h, dl dc, hold dc, drain, "
+                + "sever ad, sever ae, sever ab, sever cb, sever cd, sever ce, steps 200", IsExtended: true),
         // failure atomicity
         [WeakRules.SpreadIgnoresOpenChanges] = new("abcd", "g=bcd h=ab",
             "leave a h, dl ab, leave d g, dl db, dl bc, dl ba, dl ad, leave c g, dl cb, dl bc, tick b, tick b, both b Safe, sever bd, "
