@@ -341,8 +341,9 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             }
             bool isSettled = order.LastFinish.Sequence <= ordering.SettledOf(order.LastFinish.Sender) || Weak.Lacks(WeakRules.SpreadIgnoresOpenChanges);
             WaitsForPast |= !isSettled && parts.Length > 1;
-            // Of one group alone, in no order but its own, a joiner holds a message as it holds the others of the group.
-            bool isAlone = parts.Length == 1 && spread.Label is null && cast.Kind != MessageKind.Group;
+            // Of one group alone, in no order but its own, a joiner holds a message as it holds the others of the group. A total one
+            // stands in the order of all nodes too, in which the joiner holds nothing back (found by the simulator: mix 2005692).
+            bool isAlone = parts.Length == 1 && spread.Label is null && !cast.Kind.IsTotal() && cast.Kind != MessageKind.Group;
             mayGo &= !group.IsHalted && order.Announcement is null && (isAlone || (group.HasState && group.Awaiting is not { Count: > 0 })) && (isSettled || parts.Length == 1);
             parts[i] = new DestinationPart(order.Id, order.Epoch, order.ViewSet, order.Name);
             all = all.Union(order.ViewSet);

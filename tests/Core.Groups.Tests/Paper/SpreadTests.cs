@@ -91,6 +91,26 @@ public sealed class SpreadTests
         Assert.Empty(cluster.Judge());
     }
 
+    /// <summary>
+    /// A total message to a group and to a process stands in the order of all nodes: a joiner that held it with the group's others
+    /// would deliver a later one first (found by the simulator: mix 2005692).
+    /// </summary>
+    [Fact]
+    public void A_total_message_beside_a_group_waits_for_its_joiners()
+    {
+        var cluster = new HandDrivenCluster("abcd", new Dictionary<string, string> { ["g"] = "ab", ["h"] = "bc" });
+        cluster["d"].IsSlow = true;
+        cluster["d"].Join("g");
+        cluster.Drain();
+        cluster["b"].Send(["g"], Order.Total, null, cluster["c"].Id);
+        cluster.Drain();
+        cluster["c"].Send(["h"], Order.Total, null, cluster["d"].Id);
+        cluster.Drain();
+        cluster["d"].SayLoaded();
+        cluster.Quiet();
+        Assert.Empty(cluster.Judge());
+    }
+
     /// <summary>A causal call that must wait for its past waits for that only: what comes in meanwhile does not hold it up for ever.</summary>
     [Theory]
     [InlineData(nameof(WeakRules.None), true)]
