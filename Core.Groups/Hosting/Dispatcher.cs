@@ -10,6 +10,9 @@ namespace Core.Groups.Hosting;
 internal interface IReplies
 {
     void Reply(long token, ReadOnlyMemory<byte> body, bool isError, int generation);
+
+    /// <summary>As the plan says, with this answer.</summary>
+    ValueTask AnswerAsync(AnswerPlan plan, in Delivery request, ReadOnlyMemory<byte> answer, int generation);
 }
 
 /// <summary>The dispatcher of one group; called by its mailbox alone.</summary>
@@ -48,10 +51,16 @@ internal sealed class Dispatcher(
 
         try
         {
-            ValueTask<ReadOnlyMemory<byte>> handling = entry(MessageOf(delivery, body, group, view));
+            AnswerPlan? plan = isRequest ? new AnswerPlan() : null;
+            ValueTask<ReadOnlyMemory<byte>> handling = entry(MessageOf(delivery, body, group, view, plan));
             if (!handling.IsCompletedSuccessfully)
             {
-                return FinishAsync(handling, delivery, generation);
+                return FinishAsync(handling, delivery, plan, generation);
+            }
+
+            if (plan is { IsEmpty: false })
+            {
+                return AnswerAsync(plan, delivery, handling.Result, generation);
             }
 
             Answer(delivery, handling.Result, generation);
@@ -64,9 +73,10 @@ internal sealed class Dispatcher(
         return default;
     }
 
-    private static GroupMessage MessageOf(in Delivery delivery, ReadOnlyMemory<byte> body, ProcessGroup group, View view) => new()
+    private static GroupMessage MessageOf(in Delivery delivery, ReadOnlyMemory<byte> body, ProcessGroup group, View view, AnswerPlan? plan = null) => new()
     {
         From = delivery.From, Order = delivery.Order, Body = body, Id = delivery.Message, IsTransitional = delivery.IsTransitional, Group = group, View = view,
+        Plan = plan, PassedOnBy = delivery.Spread?.PassedOnBy, IsAnswerCopy = delivery.Spread?.IsReplyCopy == true,
     };
 
     private async ValueTask KillAsync(string reason, Delivery delivery, ProcessGroup group, View view, int generation)
@@ -81,15 +91,40 @@ internal sealed class Dispatcher(
         }
     }
 
-    private async ValueTask FinishAsync(ValueTask<ReadOnlyMemory<byte>> handling, Delivery delivery, int generation)
+    private async ValueTask FinishAsync(ValueTask<ReadOnlyMemory<byte>> handling, Delivery delivery, AnswerPlan? plan, int generation)
     {
         try
         {
-            Answer(delivery, await handling.ConfigureAwait(false), generation);
+            ReadOnlyMemory<byte> answer = await handling.ConfigureAwait(false);
+            if (plan is { IsEmpty: false })
+            {
+                await AnswerAsync(plan, delivery, answer, generation).ConfigureAwait(false);
+            }
+            else
+            {
+                Answer(delivery, answer, generation);
+            }
         }
         catch (Exception e)
         {
             OnError(delivery, e, generation);
+        }
+    }
+
+    private async ValueTask AnswerAsync(AnswerPlan plan, Delivery delivery, ReadOnlyMemory<byte> answer, int generation)
+    {
+        try
+        {
+            if (plan.PassTo is null && answer.Length + plan.Head.Length > maximumReply)
+            {
+                throw new MessageTooLargeException(answer.Length + plan.Head.Length, maximumReply);
+            }
+
+            await replies.AnswerAsync(plan, delivery, answer, generation).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            AnswerError(delivery, e.Message, generation); // nothing of it has left
         }
     }
 

@@ -82,7 +82,11 @@ internal sealed class EntryPoints(IPayloadSerializer serializer)
         AddRequest([], (in GroupMessage message) => handler(message));
 
     public void AddRequest<TRequest, TReply>(Func<TRequest, GroupMessage, ValueTask<TReply>> handler) =>
-        AddRequest(EntryName<TRequest>.Utf8, (in GroupMessage message) => Write(handler(Read<TRequest>(message.Body), message)));
+        AddRequest(EntryName<TRequest>.Utf8, (in GroupMessage message) =>
+        {
+            message.Plan?.Head = Envelope.HeadOf(EntryName<TReply>.Utf8);
+            return Write(handler(Read<TRequest>(message.Body), message));
+        });
 
     private void AddMessage(byte[] name, EntryPoint entry)
     {

@@ -47,6 +47,13 @@ internal static class Envelope
         return packed;
     }
 
+    /// <summary>What stands before the body of a message to this entry point.</summary>
+    public static byte[] HeadOf(byte[] name)
+    {
+        byte[] head = new byte[name.Length + 3];
+        return head[..WriteHead(head, name)];
+    }
+
     // What stands before a typed body; its length.
     private static int WriteHead(Span<byte> head, byte[] name)
     {

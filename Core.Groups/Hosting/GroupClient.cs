@@ -2,6 +2,7 @@
 // Follows: protocol.md section 7, callers that are not members; the clients of Isis, which were in no site's membership.
 using System.Security.Cryptography;
 using Core.Groups.Hosting;
+using Core.Groups.Protocol.Clients;
 
 namespace Core.Groups;
 
@@ -25,6 +26,7 @@ public sealed class GroupClient : IAsyncDisposable
     /// <summary>Connects to one of the nodes. Later failures of nodes are the client's own business.</summary>
     /// <exception cref="ArgumentException">An option is wrong; the message names it.</exception>
     /// <exception cref="TimeoutException">No node served the client in time; the message says what the last one answered.</exception>
+    /// <exception cref="NotSupportedException">The cluster is in extended mode, which serves no clients.</exception>
     public static async ValueTask<GroupClient> ConnectAsync(GroupClientOptions options, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -98,6 +100,61 @@ public sealed class GroupClient : IAsyncDisposable
         string group, TRequest request, Replies replies, Order order = Order.Total, TimeSpan? timeout = null, CancellationToken ct = default) =>
         (await _host.CallAsync(group, order, Envelope.Pack(request, _host.Options.Serializer), replies, timeout, ct).ConfigureAwait(false))
             .ToReplies<TReply>(_host.Options.Serializer);
+
+    /// <summary>Looks a group up in the cluster's registry. Waits while no node can be reached.</summary>
+    /// <param name="group">The group's name, or the text of its id.</param>
+    /// <param name="ct">Withdraws the question.</param>
+    /// <returns>Null: there is no such group.</returns>
+    /// <exception cref="ArgumentException">The name is none.</exception>
+    /// <exception cref="ClientStoppedException">The client has stopped.</exception>
+    public async ValueTask<GroupInfo?> FindGroupAsync(string group, CancellationToken ct = default)
+    {
+        GroupNode.CheckAddress(group);
+        return (await _host.AskAsync(ClientQuestionKind.Find, group, ct).ConfigureAwait(false)).Found as GroupInfo;
+    }
+
+    /// <summary>The names of the groups of the cluster, in order. Waits while no node can be reached.</summary>
+    /// <param name="prefix">How they begin: <c>/analysis/</c>, <c>@NewYork:</c>; empty: all.</param>
+    /// <param name="ct">Withdraws the question.</param>
+    /// <exception cref="ClientStoppedException">The client has stopped.</exception>
+    public async ValueTask<IReadOnlyList<string>> ListGroupsAsync(string prefix = "", CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(prefix);
+        return prefix.Length > GroupName.MaximumLength ? [] : (string[])(await _host.AskAsync(ClientQuestionKind.List, prefix, ct).ConfigureAwait(false)).Found!;
+    }
+
+    /// <summary>
+    /// Deletes a group: all its members leave it at one place among its messages. The group that has the name now is meant, and no other that is made
+    /// under it meanwhile. Waits while no node can be reached.
+    /// </summary>
+    /// <param name="group">The group's name, or the text of its id.</param>
+    /// <param name="ct">Ends the wait; what was asked for may still happen.</param>
+    /// <exception cref="GroupNotFoundException">There is no such group.</exception>
+    /// <exception cref="ClientStoppedException">The client has stopped; the group may be deleted all the same.</exception>
+    public async ValueTask DeleteGroupAsync(string group, CancellationToken ct = default)
+    {
+        GroupInfo found = await FindGroupAsync(group, ct).ConfigureAwait(false) ?? throw new GroupNotFoundException(group);
+        try
+        {
+            await _host.AskAsync(ClientQuestionKind.Delete, found.Id.ToString(), ct).ConfigureAwait(false);
+        }
+        catch (GroupNotFoundException)
+        {
+            // It was there: so it is deleted, by a question whose answer was lost with its node, or by somebody else.
+        }
+    }
+
+    /// <summary>Asks the processes of a group's members to end. See <see cref="GroupNode.KillAsync"/>.</summary>
+    /// <param name="group">The group's name, or the text of its id.</param>
+    /// <param name="reason">Why, for the applications and their logs; at most 1,000 characters.</param>
+    /// <param name="ct">Ends the wait; what was asked for may still happen.</param>
+    /// <remarks>Errors as for <see cref="SendAsync(string, Order, ReadOnlyMemory{byte}, CancellationToken)"/>.</remarks>
+    public async ValueTask KillAsync(string group, string reason, CancellationToken ct = default)
+    {
+        ArgumentNullException.ThrowIfNull(reason);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(reason.Length, 1000, nameof(reason));
+        await _host.CallAsync(group, Order.Total, Envelope.PackKill(reason), Replies.None, null, ct).ConfigureAwait(false);
+    }
 
     /// <summary>Waits until a node serves the client.</summary>
     /// <exception cref="ClientStoppedException">The client has stopped.</exception>

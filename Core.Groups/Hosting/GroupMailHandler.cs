@@ -85,7 +85,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             case MailKind.Configured:
                 return OnConfiguredAsync((ConfigurationEntry)mail.Subject!);
             case MailKind.SaveState:
-                return SaveAsync(mail.Token, generation);
+                return SaveAsync(mail.Token, isWhole: mail.Subject is not null, generation);
             case MailKind.LoadState when mail.Subject is StateReader stream:
                 return LoadAsync(stream, generation);
             case MailKind.LoadState:
@@ -136,6 +136,9 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
             Post(new NodeInput { Kind = InputKind.Reply, Token = token, Body = body, Flag = isError, Generation = generation });
         }
     }
+
+    public ValueTask AnswerAsync(AnswerPlan plan, in Delivery request, ReadOnlyMemory<byte> answer, int generation) =>
+        request.ReplyToken == JournalPost.Replayed ? default : plan.CarryOutAsync(_host, request.ReplyToken, request.Body, answer, generation);
 
     /// <summary>As <see cref="Reply"/>, from outside the pump.</summary>
     public void ReplyLater(long token, ReadOnlyMemory<byte> body, bool isError, int generation) => _host.Loop.Post(new NodeInput
@@ -256,10 +259,10 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         Post(new NodeInput { Kind = InputKind.JoinInspected, Token = token, Subject = refusal, Generation = generation });
     }
 
-    private async ValueTask SaveAsync(long token, int generation)
+    private async ValueTask SaveAsync(long token, bool isWhole, int generation)
     {
         // In a merge of components each side's state is handed over as a whole.
-        if (_journal is not null || (_host.Options.Mode != ClusterMode.Extended && _options.State is { IsStream: true }))
+        if (!isWhole && (_journal is not null || (_host.Options.Mode != ClusterMode.Extended && _options.State is { IsStream: true })))
         {
             byte kind = _journal is null ? WithState : WithJournal;
             Exception? failure = await GuardAsync("Save", async () => States.Open(token, kind, await OpenAsync().ConfigureAwait(false), generation)).ConfigureAwait(false);
@@ -272,7 +275,8 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
 
         byte[]? saved = null;
-        await GuardAsync("Save", async () => saved = _options.State is { } transfer ? Prefix(WithState, await transfer.Save().ConfigureAwait(false)) : [WithoutState]).ConfigureAwait(false);
+        await GuardAsync("Save", async () => saved = _journal is not null ? throw new InvalidOperationException("a logged group's only member cannot move: join it at the target, then leave it here.")
+            : _options.State is { } transfer ? Prefix(WithState, await transfer.Save().ConfigureAwait(false)) : [WithoutState]).ConfigureAwait(false);
         Post(new NodeInput { Kind = InputKind.StateSaved, Token = token, Flag = saved is not null, Body = saved, Generation = generation });
     }
 

@@ -123,11 +123,27 @@ internal sealed class GroupMembership
     }
 
     /// <summary>A call that is not charged to the credit: the caller waits for its end.</summary>
-    public async ValueTask CallFreeAsync(InputKind kind, object subject, CancellationToken ct)
+    public ValueTask<CallResult> CallFreeAsync(InputKind kind, object subject, CancellationToken ct)
     {
         Present present = _present ?? throw EndError();
-        await _host.CallAsync(
-            call => new NodeInput { Kind = kind, Group = present.Id, Generation = call.Generation, Call = call.Number, Subject = subject }, Name, ct).ConfigureAwait(false);
+        return _host.CallAsync(
+            call => new NodeInput { Kind = kind, Group = present.Id, Generation = call.Generation, Call = call.Number, Subject = subject }, Name, ct);
+    }
+
+    /// <summary>A request that all members make alike, to another group.</summary>
+    public ValueTask<CallResult> RequestAsGroupAsync(
+        string target, long number, Order order, ReadOnlyMemory<byte> packed, Replies replies, TimeSpan? timeout, CancellationToken ct)
+    {
+        _host.Check(order, packed, timeout);
+        ArgumentOutOfRangeException.ThrowIfLessThan(number, 1);
+        Present present = _present ?? throw EndError();
+        return _host.CallAsync(
+            call => new NodeInput
+            {
+                Kind = InputKind.RequestAsGroup, Group = present.Id, Generation = call.Generation, Call = call.Number, Subject = target, Token = number, Order = order,
+                Body = packed, Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout,
+            },
+            target, ct);
     }
 
     /// <summary>The group's id and the generation of this membership.</summary>

@@ -18,14 +18,16 @@ public sealed class GroupNode : IAsyncDisposable
 {
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan HandlerTime = TimeSpan.FromSeconds(2);
-
     private const int MaximumCredentials = 16 << 10;
-
     private readonly Lock _stopGate = new();
     private readonly CancellationTokenSource _hurry = new();
     private Task? _stopping;
 
-    internal GroupNode(NodeHost host) => Host = host;
+    internal GroupNode(NodeHost host)
+    {
+        Host = host;
+        host.TakeMigrant = offer => offer.Answer(this);
+    }
 
     /// <summary>Starts a node. It listens and takes commands when this completes; it need not be in a primary configuration yet.</summary>
     /// <exception cref="ArgumentException">An option is wrong, or the listen address would be open to strangers; the message names it.</exception>
@@ -45,7 +47,7 @@ public sealed class GroupNode : IAsyncDisposable
         options.Validate();
         ILogger logger = (options.LoggerFactory ?? NullLoggerFactory.Instance).CreateLogger("Core.Groups");
         var self = new NodeId(options.Name, NodeHost.UnixMilliseconds());
-        return new GroupNode(new NodeHost(options, logger, self, CreateTransport(options, self, logger), OpenTrace));
+        return new GroupNode(new NodeHost(options, logger, self, options.CreateTransport(self, logger), OpenTrace));
 
         TraceFile? OpenTrace(NodeId id) =>
             options.TracePath is null ? null : TraceFile.Open(options.TracePath, id, problem => HostLog.TraceFailed(logger, problem));
@@ -321,6 +323,31 @@ public sealed class GroupNode : IAsyncDisposable
         SpreadCall.SendAsync(Host, groups, order, Envelope.Pack(message, Host.Options.Serializer), label, to, ct);
 
     /// <summary>
+    /// Multicasts a request in the union of several groups, of which this node is a member, or with a label, and waits for replies: each member
+    /// handles it once, and answers once, whichever of the groups it is in (RFC 992, section 6).
+    /// </summary>
+    /// <param name="groups">At least one group of this node.</param>
+    /// <param name="order">Any primitive but <see cref="Order.Group"/>.</param>
+    /// <param name="body">The request; copied.</param>
+    /// <param name="replies">How many replies to wait for, of all members together.</param>
+    /// <param name="label">As for the multicast.</param>
+    /// <param name="timeout">Null: no limit but the members' failures.</param>
+    /// <param name="ct">Withdraws the call; the request may have been delivered.</param>
+    /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
+    /// <exception cref="InvalidOperationException">Called inside a handler of one of the groups, whose own reply would be needed.</exception>
+    /// <remarks>Further errors as for <see cref="MulticastAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, string?, IReadOnlyCollection{NodeId}?, CancellationToken)"/>.</remarks>
+    public async ValueTask<GroupReplies> RequestAsync(
+        IReadOnlyCollection<ProcessGroup> groups, Order order, ReadOnlyMemory<byte> body, Replies replies, string? label = null, TimeSpan? timeout = null, CancellationToken ct = default) =>
+        (await SpreadCall.RequestAsync(Host, groups, order, Envelope.Pack(body.Span), replies, label, timeout, ct).ConfigureAwait(false)).ToReplies();
+
+    /// <summary>As the request in bytes, with objects.</summary>
+    /// <inheritdoc cref="RequestAsync(IReadOnlyCollection{ProcessGroup}, Order, ReadOnlyMemory{byte}, Replies, string?, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies<TReply>> RequestAsync<TRequest, TReply>(
+        IReadOnlyCollection<ProcessGroup> groups, TRequest request, Replies replies, Order order = Order.Fifo, string? label = null, TimeSpan? timeout = null, CancellationToken ct = default) =>
+        (await SpreadCall.RequestAsync(Host, groups, order, Envelope.Pack(request, Host.Options.Serializer), replies, label, timeout, ct).ConfigureAwait(false))
+            .ToReplies<TReply>(Host.Options.Serializer);
+
+    /// <summary>
     /// Asks the journals of the members of several groups (<see cref="GroupOptions.Journal"/>) at one instant: a GBCAST to all the groups. Their answers are
     /// not collected. For those who write journals.
     /// </summary>
@@ -450,7 +477,7 @@ public sealed class GroupNode : IAsyncDisposable
     private ValueTask<CallResult> AskAsync(InputKind question, string text, CancellationToken ct) => Host.CallAsync(
         call => new NodeInput { Kind = question, Call = call.Number, Generation = call.Generation, Subject = text }, text, ct);
 
-    private static void CheckAddress(string group)
+    internal static void CheckAddress(string group)
     {
         if (!GroupId.TryParse(group, out _))
         {
@@ -470,14 +497,4 @@ public sealed class GroupNode : IAsyncDisposable
             },
             groupName, ct);
     }
-
-    private static TcpTransport CreateTransport(GroupNodeOptions options, NodeId self, ILogger logger) => new(
-        new TcpTransportOptions
-        {
-            Id = self, ClusterName = options.Cluster, Listen = options.Listen, AdvertisedAddress = options.Advertise,
-            Site = options.Site, Weight = options.Weight, Seeds = [.. options.Seeds.Select(HostPort.Normalise)], MinimumPrimaryWeight = options.MinimumPrimaryWeight,
-            AllowInsecure = options.AllowInsecure,
-            Keys = [.. new[] { options.ClusterKey, options.PreviousClusterKey }.Where(k => k is not null).Select(k => new ReadOnlyMemory<byte>(k))],
-        },
-        logger);
 }

@@ -75,6 +75,13 @@ public sealed class GroupNodeOptions
     /// </summary>
     public Func<NodeMessage, ValueTask>? OnMessage { get; set; }
 
+    /// <summary>
+    /// Called with a group's name when a member of it would move to this node (<see cref="ProcessGroup.MigrateAsync"/>): gives the options with which
+    /// this node takes its place, as for a join (<see cref="GroupOptions.Configure"/> is given the membership), or null to refuse. On the thread
+    /// pool; what it throws is logged and refuses. Null: no members are taken.
+    /// </summary>
+    public Func<string, GroupOptions?>? OnMigration { get; set; }
+
     /// <summary>The folder for trace files (one per incarnation). Null: no trace.</summary>
     public string? TracePath { get; set; }
 
@@ -149,4 +156,15 @@ public sealed class GroupNodeOptions
             throw new ArgumentException($"GroupNodeOptions.{option} {rule}.", option);
         }
     }
+
+    /// <summary>The transport of a node with these options.</summary>
+    internal TcpTransport CreateTransport(NodeId self, ILogger logger) => new(
+        new TcpTransportOptions
+        {
+            Id = self, ClusterName = Cluster, Listen = Listen, AdvertisedAddress = Advertise,
+            Site = Site, Weight = Weight, Seeds = [.. Seeds.Select(HostPort.Normalise)], MinimumPrimaryWeight = MinimumPrimaryWeight,
+            AllowInsecure = AllowInsecure,
+            Keys = [.. new[] { ClusterKey, PreviousClusterKey }.Where(k => k is not null).Select(k => new ReadOnlyMemory<byte>(k))],
+        },
+        logger);
 }

@@ -27,6 +27,12 @@ internal static partial class HostLog
     [LoggerMessage(7, LogLevel.Warning, "Group {Group} passes over messages of {Entry}: {Reason} (logged once)")]
     public static partial void Undecodable(ILogger logger, string group, string entry, string reason);
 
+    [LoggerMessage(50, LogLevel.Information, "Group {Group}: this node has taken the place of {Member}")]
+    public static partial void MemberTaken(ILogger logger, string group, NodeId member);
+
+    [LoggerMessage(51, LogLevel.Warning, "Group {Group}: this node does not take the place of {Member}")]
+    public static partial void MemberNotTaken(ILogger logger, Exception error, string group, NodeId member);
+
     [LoggerMessage(40, LogLevel.Information, "Client {Client} is served by {Server}")]
     public static partial void ClientServed(ILogger logger, NodeId client, NodeId server);
 

@@ -16,6 +16,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     private readonly Dictionary<long, GroupMembership> _joining = [];
     private readonly List<Mailbox> _touched = [];
     private readonly List<(PendingCall Call, CallResult Result)> _ended = [];
+    private readonly List<(PendingCall Call, Exception Error)> _failed = [];
     private readonly List<(Configuration Configuration, ImmutableArray<NodeInfo> Members, ImmutableArray<NodeId> Leavers)> _configurations = [];
     private readonly List<TraceEvent> _traced = [];
     private bool _traceWaits;
@@ -93,6 +94,13 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
             call.End(result);
         }
 
+        foreach ((PendingCall call, Exception error) in _failed)
+        {
+            call.TrySetException(error);
+        }
+
+        _failed.Clear();
+
         _ended.Clear();
     }
 
@@ -154,6 +162,26 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     }
 
     public void SaveState(GroupId group, long token) => Stage(group, new Mail { Kind = MailKind.SaveState, Token = token });
+
+    public void SaveWholeState(GroupId group, long token) => Stage(group, new Mail { Kind = MailKind.SaveState, Token = token, Subject = WholeState.Wanted });
+
+    public void MigrationOffered(long token, GroupId group, string name, NodeId from)
+    {
+        (Action<MigrationOffer>? take, int generation) = (host.TakeMigrant, host.Generation);
+        ThreadPool.UnsafeQueueUserWorkItem(_ => take?.Invoke(new MigrationOffer(token, group, name, from, generation)), null);
+    }
+
+    public void MigrationEnded(long call, GroupInfo? moved, string? reason)
+    {
+        if (moved is not null)
+        {
+            Found(call, moved);
+        }
+        else if (host.Calls.Take(call) is { } pending)
+        {
+            _failed.Add((pending, new MigrationFailedException(pending.Group, reason!)));
+        }
+    }
 
     public void LoadState(GroupId group, ReadOnlyMemory<byte>? state) => Stage(group, new Mail { Kind = MailKind.LoadState, Subject = state });
 

@@ -42,6 +42,9 @@ internal sealed class NodeHost : ITurn<NodeInput>
     public NodeStatus Status { get; } = new();
     public Watches Watches { get; } = new();
 
+    /// <summary>Takes a member of a group that would move here, or declines; called on the thread pool.</summary>
+    public Action<MigrationOffer>? TakeMigrant { get; set; }
+
     /// <summary>The node's stable store; null: nothing outlives the process.</summary>
     public NodeMemory? Memory { get; private set; }
 
@@ -172,6 +175,24 @@ internal sealed class NodeHost : ITurn<NodeInput>
             Calls.Take(call.Number);
             membership.Leave();
             throw;
+        }
+    }
+
+    /// <summary>Takes the place of a member that moves here. It has no caller: what becomes of it is logged, and the member's node is told.</summary>
+    public async Task AcceptAsync(GroupMembership membership, MigrationOffer offer)
+    {
+        try
+        {
+            PendingCall call = Calls.Add(offer.Generation, membership.Name, isJoin: true);
+            membership.JoinCall = call.Number;
+            Loop.Post(new NodeInput { Kind = InputKind.AcceptMigration, Call = call.Number, Token = offer.Token, Subject = membership, Generation = call.Generation });
+            await call.Task.ConfigureAwait(false);
+            HostLog.MemberTaken(Logger, membership.Name, offer.From);
+        }
+        catch (Exception e)
+        {
+            HostLog.MemberNotTaken(Logger, e, membership.Name, offer.From);
+            membership.Leave();
         }
     }
 

@@ -214,6 +214,13 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
             case InputKind.NoReply: machine.NoReply(now, i.Token); break;
             case InputKind.Cancel: machine.Cancel(now, i.Call); break;
             case InputKind.Flush: machine.Flush(now, i.Call); break;
+            case InputKind.SpreadRequest: machine.Request(now, i.Call, (SpreadTarget)i.Subject!, i.Order, i.Body, i.Mode, i.Number, i.Timeout); break;
+            case InputKind.RequestAsGroup: machine.RequestAsGroup(now, i.Call, i.Group, (string)i.Subject!, i.Token, i.Order, i.Body, i.Mode, i.Number, i.Timeout); break;
+            case InputKind.ReplyWithCopies: machine.ReplyWithCopies(now, i.Token, i.Body, i.Flag, i.Number, (SpreadTarget)i.Subject!); break;
+            case InputKind.PassOn: machine.PassOn(now, i.Token, i.Group, (NodeId?)i.Subject, i.Body); break;
+            case InputKind.Migrate: machine.Migrate(now, i.Call, i.Group, (NodeId)i.Subject!); break;
+            case InputKind.AcceptMigration: AcceptMigration((GroupMembership)i.Subject!, i.Token, i.Call, now); break;
+            case InputKind.DeclineMigration: machine.DeclineMigration(now, i.Token, (string)i.Subject!); break;
             case InputKind.Spread: machine.Multicast(now, i.Call, (SpreadTarget)i.Subject!, i.Order, i.Body); break;
             case InputKind.Nothing: break;
             case InputKind.Configure: Configure(i, (ConfigurationEntry)i.Subject!, now); break;
@@ -262,6 +269,13 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
         _groups.Add(membership);
         _effects!.AddJoin(call, membership);
         Machine!.Join(host.Loop.Now, call, membership.Name, candidate, membership.Expected, membership.Credentials, membership.Inspects);
+    }
+
+    private void AcceptMigration(GroupMembership membership, long token, long call, TimeSpan now)
+    {
+        _groups.Add(membership);
+        _effects!.AddJoin(call, membership);
+        Machine!.AcceptMigration(now, token, call, membership.Credentials, membership.Inspects);
     }
 
     private void Leave(GroupMembership membership)

@@ -9,6 +9,7 @@ internal enum InputKind : byte
     PeerConnected, PeerDisconnected, DialFailed, FrameReceived, Stored, ForcePrimary,
     NameTaken, Join, Leave, Multicast, Request, RequestByName, Reply, NoReply, Cancel, Flush, Configure, Rank, StateSaved, StateLoaded, Consumed, Stop,
     FindGroup, ListGroups, DeleteGroup, WatchGroup, JoinInspected, Spread,
+    SpreadRequest, RequestAsGroup, ReplyWithCopies, PassOn, Migrate, AcceptMigration, DeclineMigration,
     StateOpened, StateRead, StateTaken,
     /// <summary>No call: only credit was taken.</summary>
     Nothing,
@@ -27,11 +28,11 @@ internal readonly struct NodeInput
     public bool Flag { get; init; }
     /// <summary>The incarnation that it is meant for, counted from 0; inputs for an earlier one are dropped.</summary>
     public int Generation { get; init; }
-    /// <summary>A connection, a number of replies, or a number of deliveries. StateRead: not 0 for the last piece. StateTaken: bytes.</summary>
+    /// <summary>A connection, a number of replies, or a number of deliveries. ReplyWithCopies: the bytes that the copies have in front. StateRead: not 0 for the last piece. StateTaken: bytes.</summary>
     public int Number { get; init; }
     /// <summary>The number of a pending call; 0: none. StateOpened: the size that is expected.</summary>
     public long Call { get; init; }
-    /// <summary>A token of the machine, or the number of a stored record.</summary>
+    /// <summary>A token of the machine, or the number of a stored record. RequestAsGroup: the request's number.</summary>
     public long Token { get; init; }
     public GroupId Group { get; init; }
     public ReadOnlyMemory<byte> Body { get; init; }
@@ -40,6 +41,12 @@ internal readonly struct NodeInput
     /// <see cref="ConfigurationEntry"/> or a ranking.
     /// </summary>
     public object? Subject { get; init; }
+    /// <summary>The same as the input of a call, with its subject.</summary>
+    public NodeInput For(PendingCall call, object subject) => new()
+    {
+        Kind = Kind, Order = Order, Mode = Mode, Number = Number, Body = Body, Timeout = Timeout, Call = call.Number, Generation = call.Generation, Subject = subject,
+    };
+
     /// <summary>The caller's time limit.</summary>
     public TimeSpan? Timeout { get; init; }
 }

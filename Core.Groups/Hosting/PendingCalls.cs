@@ -12,12 +12,14 @@ internal readonly record struct CallResult(
     public static CallResult Of(Outcome outcome) => new(outcome, [], []);
 
     public GroupReplies ToReplies() =>
-        new([.. Replies.Select(r => new GroupReply(r.From, r.Body, r.IsError))], Failed);
+        new([.. Replies.Select(r => new GroupReply(r.From, r.Body, r.IsError) { InPlaceOf = r.InPlaceOf })], Failed);
 
     public GroupReplies<T> ToReplies<T>(IPayloadSerializer serializer) =>
         new([.. Replies.Select(r => Read<T>(r, serializer))], Failed);
 
-    private static GroupReply<T> Read<T>(in ReplyItem reply, IPayloadSerializer serializer)
+    private static GroupReply<T> Read<T>(in ReplyItem reply, IPayloadSerializer serializer) => ReadBody<T>(reply, serializer) with { InPlaceOf = reply.InPlaceOf };
+
+    private static GroupReply<T> ReadBody<T>(in ReplyItem reply, IPayloadSerializer serializer)
     {
         if (reply.IsError)
         {
@@ -74,6 +76,7 @@ internal sealed class PendingCall(long number, int generation, string group)
         Outcome.Excluded => new ExcludedException("the others went on without it", outcomeUnknown: true),
         Outcome.Stopped => new NodeStoppedException(outcomeUnknown: true),
         Outcome.StateTransferFailed => new StateTransferException(Group, "a callback failed at the member that saves it or here; see the logs of both."),
+        Outcome.NumberTooLow => new InvalidOperationException($"The requests that a group makes as one to '{Group}' have numbers that rise at each member: this number was used before, or a higher one."),
         Outcome.NotBlocked => new InvalidOperationException("The node is in a primary configuration: there is nothing to force."),
         _ => new InvalidOperationException($"The call to '{Group}' ended as {outcome}."),
     };

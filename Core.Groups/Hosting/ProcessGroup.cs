@@ -188,7 +188,7 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <exception cref="NotMemberException">The membership is over.</exception>
     /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
     /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
-    public ValueTask ConfigureAsync(string key, string? value, CancellationToken ct = default)
+    public async ValueTask ConfigureAsync(string key, string? value, CancellationToken ct = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(key);
         if (key.Length + (value?.Length ?? 0) > MaximumEntry)
@@ -196,7 +196,7 @@ public sealed class ProcessGroup : IAsyncDisposable
             throw new ArgumentException($"An entry of the configuration data has at most {MaximumEntry} characters. Keep what is larger in the group's state.", nameof(value));
         }
 
-        return _membership.CallFreeAsync(InputKind.Configure, new ConfigurationEntry(key, value), ct);
+        await _membership.CallFreeAsync(InputKind.Configure, new ConfigurationEntry(key, value), ct).ConfigureAwait(false);
     }
 
     /// <summary>
@@ -205,10 +205,82 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// </summary>
     /// <param name="ranking">The members, the first (rank 0) first. Who is not named follows, ranked as before; who is no member is passed over.</param>
     /// <param name="ct">Withdraws the call if it still waits; it may have its effect all the same.</param>
-    public ValueTask RankAsync(IEnumerable<NodeId> ranking, CancellationToken ct = default)
+    public async ValueTask RankAsync(IEnumerable<NodeId> ranking, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(ranking);
-        return _membership.CallFreeAsync(InputKind.Rank, ranking.ToArray(), ct);
+        await _membership.CallFreeAsync(InputKind.Rank, ranking.ToArray(), ct).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Moves this membership to another node: that node joins and this one leaves in one view ("Exploiting virtual synchrony", table 1), so that
+    /// to callers the move is instantaneous. The target's state is that of the view's place among the messages; another member gives it, or, when
+    /// nobody else has it, this one does so first, and the group stands still meanwhile. Completes when the view is installed here and
+    /// the last handler has run.
+    /// </summary>
+    /// <param name="to">
+    /// A node of the configuration that is no member. It must take members of this group (<see cref="GroupNodeOptions.OnMigration"/>), and is let in
+    /// like any joiner (<see cref="GroupOptions.InspectJoin"/>, at this member).
+    /// </param>
+    /// <param name="ct">Withdraws the call; once the move is announced it happens all the same.</param>
+    /// <returns>The group as the view has it, with the target and without this node.</returns>
+    /// <exception cref="MigrationFailedException">
+    /// The target failed before the view, is a member already, does not take the group or was refused; or the state could not be saved: this node is a
+    /// member still. Or the membership ended otherwise meanwhile.
+    /// </exception>
+    /// <exception cref="InvalidOperationException">Called inside a handler of this group, which would wait for itself.</exception>
+    /// <exception cref="NotMemberException">The membership is over.</exception>
+    /// <exception cref="ExcludedException">The incarnation ended; see OutcomeUnknown.</exception>
+    /// <exception cref="NodeStoppedException">The node has stopped; see OutcomeUnknown.</exception>
+    /// <remarks>
+    /// If this node fails before the view, the target is no member, and the group goes on without either; a group of one member ends with it. If the
+    /// target fails after the view, or cannot load the state, the group goes on without it, as with any joiner; if it was the only member, the group ends.
+    /// A state that the only member hands over is saved as one object, also where joiners get it as a stream; in a logged group it cannot be: join at the target,
+    /// then leave.
+    /// </remarks>
+    public async ValueTask<GroupInfo> MigrateAsync(NodeId to, CancellationToken ct = default)
+    {
+        if (HandlerScope.Group == this)
+        {
+            throw new InvalidOperationException($"MigrateAsync inside a handler of '{Name}' would wait for that handler. Start it and await it outside the handler.");
+        }
+
+        CallResult result = await _membership.CallFreeAsync(InputKind.Migrate, to, ct).ConfigureAwait(false);
+        await _membership.Over.WaitAsync(ct).ConfigureAwait(false);
+        return (GroupInfo)result.Found!;
+    }
+
+    /// <summary>
+    /// A redundant caller ("isis toolkit", redundant computation): every member of this group makes the same request to another group, under the same
+    /// number. It is handled once, whoever's comes first, and answered to each that made it, also when others fail: members of the other
+    /// group see this group's name as the sender, and recognise the number. They keep the answers to the last 256 requests; who is
+    /// further behind, or asks after this group's members were silent through 256 changes of the configuration, may find them forgotten.
+    /// </summary>
+    /// <param name="groupName">The other group's name, or the text of its id.</param>
+    /// <param name="number">From 1: the same at all members for the same request, and rising from request to request at each of them; part of this group's state.</param>
+    /// <param name="order">The primitive. With a total order all members of the other group see the same one of the requests first.</param>
+    /// <param name="body">The request, the same at all members; copied.</param>
+    /// <param name="replies">How many replies to wait for.</param>
+    /// <param name="timeout">Null: no limit but the members' failures.</param>
+    /// <param name="ct">Withdraws this member's call; the request may have been handled.</param>
+    /// <exception cref="GroupNotFoundException">There is no such group.</exception>
+    /// <exception cref="InvalidOperationException">The number is not above those of this member's earlier requests to that group.</exception>
+    /// <exception cref="TimeoutException">The time was over before enough replies came.</exception>
+    /// <remarks>Further errors as for <see cref="SendAsync(Order, ReadOnlyMemory{byte}, CancellationToken)"/>. A request that a member passes on is answered to one of the callers only.</remarks>
+    public async ValueTask<GroupReplies> RequestAsGroupAsync(
+        string groupName, long number, Order order, ReadOnlyMemory<byte> body, Replies replies, TimeSpan? timeout = null, CancellationToken ct = default)
+    {
+        GroupNode.CheckAddress(groupName);
+        return (await _membership.RequestAsGroupAsync(groupName, number, order, Envelope.Pack(body.Span), replies, timeout, ct).ConfigureAwait(false)).ToReplies();
+    }
+
+    /// <summary>As the redundant request in bytes, with objects.</summary>
+    /// <inheritdoc cref="RequestAsGroupAsync(string, long, Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/>
+    public async ValueTask<GroupReplies<TReply>> RequestAsGroupAsync<TRequest, TReply>(
+        string groupName, long number, TRequest request, Replies replies, Order order = Order.Total, TimeSpan? timeout = null, CancellationToken ct = default)
+    {
+        GroupNode.CheckAddress(groupName);
+        IPayloadSerializer serializer = Node.Host.Options.Serializer;
+        return (await _membership.RequestAsGroupAsync(groupName, number, order, Envelope.Pack(request, serializer), replies, timeout, ct).ConfigureAwait(false)).ToReplies<TReply>(serializer);
     }
 
     /// <summary>Multicasts a request as bytes and waits for replies. Members that fail are named in the result.</summary>

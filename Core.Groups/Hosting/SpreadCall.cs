@@ -16,28 +16,81 @@ internal static class SpreadCall
     {
         host.Check(order, packed);
         Check(host, groups, order, label, to);
+        CallResult result = await CallAsync(host, groups, new NodeInput { Kind = InputKind.Spread, Order = order, Body = packed }, label, to ?? [], ct).ConfigureAwait(false);
+        return result.Message;
+    }
+
+    public static ValueTask<CallResult> RequestAsync(
+        NodeHost host, IReadOnlyCollection<ProcessGroup> groups, Order order, ReadOnlyMemory<byte> packed, Replies replies, string? label, TimeSpan? timeout, CancellationToken ct)
+    {
+        host.Check(order, packed, timeout);
+        Check(host, groups, order, label, null);
+        if (order == Order.Group)
+        {
+            throw new NotSupportedException("A request by GBCAST goes to one group: use ProcessGroup.RequestAsync.");
+        }
+
+        RefuseWaitForSelf(groups, replies);
+        var input = new NodeInput { Kind = InputKind.SpreadRequest, Order = order, Body = packed, Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout };
+        return CallAsync(host, groups, input, label, [], ct);
+    }
+
+    // Inside a handler of one of them the call would wait for that handler's own reply, if it needs those of all members.
+    private static void RefuseWaitForSelf(IReadOnlyCollection<ProcessGroup> groups, Replies replies)
+    {
+        int members = groups.SelectMany(g => g.View.Members).Distinct().Count();
+        if (HandlerScope.Group is { } inside && groups.Contains(inside) && replies.Needed(members) > members - 1)
+        {
+            throw new InvalidOperationException(
+                $"A request for {replies} replies inside a handler of '{inside.Name}' would wait for that handler's own reply. " +
+                "Ask for fewer replies than there are other members, or start the request and await it outside the handler.");
+        }
+    }
+
+    private static async ValueTask<CallResult> CallAsync(
+        NodeHost host, IReadOnlyCollection<ProcessGroup> groups, NodeInput input, string? label, IReadOnlyCollection<NodeId> to, CancellationToken ct)
+    {
         ct.ThrowIfCancellationRequested();
-        GroupMembership[] memberships = [.. groups.Select(g => g.Membership).Distinct().OrderBy(m => m.Name, StringComparer.Ordinal)];
+        GroupMembership[] memberships = MembershipsOf(groups);
         (GroupId Id, int Generation)[] present = [.. memberships.Select(m => m.RequirePresent())];
-        var target = new SpreadTarget([.. present.Select(p => p.Id).Order()], [.. (to ?? []).Distinct()], label);
+        var target = new SpreadTarget([.. present.Select(p => p.Id).Order()], [.. to.Distinct()], label);
         PendingCall call = host.Calls.Add(present.Length > 0 ? present[0].Generation : host.Generation, string.Join("', '", memberships.Select(m => m.Name)));
-        var input = new NodeInput { Kind = InputKind.Spread, Subject = target, Generation = call.Generation, Order = order, Body = packed, Call = call.Number };
         host.Counters.Sent();
+        try
+        {
+            await PostAsync(host, memberships, input.For(call, target), input.Body.Length, ct).ConfigureAwait(false);
+        }
+        catch
+        {
+            host.Calls.Take(call.Number);
+            throw;
+        }
+
+        host.Loop.RunHere();
+        return await host.WaitAsync(call, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Each once, in the order in which credit is taken.</summary>
+    public static GroupMembership[] MembershipsOf(IEnumerable<ProcessGroup> groups) =>
+        [.. groups.Select(g => g.Membership).Distinct().OrderBy(m => m.Name, StringComparer.Ordinal)];
+
+    /// <summary>Posts an input when there is credit for it in all the groups.</summary>
+    public static async ValueTask PostAsync(NodeHost host, GroupMembership[] memberships, NodeInput input, int bytes, CancellationToken ct)
+    {
         int taken = 0;
         try
         {
             for (; taken < memberships.Length; taken++)
             {
                 bool isLast = taken == memberships.Length - 1;
-                await memberships[taken].TakeCreditAsync(isLast ? input : new NodeInput { Kind = InputKind.Nothing }, packed.Length, ct).ConfigureAwait(false);
+                await memberships[taken].TakeCreditAsync(isLast ? input : new NodeInput { Kind = InputKind.Nothing }, bytes, ct).ConfigureAwait(false);
             }
         }
         catch
         {
-            host.Calls.Take(call.Number);
             foreach (GroupMembership membership in memberships.AsSpan(0, taken))
             {
-                membership.ReleaseCredit(packed.Length + CreditGate<NodeInput>.MessageOverhead);
+                membership.ReleaseCredit(bytes + CreditGate<NodeInput>.MessageOverhead);
             }
 
             throw;
@@ -47,9 +100,6 @@ internal static class SpreadCall
         {
             host.Loop.Post(input, schedule: false);
         }
-
-        host.Loop.RunHere();
-        return (await host.WaitAsync(call, ct).ConfigureAwait(false)).Message;
     }
 
     private static void Check(NodeHost host, IReadOnlyCollection<ProcessGroup> groups, Order order, string? label, IReadOnlyCollection<NodeId>? to)

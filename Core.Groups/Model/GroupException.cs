@@ -109,6 +109,18 @@ public sealed class JoinRefusedException(string group, string reason)
     public string Reason { get; } = reason;
 }
 
+/// <summary>A member did not move to another node: it is a member still, and the other node is none.</summary>
+/// <param name="group">The group's name.</param>
+/// <param name="reason">Why.</param>
+public sealed class MigrationFailedException(string group, string reason) : GroupException($"The membership of '{group}' did not move: {reason}.")
+{
+    /// <summary>The group's name.</summary>
+    public string Group { get; } = group;
+
+    /// <summary>Why.</summary>
+    public string Reason { get; } = reason;
+}
+
 /// <summary>This node is already a member of the group, or is joining it.</summary>
 /// <param name="group">The group's name.</param>
 public sealed class AlreadyMemberException(string group)

@@ -4,7 +4,11 @@ namespace Core.Groups;
 /// <param name="From">Who answered.</param>
 /// <param name="Body">The answer; for an error its message in UTF-8.</param>
 /// <param name="IsError">Whether the member's handler threw, or it had none.</param>
-public readonly record struct GroupReply(NodeId From, ReadOnlyMemory<byte> Body, bool IsError);
+public readonly record struct GroupReply(NodeId From, ReadOnlyMemory<byte> Body, bool IsError)
+{
+    /// <summary>The member to which the request went, if that one passed it on to another (<see cref="GroupMessage.PassOn"/>); else null.</summary>
+    public NodeId? InPlaceOf { get; init; }
+}
 
 /// <summary>One member's answer as an object.</summary>
 /// <typeparam name="T">The type of the answers.</typeparam>
@@ -15,6 +19,9 @@ public readonly record struct GroupReply<T>(NodeId From, T? Value, string? Error
 {
     /// <summary>Whether there is an error in place of the answer.</summary>
     public bool IsError => Error is not null;
+
+    /// <summary>The member to which the request went, if that one passed it on to another (<see cref="GroupMessage.PassOn"/>); else null.</summary>
+    public NodeId? InPlaceOf { get; init; }
 }
 
 /// <summary>What a request came back with.</summary>

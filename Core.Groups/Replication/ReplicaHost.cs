@@ -10,7 +10,7 @@ namespace Core.Groups.Replication;
 /// open the same name on one node share one replica; each disposes of its own host.
 /// </summary>
 /// <remarks>
-/// To ask a replica group from a node that is not a member, use <see cref="GroupNode.RequestAsync"/> with the name of the group:
+/// To ask a replica group from a node that is not a member, use <see cref="GroupNode.RequestAsync(string, Order, ReadOnlyMemory{byte}, Replies, TimeSpan?, CancellationToken)"/> with the name of the group:
 /// the replicas get it as <see cref="Replica.OnRequest"/>.
 /// </remarks>
 /// <typeparam name="TReplica">The replica.</typeparam>

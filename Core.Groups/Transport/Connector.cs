@@ -1,6 +1,10 @@
-// Opens the TCP connection of a dial. No retries: when to dial again is decided above.
+// Opens the TCP connection of a dial. What passes by itself (a name that is not known yet, a network that is just coming up) is tried
+// again with Polly, within the time of the dial. A refusal is told at once: it says that the process is gone. When to dial again is
+// decided by the protocol, whose timers are deterministic.
 using System.Net;
 using System.Net.Sockets;
+using Polly;
+using Polly.Retry;
 
 namespace Core.Groups.Transport;
 
@@ -15,6 +19,15 @@ internal sealed class ConnectException(string reason, bool isRefused = false) : 
 /// <summary>Connects to an address as people write it.</summary>
 internal static class Connector
 {
+    private static readonly ResiliencePipeline Retries = new ResiliencePipelineBuilder().AddRetry(new RetryStrategyOptions
+    {
+        MaxRetryAttempts = 3,
+        BackoffType = DelayBackoffType.Exponential,
+        UseJitter = true,
+        Delay = TimeSpan.FromMilliseconds(50),
+        ShouldHandle = static arguments => ValueTask.FromResult(arguments.Outcome.Exception is ConnectException { IsRefused: false }),
+    }).Build();
+
     /// <summary>Tries all addresses of the host, in turn.</summary>
     /// <exception cref="ConnectException">None answered in time.</exception>
     public static async ValueTask<Socket> ConnectAsync(string address, TcpTransportOptions options, CancellationToken ct)
@@ -27,7 +40,7 @@ internal static class Connector
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, ct);
         try
         {
-            return await ConnectAsync(target, both.Token).ConfigureAwait(false);
+            return await Retries.ExecuteAsync(static (to, token) => ConnectAsync(to, token), target, both.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {

@@ -15,6 +15,7 @@ internal static class Errors
         AlreadyMemberException => "already-member",
         GroupDeletedException => "group-deleted",
         JoinRefusedException => "join-refused",
+        MigrationFailedException => "migration-failed",
         GroupNotFoundException => "no-such-group",
         MessageTooLargeException => "message-too-large",
         ExcludedException => "excluded",

@@ -58,6 +58,40 @@ internal sealed class GroupLane(string name)
     }
 }
 
+/// <summary>The turns of several lanes, all taken.</summary>
+internal sealed class LaneTurns : IDisposable
+{
+    private readonly GroupLane[] _lanes;
+    private readonly Task<GroupLane.Turn>[] _turns;
+
+    private LaneTurns(GroupLane[] lanes, Task<GroupLane.Turn>[] turns) => (_lanes, _turns) = (lanes, turns);
+
+    public static async ValueTask<LaneTurns> TakeAsync(GroupLane[] lanes, CancellationToken ct)
+    {
+        var all = new LaneTurns(lanes, [.. lanes.Select(lane => lane.TakeTurnAsync(ct).AsTask())]);
+        try
+        {
+            await Task.WhenAll(all._turns).ConfigureAwait(false);
+            return all;
+        }
+        catch
+        {
+            all.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The memberships.</summary>
+    /// <exception cref="NotMemberException">One of them is none.</exception>
+    public ProcessGroup[] Groups() => [.. _lanes.Select(lane => lane.Group ?? throw new NotMemberException(lane.Name))];
+
+    public void Dispose()
+    {
+        foreach (Task<GroupLane.Turn> turn in _turns.Where(t => t.IsCompletedSuccessfully))
+            turn.Result.Dispose();
+    }
+}
+
 /// <summary>The lanes of all groups that were named. Asked by the thread that reads the commands; looked at by any.</summary>
 internal sealed class GroupLanes
 {

@@ -8,6 +8,7 @@ namespace GroupShell;
 /// <summary>Carries out the operations on groups.</summary>
 internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes lanes, RecoveryOperations recovery)
 {
+    private static readonly AnswerWish Itself = new([], null, null);
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Ends when somebody has asked the members' processes to end: this program does so, in order.</summary>
@@ -17,11 +18,12 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     {
         GroupLane lane = lanes.Of(command.Name("group"));
         byte[]? credentials = command.Has("credentials") ? Encoding.UTF8.GetBytes(command.Text("credentials")) : null;
+        AnswerWish wish = AnswerWish.Of(command);
         GroupTexts? texts = recovery.WantsLog(command) ? new GroupTexts() : null;
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
         var options = new GroupOptions
         {
-            Configure = group => RegisterHandlers(group, texts),
+            Configure = group => RegisterHandlers(group, texts, wish),
             OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
             OnKill = OnKillAsync,
             Credentials = credentials,
@@ -35,6 +37,39 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
 
         (lane.Logged, lane.Texts) = (await recovery.JoinAsync(lane.Name, options, texts, ct).ConfigureAwait(false), texts);
         return Membership(lane.Logged.Group.View);
+    }
+
+    /// <summary>How this shell takes the place of a member that moves here.</summary>
+    public GroupOptions OptionsOfMigrant(string group)
+    {
+        GroupLane lane = lanes.Of(group);
+        return new GroupOptions
+        {
+            Configure = member =>
+            {
+                RegisterHandlers(member, null, Itself);
+                lane.Group = member;
+            },
+            OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
+            OnKill = OnKillAsync,
+        };
+    }
+
+    public async Task<AnswerFields?> MigrateAsync(CommandFields command, CancellationToken ct)
+    {
+        (GroupLane lane, string to) = (lanes.Of(command.Name("group")), command.Name("to"));
+        using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
+        NodeId? target = node.Members.Where(m => m.Id.Name == to).Select(m => (NodeId?)m.Id).FirstOrDefault();
+        if (lane.Logged is not null)
+            throw ShellException.NotSupported("To move a logged member, whose log stays at its node,");
+        GroupInfo moved = await (lane.Group ?? throw new NotMemberException(lane.Name))
+            .MigrateAsync(target ?? throw ShellException.BadField("to", "must be a node of the configuration"), ct).ConfigureAwait(false);
+        lane.Group = null;
+        return json =>
+        {
+            json.WriteNumber("view", moved.ViewNumber);
+            json.WriteStrings("members", moved.Members.Select(m => m.Name));
+        };
     }
 
     public async Task<AnswerFields?> MembersAsync(CommandFields command, CancellationToken ct)
@@ -129,30 +164,23 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         string[] names = command.Has("groups") ? command.Names("groups") : command.Has("group") ? [command.Name("group")] : [];
         string? label = command.Has("label") ? command.Name("label") : null;
         string[] to = command.Names("to");
-        GroupLane[] all = [.. names.Select(lanes.Of)];
-        Task<GroupLane.Turn>[] turns = [.. all.Select(lane => lane.TakeTurnAsync(ct).AsTask())];
-        try
-        {
-            await Task.WhenAll(turns).ConfigureAwait(false);
-            ProcessGroup[] groups = [.. all.Select(lane => lane.Group ?? throw new NotMemberException(lane.Name))];
-            NodeId[] nodes = [.. node.Members.Select(m => m.Id).Where(id => to.Contains(id.Name))];
-            List<string> ids = [];
-            for (int i = 0; i < count; i++)
-                ids.Add((await node.MulticastAsync(groups, order, payload.ToBody(), label, nodes, ct).ConfigureAwait(false)).ToString());
-            return json => json.WriteStrings("ids", ids);
-        }
-        finally
-        {
-            foreach (Task<GroupLane.Turn> turn in turns.Where(t => t.IsCompletedSuccessfully))
-                turn.Result.Dispose();
-        }
+        using LaneTurns turns = await LaneTurns.TakeAsync([.. names.Select(lanes.Of)], ct).ConfigureAwait(false);
+        ProcessGroup[] groups = turns.Groups();
+        NodeId[] nodes = [.. node.Members.Select(m => m.Id).Where(id => to.Contains(id.Name))];
+        List<string> ids = [];
+        for (int i = 0; i < count; i++)
+            ids.Add((await node.MulticastAsync(groups, order, payload.ToBody(), label, nodes, ct).ConfigureAwait(false)).ToString());
+        return json => json.WriteStrings("ids", ids);
     }
 
     public async Task<AnswerFields?> RequestAsync(CommandFields command, CancellationToken ct)
     {
-        RefuseWhatIsNotBuilt(command);
         if (command.Count() != 1)
             throw ShellException.BadField("count", "must be 1 for a request");
+        if (command.Has("groups") || command.Has("label"))
+            return await RequestSpreadAsync(command, ct).ConfigureAwait(false);
+        if (command.Has("as"))
+            return await RequestAsGroupAsync(command, ct).ConfigureAwait(false);
         (GroupLane lane, Order order, Payload payload, Replies replies) = (lanes.Of(command.Name("group")), command.Order(), command.Payload(), command.Replies());
         Task<GroupReplies> call;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
@@ -163,6 +191,30 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
                 : node.RequestAsync(lane.Name, order, body, replies, timeout: null, ct).AsTask();
         }
 
+        GroupReplies result = await call.ConfigureAwait(false);
+        return json => WriteReplies(json, result);
+    }
+
+    /// <summary>To the members of several groups, or with a label: each answers once.</summary>
+    private async Task<AnswerFields?> RequestSpreadAsync(CommandFields command, CancellationToken ct)
+    {
+        (Order order, Payload payload, Replies replies) = (command.Order(), command.Payload(), command.Replies());
+        string? label = command.Has("label") ? command.Name("label") : null;
+        Task<GroupReplies> call;
+        using (LaneTurns turns = await LaneTurns.TakeAsync([.. (command.Has("groups") ? command.Names("groups") : [command.Name("group")]).Select(lanes.Of)], ct).ConfigureAwait(false))
+            call = node.RequestAsync(turns.Groups(), order, payload.ToBody(), replies, label, timeout: null, ct).AsTask();
+        GroupReplies result = await call.ConfigureAwait(false);
+        return json => WriteReplies(json, result);
+    }
+
+    /// <summary>As all members of another group do, under the same number.</summary>
+    private async Task<AnswerFields?> RequestAsGroupAsync(CommandFields command, CancellationToken ct)
+    {
+        (GroupLane lane, Order order, Payload payload, Replies replies) = (lanes.Of(command.Name("group")), command.Order(), command.Payload(), command.Replies());
+        (GroupLane caller, long number) = (lanes.Of(command.Name("as")), command.Number("number", 1));
+        Task<GroupReplies> call;
+        using (await caller.TakeTurnAsync(ct).ConfigureAwait(false))
+            call = (caller.Group ?? throw new NotMemberException(caller.Name)).RequestAsGroupAsync(lane.Name, number, order, payload.ToBody(), replies, timeout: null, ct).AsTask();
         GroupReplies result = await call.ConfigureAwait(false);
         return json => WriteReplies(json, result);
     }
@@ -187,28 +239,22 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         _killed.TrySetResult();
     }
 
-    private void RegisterHandlers(ProcessGroup group, GroupTexts? texts)
+    private void RegisterHandlers(ProcessGroup group, GroupTexts? texts, AnswerWish wish)
     {
         group.OnMessage(message =>
         {
             texts?.Add(message.Body.Span);
-            return feed.OnHandled(group.Name, message.Id, Payload.Read(message.Body.Span));
+            Payload payload = message.IsAnswerCopy ? new Payload(Encoding.UTF8.GetString(message.Body.Span), 0) : Payload.Read(message.Body.Span);
+            return feed.OnHandled(group.Name, message.Id, payload);
         });
         group.OnRequest(async request =>
         {
             texts?.Add(request.Body.Span);
             Payload payload = Payload.Read(request.Body.Span);
             await feed.OnHandled(group.Name, request.Id, payload).ConfigureAwait(false);
+            wish.Apply(request, lanes);
             return Encoding.UTF8.GetBytes($"{node.Name}:{payload.Shown}");
         });
-    }
-
-    private static void RefuseWhatIsNotBuilt(CommandFields command)
-    {
-        if (command.Has("groups"))
-            throw ShellException.NotSupported("A request to several groups");
-        if (command.Has("label"))
-            throw ShellException.NotSupported("A request with a label");
     }
 
     private static AnswerFields Membership(View view) => json =>
@@ -225,6 +271,8 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
             json.WriteStartObject();
             json.WriteString("from", answer.From.Name);
             json.WriteString(answer.IsError ? "error" : "text", Encoding.UTF8.GetString(answer.Body.Span));
+            if (answer.InPlaceOf is { } place)
+                json.WriteString("in-place-of", place.Name);
             json.WriteEndObject();
         }
 

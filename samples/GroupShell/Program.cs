@@ -50,12 +50,14 @@ internal static class Program
         var answers = new Answers(output);
         var feed = new EventFeed(output);
         using ILoggerFactory logging = LogToStandardError();
+        var migrants = new Migrants();
         GroupNode node;
         try
         {
             GroupNodeOptions nodeOptions = options.NodeOptions(given);
             nodeOptions.Traced = feed.OnTraced;
             nodeOptions.LoggerFactory = logging;
+            nodeOptions.OnMigration = migrants.OptionsOf;
             node = await GroupNode.StartAsync(nodeOptions, terminate);
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException or NotSupportedException or GroupException or SocketException or IOException)
@@ -68,7 +70,7 @@ internal static class Program
         answers.Ready(node.Name, node.ListenAddress);
         feed.Open();
         using var ticks = new Timer(_ => feed.Tick(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
-        return await new Shell(node, feed, answers, options.LogsAll(given)).RunAsync(commands(node), terminate);
+        return await new Shell(node, feed, answers, migrants, options.LogsAll(given)).RunAsync(commands(node), terminate);
     }
 
     // Standard output is for answers and events alone.

@@ -19,13 +19,15 @@ internal sealed class Shell
     private readonly Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> _operations;
     private readonly OperationCount _running = new();
 
+    /// <param name="migrants">Told how this shell takes members that move here.</param>
     /// <param name="logsAll">All objects and groups are logged.</param>
-    public Shell(GroupNode node, EventFeed feed, Answers answers, bool logsAll)
+    public Shell(GroupNode node, EventFeed feed, Answers answers, Migrants migrants, bool logsAll)
     {
         (_node, _feed, _answers) = (node, feed, answers);
         var lanes = new GroupLanes();
         var recovery = new RecoveryOperations(node, feed, lanes, logsAll);
         _groups = new GroupOperations(node, feed, lanes, recovery);
+        migrants.Take = _groups.OptionsOfMigrant;
         var directory = new DirectoryOperations(node, lanes, answers);
         var self = new NodeOperations(node, feed);
         var locks = new LockOperations(node, answers);
@@ -46,6 +48,7 @@ internal sealed class Shell
             ["kill"] = directory.KillAsync,
             ["watch"] = directory.WatchAsync,
             ["configure"] = _groups.ConfigureAsync,
+            ["migrate"] = _groups.MigrateAsync,
             ["lock.acquire"] = locks.AcquireAsync, ["lock.try"] = locks.TryAsync, ["lock.release"] = (command, _) => locks.ReleaseAsync(command), ["lock.who"] = locks.WhoAsync,
             ["sem.wait"] = locks.WaitAsync, ["sem.signal"] = locks.SignalAsync,
             ["rw.read"] = locks.ReadAsync, ["rw.write"] = locks.WriteAsync, ["rw.release"] = (command, _) => locks.ReleaseAsync(command),

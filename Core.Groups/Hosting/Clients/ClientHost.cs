@@ -13,7 +13,7 @@ using Outcome = Core.Groups.Protocol.Outcome;
 namespace Core.Groups.Hosting;
 
 /// <summary>One call on its way to the machine.</summary>
-internal readonly record struct ClientCall(PendingCall Pending, Order Order, ReadOnlyMemory<byte> Body, ReplyMode Mode, int Count, TimeSpan? Timeout);
+internal readonly record struct ClientCall(PendingCall Pending, Order Order, ReadOnlyMemory<byte> Body, ReplyMode Mode, int Count, TimeSpan? Timeout, bool IsQuestion = false);
 
 /// <summary>The host of one client. Safe for any thread.</summary>
 internal sealed class ClientHost : IClientEffects, IClientConnectionEvents, IInputs<ClientCall>
@@ -102,6 +102,18 @@ internal sealed class ClientHost : IClientEffects, IClientConnectionEvents, IInp
             throw;
         }
 
+        await using (ct.UnsafeRegister((_, token) => Withdraw(pending, token), null).ConfigureAwait(false))
+        {
+            return await pending.Task.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Asks about groups; waits while no node can be reached.</summary>
+    public async Task<CallResult> AskAsync(ClientQuestionKind kind, string text, CancellationToken ct)
+    {
+        ct.ThrowIfCancellationRequested();
+        PendingCall pending = _calls.Add(0, text);
+        Visit((machine, now) => machine.Ask(now, pending.Number, kind, text));
         await using (ct.UnsafeRegister((_, token) => Withdraw(pending, token), null).ConfigureAwait(false))
         {
             return await pending.Task.ConfigureAwait(false);
@@ -214,7 +226,10 @@ internal sealed class ClientHost : IClientEffects, IClientConnectionEvents, IInp
         foreach ((ClientCall call, CallResult result) in ended)
         {
             End(call, result);
-            _credit.Release(call.Body.Length + CreditGate<ClientCall>.MessageOverhead);
+            if (!call.IsQuestion)
+            {
+                _credit.Release(call.Body.Length + CreditGate<ClientCall>.MessageOverhead);
+            }
         }
     }
 
@@ -248,6 +263,20 @@ internal sealed class ClientHost : IClientEffects, IClientConnectionEvents, IInp
 
     void IClientEffects.Answered(long call, Outcome outcome, GroupInfo? group, IReadOnlyList<string> names)
     {
+        if (_calls.Find(call) is { } asked)
+        {
+            object? found = group is null ? names.ToArray() : group;
+            _ended.Add((new ClientCall(asked, default, default, default, 0, null, IsQuestion: true), CallResult.Of(outcome) with { Found = found }));
+        }
+    }
+
+    void IClientEffects.Refused(ClientRefusal why)
+    {
+        if (why == ClientRefusal.ExtendedMode)
+        {
+            _served.TrySetException(new NotSupportedException("The cluster is in extended mode, which serves no clients: a call that is sent again through another component could be delivered in both. Make the program a node."));
+            _ = _served.Task.Exception; // nobody has to look at it
+        }
     }
 
     void IClientEffects.ServedBy(NodeId? server)

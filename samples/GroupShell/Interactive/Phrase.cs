@@ -11,11 +11,13 @@ internal static class Phrase
     /// <summary>The operations worth typing, their fields in order, and what they do.</summary>
     public static readonly (string Operation, string[] Fields, string Help)[] Table =
     [
-        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same"),
+        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same; answers to requests: copies=GROUP,GROUP get them too; pass-on=GROUP answers instead (pass-to=NODE: that member)"),
         ("leave", ["group"], "stop being a member"),
+        ("migrate", ["group", "to"], "move this membership to another node: it joins and this one leaves in one view"),
+        ("configure", ["group", "key", "value"], "set an entry of the group's configuration data to any JSON: one event at every member"),
         ("members", ["group"], "the view: its number, and the members by rank"),
-        ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total; more: count=N size=BYTES timeout=5s"),
-        ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first timeout=5s"),
+        ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total; more: count=N size=BYTES timeout=5s groups=G,G to=NODE,NODE label=L"),
+        ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first timeout=5s groups=G,G (each member of them answers once) label=L; as=GROUP number=N: as all its members do, handled once"),
         ("groups", ["prefix"], "the names of the groups that begin so; at a site: @NewYork:/"),
         ("delete", ["group"], "all members leave; the name is free again"),
         ("watch", ["group"], "tell who joins, leaves or fails; or a node: node=NAME"),
@@ -60,8 +62,9 @@ internal static class Phrase
         ("stop", [], "leave in order, and end"),
     ];
 
-    private static readonly string[] Numbers = ["count", "size", "back", "expect", "amount", "initial"];
-    private static readonly string[] KnownFields = ["group", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
+    private static readonly string[] Lists = ["groups", "copies"];
+    private static readonly string[] Numbers = ["number", "count", "size", "back", "expect", "amount", "initial"];
+    private static readonly string[] KnownFields = ["group", "groups", "copies", "pass-on", "pass-to", "to", "as", "number", "key", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
         "name", "work", "execution", "back", "hold", "owner", "value", "mode", "linearizable", "initial"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
@@ -77,7 +80,11 @@ internal static class Phrase
         {
             int equals = words[i].IndexOf('=');
             if (equals > 0 && KnownFields.Contains(words[i][..equals]))
+            {
                 Set(command, words[i][..equals], words[i][(equals + 1)..]);
+                if (words[i].StartsWith("groups=", StringComparison.Ordinal) && next == 0)
+                    next++; // they stand for the group
+            }
             else if (next < fields.Length && fields[next] != "text")
                 Set(command, fields[next++], words[i]);
             else
@@ -94,6 +101,7 @@ internal static class Phrase
             "true" or "on" when field is "on" or "linearizable" => true,
             "false" or "off" when field is "on" or "linearizable" => false,
             _ when (Numbers.Contains(field) || field == "replies") && int.TryParse(value, out int number) => number,
+            _ when Lists.Contains(field) || (field == "to" && (string?)command["op"] == "send") => new JsonArray([.. value.Split(',').Select(name => (JsonNode)name)]),
             _ when field is "item" or "template" or "value" => Parsed(value),
             _ => value,
         };

@@ -45,6 +45,11 @@ internal static class Load
         return Cost.Now.Since(before, read() - begin);
     }
 
+    /// <summary>Lets time pass.</summary>
+    /// <param name="seconds">How much.</param>
+    /// <param name="ended">Ends the wait.</param>
+    public static Task PassAsync(double seconds, CancellationToken ended) => WaitAsync([], seconds, ended);
+
     /// <summary>What the process holds, without what it has left.</summary>
     public static long HeapBytes()
     {

@@ -20,6 +20,7 @@ internal sealed class NewsBench : ToolkitBench
     private readonly TaskCompletionSource _allTopics = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private NewsService? _news;
     private NewsService? _shared; // over another number of channels
+    private NewsStatistics _before;
     private NewsSubscription? _subscription;
     private long _received; // these two are written by the handler alone
     private int _topics;
@@ -46,14 +47,25 @@ internal sealed class NewsBench : ToolkitBench
         }
 
         foreach (int channels in (int[])[16, 64, 256])
-            result[$"false_traffic_{channels}_channels"] = await FalseTrafficAsync(cluster, run, channels);
+            result[$"false_traffic_{channels}_channels"] = await FalseTrafficAsync(cluster, run, new JsonObject { ["channels"] = channels, ["audience"] = 1, ["moves"] = false });
+        foreach (int audience in (int[])[1, 2])
+        {
+            foreach (bool moves in (bool[])[false, true])
+            {
+                result[$"false_traffic_audience_{audience}{(moves ? "_moved" : "")}"] =
+                    await FalseTrafficAsync(cluster, run, new JsonObject { ["channels"] = 16, ["audience"] = audience, ["moves"] = moves });
+            }
+        }
+
         result["topics"] = new JsonArray([.. await AskAllAsync(cluster, run, "topics")]);
         return result;
     }
 
-    private async Task<JsonObject> FalseTrafficAsync(BenchCluster cluster, ToolkitRun run, int channels)
+    private async Task<JsonObject> FalseTrafficAsync(BenchCluster cluster, ToolkitRun run, JsonObject shares)
     {
-        await AskAllAsync(cluster, run, "share", new JsonObject { ["channels"] = channels, ["members"] = cluster.Members });
+        shares["members"] = cluster.Members;
+        await AskAllAsync(cluster, run, "share", shares);
+        await AskAllAsync(cluster, run, "settle", shares);
         await AskAllAsync(cluster, run, "post-shares");
         JsonObject[] unwanted = await AskAllAsync(cluster, run, "unwanted");
         return new JsonObject { ["unwanted_percent"] = Math.Round(unwanted.Average(u => (double)u["unwanted_percent"]!), 1) };
@@ -65,6 +77,7 @@ internal sealed class NewsBench : ToolkitBench
         "flood" => await FloodAsync(asked, ended),
         "topics" => await TopicsAsync(asked, ended),
         "share" => await ShareAsync(node, asked, ended),
+        "settle" => await SettleAsync(asked, ended),
         "post-shares" => await PostSharesAsync(ended),
         "unwanted" => await UnwantedAsync(),
         var step => throw new InvalidOperationException($"There is no step '{step}'."),
@@ -99,13 +112,37 @@ internal sealed class NewsBench : ToolkitBench
         return result;
     }
 
-    // Each node subscribes to its share of the first words: no word has two subscribers, so what a channel brings of the others' is unwanted.
+    // Each first word is wanted by one node, or by two: what a channel brings of the others' is unwanted.
     private async Task<JsonObject> ShareAsync(GroupNode node, JsonObject asked, CancellationToken ended)
     {
-        _shared = node.OpenNews(new NewsOptions { Channels = (int)asked["channels"]! });
-        for (int word = (int)asked["member"]!; word < SomeWords; word += (int)asked["members"]!)
-            await _shared.SubscribeAsync($"w{word}.>", _ => default, ct: ended);
+        (int channels, int member) = ((int)asked["channels"]!, (int)asked["member"]!);
+        _shared = node.OpenNews((bool)asked["moves"]!
+            ? new NewsOptions { Path = $"/moving/{(int)asked["audience"]!}", Channels = channels, RebalanceAfter = TimeSpan.FromMilliseconds(200), LeaveAfter = TimeSpan.FromMilliseconds(200), Copies = (int)asked["audience"]! }
+            : new NewsOptions { Path = $"/still/{(int)asked["audience"]!}", Channels = channels });
+        for (int word = 0; word < SomeWords; word++)
+        {
+            if (AudienceOf(word, asked).Contains(member))
+                await _shared.SubscribeAsync($"w{word}.>", _ => default, ct: ended);
+        }
+
         return [];
+    }
+
+    private static IEnumerable<int> AudienceOf(int word, JsonObject asked) =>
+        Enumerable.Range(word, (int)asked["audience"]!).Select(n => n % (int)asked["members"]!);
+
+    // Until words with different audiences share no channel, and all have left what they do not want.
+    private async Task<JsonObject> SettleAsync(JsonObject asked, CancellationToken ended)
+    {
+        long start = Stopwatch.GetTimestamp();
+        bool IsSettled() => Enumerable.Range(0, SomeWords).GroupBy(w => _shared!.GroupOf($"w{w}.topic"))
+            .All(c => c.Select(w => string.Join(' ', AudienceOf(w, asked).Order())).Distinct().Count() == 1);
+        while ((bool)asked["moves"]! && !IsSettled())
+            await Load.PassAsync(0.01, ended);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        await Load.PassAsync((bool)asked["moves"]! ? 1 : 0, ended);
+        _before = _shared!.GetStatistics();
+        return new JsonObject { ["seconds"] = Math.Round(seconds, 2) };
     }
 
     private async Task<JsonObject> PostSharesAsync(CancellationToken ended)
@@ -119,7 +156,7 @@ internal sealed class NewsBench : ToolkitBench
     {
         NewsStatistics seen = _shared!.GetStatistics();
         await _shared.DisposeAsync();
-        return new JsonObject { ["unwanted_percent"] = Math.Round(100.0 * seen.Unwanted / Math.Max(1, seen.Delivered), 1) };
+        return new JsonObject { ["unwanted_percent"] = Math.Round(100.0 * (seen.Unwanted - _before.Unwanted) / Math.Max(1, seen.Delivered - _before.Delivered), 1) };
     }
 
     // A topic each, with one post.

@@ -29,6 +29,12 @@ public sealed class DispatcherTests : IReplies, ILogger
     void IReplies.Reply(long token, ReadOnlyMemory<byte> body, bool isError, int generation) =>
         _replies.Add((token, Encoding.UTF8.GetString(body.Span), isError));
 
+    ValueTask IReplies.AnswerAsync(AnswerPlan plan, in Delivery request, ReadOnlyMemory<byte> answer, int generation)
+    {
+        _replies.Add((request.ReplyToken, $"{Encoding.UTF8.GetString(answer.Span)} as planned", false));
+        return default;
+    }
+
     IDisposable? ILogger.BeginScope<TState>(TState state) => null;
     bool ILogger.IsEnabled(LogLevel logLevel) => true;
     void ILogger.Log<TState>(LogLevel level, EventId id, TState state, Exception? error, Func<TState, Exception?, string> format) =>

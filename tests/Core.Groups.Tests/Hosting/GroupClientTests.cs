@@ -52,6 +52,32 @@ public sealed class GroupClientTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_client_looks_groups_up_lists_them_and_deletes_one()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(2);
+        Member a = await Member.JoinAsync(cluster.Nodes[0], "/test/x");
+        await Member.JoinAsync(cluster.Nodes[1], "/test/y");
+        await using GroupClient client = await ConnectAsync(cluster);
+        GroupInfo found = (await client.FindGroupAsync("/test/x"))!;
+        Assert.Equal((a.Group.Id, "/test/x", "a"), (found.Id, found.Name, found.Members.Single().Name));
+        Assert.Equal(found.Id, (await client.FindGroupAsync(found.Id.ToString()))!.Id);
+        Assert.Null(await client.FindGroupAsync("/none"));
+        Assert.Equal(["/test/x", "/test/y"], await client.ListGroupsAsync("/test/"));
+        await client.DeleteGroupAsync("/test/x");
+        await a.Group.Completion.WaitAsync(RealCluster.Patience);
+        await Assert.ThrowsAsync<GroupNotFoundException>(() => client.DeleteGroupAsync("/test/x").AsTask());
+        Assert.Equal(["/test/y"], await client.ListGroupsAsync());
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_cluster_in_extended_mode_refuses_clients_and_says_why()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(1, o => o.Mode = ClusterMode.Extended);
+        var refused = await Assert.ThrowsAsync<NotSupportedException>(() => ConnectAsync(cluster));
+        Assert.Contains("extended mode", refused.Message);
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task What_is_open_when_the_node_fails_goes_on_through_another_once_and_in_order()
     {
         await using RealCluster cluster = await RealCluster.StartAsync(3);

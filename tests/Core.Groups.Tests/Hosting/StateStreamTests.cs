@@ -55,6 +55,37 @@ public sealed class StateStreamTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_state_goes_from_a_stream_into_a_stream()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(2);
+        byte[] state = RandomNumberGenerator.GetBytes(3_000_001);
+        var opened = new WatchedStream(state);
+        GroupOptions Options(Stream from, Stream into) => new()
+        {
+            State = StateTransfer.Stream(() => ValueTask.FromResult(from.ToSnapshot()), async reader => await reader.AsStream().CopyToAsync(into)),
+            Configure = g => g.IgnoreMessages(),
+        };
+        await cluster.Nodes[0].JoinAsync("/stream", Options(opened, Stream.Null)).AsTask().WaitAsync(RealCluster.Patience);
+        var copy = new MemoryStream();
+        await cluster.Nodes[1].JoinAsync("/stream", Options(Stream.Null, copy)).AsTask().WaitAsync(RealCluster.Patience);
+        Assert.Equal(state, copy.ToArray());
+        await opened.Disposed.WaitAsync(RealCluster.Patience);
+    }
+
+    private sealed class WatchedStream(byte[] state) : MemoryStream(state, writable: false)
+    {
+        private readonly TaskCompletionSource _disposed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Disposed => _disposed.Task;
+
+        protected override void Dispose(bool disposing)
+        {
+            base.Dispose(disposing);
+            _disposed.TrySetResult();
+        }
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task A_state_larger_than_the_memory_it_takes_comes_while_the_group_goes_on()
     {
         await using RealCluster cluster = await RealCluster.StartAsync(3);

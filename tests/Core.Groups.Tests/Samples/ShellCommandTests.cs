@@ -131,6 +131,10 @@ public sealed class ShellCommandTests
     [InlineData("request /g total a=b replies=2", "{\"op\":\"request\",\"group\":\"/g\",\"order\":\"total\",\"text\":\"a=b\",\"replies\":2}")]
     [InlineData("groups @NewYork:/", "{\"op\":\"groups\",\"prefix\":\"@NewYork:/\"}")]
     [InlineData("kill /g enough of it", "{\"op\":\"kill\",\"group\":\"/g\",\"text\":\"enough of it\"}")]
+    [InlineData("migrate /g c", "{\"op\":\"migrate\",\"group\":\"/g\",\"to\":\"c\"}")]
+    [InlineData("request groups=/g,/h total who", "{\"op\":\"request\",\"groups\":[\"/g\",\"/h\"],\"order\":\"total\",\"text\":\"who\"}")]
+    [InlineData("send /g total x to=a,b", "{\"op\":\"send\",\"group\":\"/g\",\"order\":\"total\",\"text\":\"x\",\"to\":[\"a\",\"b\"]}")]
+    [InlineData("configure /g feed 5", "{\"op\":\"configure\",\"group\":\"/g\",\"key\":\"feed\",\"value\":5}")]
     [InlineData("quiet on", "{\"op\":\"quiet\",\"on\":true}")]
     [InlineData("config", "{\"op\":\"config\"}")]
     public void What_a_person_types_is_what_a_program_sends(string typed, string command) =>
