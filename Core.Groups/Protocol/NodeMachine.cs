@@ -239,27 +239,26 @@ internal sealed class NodeMachine
     /// <summary>Multicast that is answered; ends with <see cref="INodeEffects.RequestCompleted"/>.</summary>
     public void Request(TimeSpan now, long call, GroupId group, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
     {
+        if (BeginRequest(now, call, body, mode, count, timeout)) _core.Calls.Submit(new Cast(call, Resolve(group), null, order.ToKind(), body, MessageFlags.Request, call));
+    }
+
+    private bool BeginRequest(TimeSpan now, long call, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
+    {
         if (!Enter(now))
         {
             _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
-            return;
+            return false;
         }
         _core.Requests.Begin(call, mode, count, timeout);
-        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
-        else _core.Calls.Submit(new Cast(call, Resolve(group), null, order.ToKind(), body, MessageFlags.Request, call));
+        if (body.Length <= _context.Settings.MaximumMessageSize) return true;
+        _core.Requests.End(call, Outcome.TooLarge);
+        return false;
     }
 
     /// <summary>The same in the union of several groups, of which this node is a member, or with a label: each member answers once.</summary>
     public void Request(TimeSpan now, long call, SpreadTarget target, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
     {
-        if (!Enter(now))
-        {
-            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
-            return;
-        }
-        _core.Requests.Begin(call, mode, count, timeout);
-        if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
-        else _core.Calls.Submit(new Cast(call, target.Groups[0], null, order.ToKind(), body, MessageFlags.Request, call, Spread: Resolve(target)));
+        if (BeginRequest(now, call, body, mode, count, timeout)) _core.Calls.Submit(new Cast(call, target.Groups[0], null, order.ToKind(), body, MessageFlags.Request, call, Spread: Resolve(target)));
     }
 
     /// <summary>

@@ -54,6 +54,7 @@ internal sealed class SentToDirectory
     public long Ready { get; set; }
     public long Done { get; set; }
     public long Proposal { get; set; }
+    public long Claim { get; set; }
 }
 
 /// <summary>The directory at one member. All that changes it is a safe multicast: it can be acted on.</summary>
@@ -63,7 +64,7 @@ internal sealed class NewsDirectory(int channels, Action changed) : Replica
 {
     private const int MostWords = 1_000_000;
 
-    private enum Kind : byte { Wants = 1, Move = 2, Ready = 3, Done = 4 }
+    private enum Kind : byte { Wants = 1, Move = 2, Ready = 3, Done = 4, Claim = 5 }
 
     private readonly SortedSet<NodeId> _ready = [];
     private readonly BodyWriter _body = new();
@@ -104,6 +105,18 @@ internal sealed class NewsDirectory(int channels, Action changed) : Replica
     /// <summary>The word is where it goes to.</summary>
     public void Done(long move) => MulticastNumber(Kind.Done, move);
 
+    /// <summary>A channel knows of a move that is not known here: the directory was lost and is a new one. The words that came there are there.</summary>
+    public void Claim(int channel, long lastMove, IReadOnlyCollection<string> words)
+    {
+        Begin(Kind.Claim);
+        _body.Varint(channel);
+        _body.Varint(lastMove);
+        _body.Varint(words.Count);
+        foreach (string word in words)
+            _body.Text(word);
+        Port.Multicast(Order.Safe, _body.Written);
+    }
+
     // ---- deliveries
 
     protected override void OnMessage(in ReplicaMessage message)
@@ -118,6 +131,9 @@ internal sealed class NewsDirectory(int channels, Action changed) : Replica
                     break;
                 case Kind.Move:
                     OnMove(reader.Text(), reader.Varint());
+                    break;
+                case Kind.Claim:
+                    OnClaim(reader.Varint(), reader.Varint(), ref reader);
                     break;
                 case Kind.Ready when _move is { } move && reader.Varint() == move.Number:
                     _ready.Add(message.From);
@@ -154,6 +170,17 @@ internal sealed class NewsDirectory(int channels, Action changed) : Replica
         {
             Port.Reply(token, "this is no word"u8, isError: true);
         }
+    }
+
+    private void OnClaim(long channel, long lastMove, ref BodyReader reader)
+    {
+        if (lastMove <= _lastMove || channel >= channels)
+            return;
+        _move = null;
+        _ready.Clear();
+        _lastMove = lastMove;
+        for (int left = reader.Count(); left > 0; left--)
+            Put(reader.Text(), (int)channel);
     }
 
     private void OnWants(NodeId from, WantedWords words)

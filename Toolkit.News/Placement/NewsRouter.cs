@@ -292,6 +292,17 @@ internal sealed class NewsRouter(INewsWorld world, int channels, TimeSpan rebala
     {
         if (!replica.IsOldest)
             return;
+        long lastMove = replica.Words.LastMove;
+        if (lastMove > look.LastMove)
+        {
+            world.TryDirectory(d =>
+            {
+                if (d.Sent.Claim < lastMove)
+                    d.Claim(channel, d.Sent.Claim = lastMove, [.. replica.Words.Came]);
+            });
+            return;
+        }
+
         foreach ((string word, long move) in replica.Words.Leaving.Where(l => l.Move <= look.LastDone && replica.Sent.Dropped.Add(l)).ToArray())
             replica.Drop(word, move);
         string[] here = [.. look.Moved.Where(m => m.Value == channel).Select(m => m.Key)];
@@ -303,7 +314,8 @@ internal sealed class NewsRouter(INewsWorld world, int channels, TimeSpan rebala
         }
 
         bool isRight = replica.Words.Told >= 0 && (look.Move is not null || replica.Words.LastMove > look.LastDone
-            || (here.All(replica.Words.Has) && !away.Exists(a => replica.Words.Has(a.Item1)) && replica.Words.Came.All(w => look.PlaceOf(w) == channel)));
+            || (here.All(replica.Words.Has) && !away.Exists(a => replica.Words.Has(a.Item1)) && replica.Words.Came.All(w => look.PlaceOf(w) == channel)
+                && !replica.Words.Went.Any(w => look.PlaceOf(w) == channel)));
         if (isRight || replica.Sent.Tell >= look.LastMove)
             return;
         replica.Tell(look.LastDone, here, away);

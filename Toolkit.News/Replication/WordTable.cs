@@ -102,12 +102,15 @@ internal sealed class WordTable(int channel, int channels)
     {
         if (Told >= 0 && done < LastMove)
             return null;
+        // A word that is on its way is left to its move, if this channel knows its words already.
+        HashSet<string> moving = Told < 0 ? [] : [.. away.Where(a => a.Move > done).Select(a => a.Word)];
+        away = [.. away.Where(a => !moving.Contains(a.Word))];
         string[] before = [.. _came.Keys.Concat(away.Select(a => a.Word)).Where(Has)];
-        foreach (string other in _came.Keys.Except(here).Where(w => ChannelMap.ChannelOf(w, channels) != channel || away.Any(a => a.Word == w)).ToArray())
+        foreach (string other in _came.Keys.Except(here).Where(w => !moving.Contains(w) && (ChannelMap.ChannelOf(w, channels) != channel || away.Any(a => a.Word == w))).ToArray())
             _came.Remove(other); // what came home stays marked as having come
         foreach (string word in here)
             _came.TryAdd(word, done);
-        foreach (string other in _went.Keys.Except(away.Select(a => a.Word)).ToArray())
+        foreach (string other in _went.Keys.Except(away.Select(a => a.Word)).Where(w => !moving.Contains(w)).ToArray())
             _went.Remove(other);
         foreach ((string word, long move) in away)
             _went.TryAdd(word, move);
