@@ -204,6 +204,11 @@ public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
                 await JoinOnceAsync(ct).ConfigureAwait(false);
                 return;
             }
+            catch (StateTransferException e) when (e.InnerException is StableStoreException disk)
+            {
+                _manager.Fail(Name, disk); // to try again would help nobody
+                throw new StableStoreException(disk.Message, e);
+            }
             catch (Exception e) when (e is StateTransferException or ExcludedException)
             {
                 RecoveryLog.JoinsLater(_manager.Logger, e, Name);

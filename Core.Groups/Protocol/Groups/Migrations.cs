@@ -123,9 +123,12 @@ internal sealed class Migrations(NodeContext context, Services services, GroupSe
     {
         if (group.Migration is not { } migration) return;
         Close(group, migration);
+        const string Otherwise = "the membership has ended otherwise: the node left, or the group was deleted";
+        bool hasMoved = moved?.Members.Contains(migration.To) == true;
+        if (!hasMoved) groups.Directory.RefuseMigrant(migration.To, group.Name, Otherwise);      // it may wait to be let in
         if (migration.IsForgotten) return;
-        if (moved?.Members.Contains(migration.To) == true) Context.Effects.MigrationEnded(migration.Call, moved, null);
-        else Context.Effects.MigrationEnded(migration.Call, null, "the membership has ended otherwise: the node left, or the group was deleted");
+        if (hasMoved) Context.Effects.MigrationEnded(migration.Call, moved, null);
+        else Context.Effects.MigrationEnded(migration.Call, null, Otherwise);
     }
 
     private void Close(GroupMember group, Migration migration)

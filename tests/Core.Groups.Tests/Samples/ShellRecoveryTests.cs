@@ -60,8 +60,12 @@ public sealed class ShellRecoveryTests
             Assert.True((bool)(await writer.AskAsync("dict.set", $"\"name\":\"/d\",\"key\":\"k\",\"value\":{before + 1},\"logged\":true"))["ok"]!);
             Assert.True((bool)(await writer.AskAsync("send", "\"group\":\"/g\",\"order\":\"total\",\"text\":\"x\""))["ok"]!);
             Assert.True((bool)(await writer.AskAsync("flush", "\"group\":\"/g\""))["ok"]!);
-            JsonObject checkpoint = await writer.AskAsync("log.checkpoint", "\"group\":\"/g\"");
+            const string Both = "\"groups\":[\"/g\",\"/d#dict\"]"; // at one instant
+            JsonObject checkpoint = await writer.AskAsync("log.checkpoint", Both);
             Assert.Equal(before + 1, (int)checkpoint["checkpoints"]!.AsArray()[^1]!);
+            JsonObject back = await writer.AskAsync("log.rollback", $"{Both},\"number\":{before + 1}");
+            Assert.True((bool)back["ok"]!, back.ToJsonString());
+            Assert.Equal(before + 1, (int)(await writer.AskAsync("dict.get", "\"name\":\"/d\",\"key\":\"k\",\"logged\":true"))["value"]!);
             Assert.Equal("not-possible", (string?)(await writer.AskAsync("log.override", "\"group\":\"/g\",\"members\":[\"a\"]"))["error"]);
             foreach (int i in kill)
                 shells[i].Kill();

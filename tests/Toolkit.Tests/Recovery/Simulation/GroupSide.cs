@@ -21,6 +21,7 @@ internal sealed class GroupSide(RecoveryProcess process, GroupWorld group, Group
 
     private GroupJournal? _journal;
     private Task _handling = Task.CompletedTask;
+    private Task _leaving = Task.CompletedTask;
     private MemberPhase _phase;
     private long _attempt;
     private LogPoint _end;
@@ -45,12 +46,12 @@ internal sealed class GroupSide(RecoveryProcess process, GroupWorld group, Group
 
     public IReadOnlyList<long> Checkpoints => log.Checkpoints;
 
-    public bool IsHandling => !_handling.IsCompleted;
+    public bool IsHandling => !_handling.IsCompleted || !_leaving.IsCompleted;
 
     /// <summary>Its disk has failed, and it has noticed.</summary>
-    public bool HasFailed => _handling.IsFaulted;
+    public bool HasFailed => _handling.IsFaulted || _leaving.IsFaulted;
 
-    public Exception? Failure => _handling.Exception?.InnerException;
+    public Exception? Failure => (_handling.Exception ?? _leaving.Exception)?.InnerException;
 
     public MemberPhase Phase => _phase;
 
@@ -125,7 +126,7 @@ internal sealed class GroupSide(RecoveryProcess process, GroupWorld group, Group
         Offers.Clear();
         ToGroup.Clear();
         _phase = MemberPhase.Idle;
-        _handling = WantWhenSyncedAsync();
+        _leaving = WantWhenSyncedAsync();
 
         async Task WantWhenSyncedAsync()
         {
@@ -204,8 +205,9 @@ internal sealed class GroupSide(RecoveryProcess process, GroupWorld group, Group
         {
             await act();
         }
-        catch (InvalidOperationException)
+        catch (InvalidOperationException e)
         {
+            process.World.Log.Add($"{process.Id} leaves {group.Name}: {e.Message}");
             group.Refuse(process, this);
         }
     }
