@@ -62,6 +62,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (Current?.Id == proposal.Id) return true;
         if ((proposal.Id <= Promised && !Weak.Lacks(WeakRules.PromisesAreForgotten)) || !proposal.Includes(context.Self) || IsOver) return false;
+        if (IsUsed(proposal.Id.Epoch)) return false;
         foreach (PeerIdentity member in proposal.Members)
         {
             if (member.Id != context.Self && (reachability.IsSuspected(member.Id) || channels.Find(member.Id) is null)) return false;
@@ -85,6 +86,12 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         Stable.Keep(() => TellStatus(attempt, status));
         return true;
     }
+
+    /// <summary>
+    /// Whether this node is in a configuration of this epoch, or may be yet, by another representative's proposal: the ids of its
+    /// messages name the epoch only, and would come twice.
+    /// </summary>
+    public bool IsUsed(long epoch) => context.Configuration?.Id.Epoch == epoch || _kept?.Proposal.Id.Epoch == epoch;
 
     private void TellStatus(Attempt attempt, MemberStatus status)
     {

@@ -167,9 +167,10 @@ internal sealed class MembershipService
             return;
         }
         if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self
-            && presence.Promised > attempt.Id.Epoch && !attempt.Statuses.ContainsKey(from.Id))
+            && !attempt.Statuses.ContainsKey(from.Id)
+            && (presence.Promised > attempt.Id.Epoch || (presence.Configuration is { } its && its.Epoch == attempt.Id.Epoch && its != attempt.Id)))
         {
-            Change.Abandon();      // it has promised more: the next proposal goes above that
+            Change.Abandon();      // it has promised more, or used this epoch: the next proposal goes above that
         }
     }
 
