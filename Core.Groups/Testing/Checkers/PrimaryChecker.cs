@@ -77,9 +77,12 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
     private int? ElectorateWeight(Period primary) => options.Electorate.IsEmpty
         ? null : primary.Members.Where(member => options.Electorate.Contains(member.Name)).Sum(member => options.WeightOf(member.Name));
 
-    /// <summary>At once, or over configurations that were completed on the way: they had recorded what the later one goes on from.</summary>
+    /// <summary>
+    /// At once, or over configurations that were completed on the way: they had recorded what the later one goes on from. Who brought
+    /// the majority of the earlier one may have died before it installed the one between.
+    /// </summary>
     private bool Continues(ConfigurationGraph graph, List<Period> passed, Period earlier, Period later) => Continues(earlier, later)
-        || passed.Exists(between => graph.Precedes(earlier, between) && graph.Precedes(between, later) && Continues(earlier, between) && Continues(graph, passed, between, later));
+        || passed.Exists(between => !graph.Precedes(between, earlier) && graph.Precedes(between, later) && Continues(earlier, between) && Continues(graph, passed, between, later));
 
     private bool Continues(Period earlier, Period later)
     {

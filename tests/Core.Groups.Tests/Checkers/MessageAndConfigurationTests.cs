@@ -210,6 +210,17 @@ public sealed class MessageAndConfigurationTests : CheckerTests
         Assert.Equal(passes, !found.Any(violation => violation.Message.Contains("does not hold what it must", StringComparison.Ordinal)));
     }
 
+    // Who brought the first one's majority to the second died before it installed it (stored-crashes 21): c alone did, and was stopped at once.
+    [Theory]
+    [InlineData("[c b]", true)]
+    [InlineData("[c d]", false)]
+    public void A_majority_is_carried_over_what_its_bearer_did_not_live_to_install(string between, bool passes)
+    {
+        string history = $"a,b conf c1 [b a] primary\na fail\nb fail\nc conf c2 {between} primary\nc block\nc trans c3 [c]\nc conf c3 [c a.2] primary\na.2 conf c3 [c a.2] primary";
+        IEnumerable<Violation> found = AllCheckers.Run(History.From(TextHistory.ParseEvents(history)), Primary with { Continuity = PrimaryContinuity.MajorityOfNames });
+        Assert.Equal(passes, !found.Any(violation => violation.Message.Contains("does not hold what it must", StringComparison.Ordinal)));
+    }
+
     [Theory]
     [InlineData(PrimaryContinuity.MajorityOfIncarnations, "[a b.2 c.2]")]
     [InlineData(PrimaryContinuity.MajorityOfNames, "[a d e]")]
