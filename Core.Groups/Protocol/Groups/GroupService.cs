@@ -131,7 +131,7 @@ internal sealed class GroupService
     public void OnAnnounced(JointChange joint)
     {
         OrderingLayer ordering = _context.Ordering!;
-        if (!JointChange.MembersOf(joint.Destination.Spread!).Contains(ordering.Self)) return;
+        if (!joint.Destination.Spread!.GroupMembers.Contains(ordering.Self)) return;
         BeforeJointMarker(joint);
         bool isVoid = joint.Destination.Spread!.Parts.Count(p => p.Via.Contains(ordering.Self)) > joint.Groups.Count;
         ordering.Emit(MessageKind.Marker, joint.Destination, isVoid ? JointChange.Void : default, joint.Reference);

@@ -354,7 +354,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     private bool PumpJoint(JointChange joint)
     {
-        if (joint.Announcement is not { } announcement || !joint.Groups.TrueForAll(_pending.HasDelivered) || !Joint.HasDeliveredBefore(joint)) return false;
+        if (joint.Announcement is not { } announcement || !Joint.HasDeliveredBefore(joint)) return false;
         bool progress = false;
         if (!joint.FinishSent)
         {

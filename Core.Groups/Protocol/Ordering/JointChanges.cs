@@ -37,14 +37,6 @@ internal sealed class JointChange(Dependency id)
 
     /// <summary>What this node sends for it.</summary>
     public Dependency[] Reference => [id];
-
-    /// <summary>The members of its groups, who owe a marker.</summary>
-    public static MemberSet MembersOf(SpreadDestination spread)
-    {
-        MemberSet members = MemberSet.Empty;
-        foreach (DestinationPart part in spread.Parts) members = members.Union(part.Via);
-        return members;
-    }
 }
 
 internal sealed class JointChanges(int self, PendingMessages pending, WeakRules weak)
@@ -93,20 +85,15 @@ internal sealed class JointChanges(int self, PendingMessages pending, WeakRules 
     public bool HasAllMarkers(JointChange joint)
     {
         SpreadDestination spread = joint.Destination.Spread!;
-        if (!weak.Lacks(WeakRules.JointMarkersOfOwnGroups)) return JointChange.MembersOf(spread).IsSubsetOf(joint.Marked);
+        if (!weak.Lacks(WeakRules.JointMarkersOfOwnGroups)) return spread.GroupMembers.IsSubsetOf(joint.Marked);
         return Array.TrueForAll(spread.Parts, p => !p.Via.Contains(self) || p.Via.IsSubsetOf(joint.Marked));
     }
 
-    /// <summary>Whether everything that is here of those of its groups in which this node is not is delivered.</summary>
-    public bool HasDeliveredBefore(JointChange joint)
-    {
-        foreach (Message message in pending.Spread.Undelivered)
-        {
-            if (HoldsUp(message, joint)) return false;
-        }
-        return true;
-    }
+    /// <summary>Whether everything that is here of its groups is delivered, also of those in which this node is not.</summary>
+    public bool HasDeliveredBefore(JointChange joint) =>
+        joint.Groups.TrueForAll(static g => g.Pending == 0) && Array.TrueForAll(joint.Destination.Spread!.Parts, p => pending.HasDeliveredSpread(p.Group, p.Epoch));
 
+    /// <summary>Whether a message that is not delivered keeps it open.</summary>
     public static bool HoldsUp(Message message, JointChange joint) => joint.Announcement is { Destination.Spread: { } its } && !Concerns(message)
         && message.Destination.Spread is { } spread && Array.Exists(its.Parts, p => spread.Concerns(p.Group, p.Epoch));
 }

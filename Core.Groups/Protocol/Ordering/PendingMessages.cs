@@ -99,12 +99,14 @@ internal sealed class PendingMessages(int self)
     }
 
     /// <summary>Whether nothing that is here, of this epoch of the group, waits: also not what this node gets as a single process, or by another group.</summary>
-    public bool HasDelivered(GroupOrder group)
+    public bool HasDelivered(GroupOrder group) => group.Pending == 0 && HasDeliveredSpread(group.Id, group.Epoch);
+
+    /// <summary>The same of what goes to more than one group, also for a group in which this node is not.</summary>
+    public bool HasDeliveredSpread(GroupId group, long epoch)
     {
-        if (group.Pending > 0) return false;
         foreach (Message message in Spread.Undelivered)
         {
-            if (message.Destination.Spread!.Concerns(group.Id, group.Epoch)) return false;
+            if (message.Destination.Spread!.Concerns(group, epoch)) return false;
         }
         return true;
     }

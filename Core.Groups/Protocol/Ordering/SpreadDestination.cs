@@ -11,8 +11,12 @@ internal sealed record DestinationPart(GroupId Group, long Epoch, MemberSet Via,
 /// <param name="parts">By rising id; none for a total message to single processes alone.</param>
 internal sealed class SpreadDestination(DestinationPart[] parts, string? label)
 {
+    private MemberSet? _groupMembers;
+
     public DestinationPart[] Parts => parts;
     public string? Label => label;
+    /// <summary>The members of its groups.</summary>
+    public MemberSet GroupMembers => _groupMembers ??= parts.Aggregate(MemberSet.Empty, static (all, part) => all.Union(part.Via));
     /// <summary>The name of the order domain that spans groups; empty: the domain of all nodes.</summary>
     public string Domain => label ?? "";
     /// <summary>Whether its total messages stand in the orders of its groups too.</summary>

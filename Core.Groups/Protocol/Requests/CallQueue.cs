@@ -168,7 +168,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     /// <summary>A GBCAST is open and this node's marker is owed: what waits for it leaves now, whoever announced it.</summary>
     public void SendBroadcasts(GroupOrder order)
     {
-        while (MaySend && IsBroadcastNext(order.Id)) SendBroadcast(FirstIn(order.Id)!, order.DestinationIn(context.Ordering!), []);
+        while (IsBroadcastNext(order.Id)) SendBroadcast(FirstIn(order.Id)!, order.DestinationIn(context.Ordering!), []);
     }
 
     /// <summary>The same for a GBCAST of several groups: what goes to just these destinations leaves if it is open in all of them.</summary>
@@ -195,7 +195,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
     {
         SpreadDestination spread = to.Spread!;
         if (!target.Groups.AsSpan().SequenceEqual(Array.ConvertAll(spread.Parts, static p => p.Group))) return false;
-        MemberSet all = JointChange.MembersOf(spread).Union(MemberSet.Of([.. target.To.Select(context.RankOf).Where(static r => r >= 0)]));
+        MemberSet all = spread.GroupMembers.Union(MemberSet.Of([.. target.To.Select(context.RankOf).Where(static r => r >= 0)]));
         return all.Equals(to.Members);
     }
 
