@@ -156,9 +156,11 @@ internal sealed class GroupMembership
 
     /// <summary>Inside a handler of this group, a request that needs this member's own reply would wait for itself.</summary>
     /// <exception cref="InvalidOperationException">It would.</exception>
-    public void RefuseWaitForSelf(Replies replies)
+    public void RefuseWaitForSelf(Replies replies) => RefuseWaitForSelf(replies, View.Members.Length);
+
+    /// <param name="members">All that are asked, in this group and others.</param>
+    public void RefuseWaitForSelf(Replies replies, int members)
     {
-        int members = View.Members.Length;
         if (HandlerScope.Group == _group && replies.Needed(members) > members - 1)
         {
             throw new InvalidOperationException(

@@ -30,21 +30,15 @@ internal static class SpreadCall
             throw new NotSupportedException("A request by GBCAST goes to one group: use ProcessGroup.RequestAsync.");
         }
 
-        RefuseWaitForSelf(groups, replies);
+        // Inside a handler of one of them the call would wait for that handler's own reply, if it needs those of all members.
+        int members = groups.SelectMany(g => g.View.Members).Distinct().Count();
+        foreach (ProcessGroup group in groups)
+        {
+            group.Membership.RefuseWaitForSelf(replies, members);
+        }
+
         var input = new NodeInput { Kind = InputKind.SpreadRequest, Order = order, Body = packed, Mode = replies.ToMode(), Number = replies.Number, Timeout = timeout };
         return CallAsync(host, groups, input, label, [], ct);
-    }
-
-    // Inside a handler of one of them the call would wait for that handler's own reply, if it needs those of all members.
-    private static void RefuseWaitForSelf(IReadOnlyCollection<ProcessGroup> groups, Replies replies)
-    {
-        int members = groups.SelectMany(g => g.View.Members).Distinct().Count();
-        if (HandlerScope.Group is { } inside && groups.Contains(inside) && replies.Needed(members) > members - 1)
-        {
-            throw new InvalidOperationException(
-                $"A request for {replies} replies inside a handler of '{inside.Name}' would wait for that handler's own reply. " +
-                "Ask for fewer replies than there are other members, or start the request and await it outside the handler.");
-        }
     }
 
     private static async ValueTask<CallResult> CallAsync(

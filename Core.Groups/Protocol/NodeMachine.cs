@@ -244,15 +244,18 @@ internal sealed class NodeMachine
 
     private bool BeginRequest(TimeSpan now, long call, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
     {
-        if (!Enter(now))
-        {
-            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
-            return false;
-        }
-        _core.Requests.Begin(call, mode, count, timeout);
+        if (!EnterRequest(now, call, mode, count, timeout)) return false;
         if (body.Length <= _context.Settings.MaximumMessageSize) return true;
         _core.Requests.End(call, Outcome.TooLarge);
         return false;
+    }
+
+    private bool EnterRequest(TimeSpan now, long call, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        bool isOpen = Enter(now);
+        if (isOpen) _core.Requests.Begin(call, mode, count, timeout);
+        else _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+        return isOpen;
     }
 
     /// <summary>The same in the union of several groups, of which this node is a member, or with a label: each member answers once.</summary>
@@ -285,12 +288,7 @@ internal sealed class NodeMachine
     public void RequestAsGroup(
         TimeSpan now, long call, GroupId asker, string groupName, long number, Order order, ReadOnlyMemory<byte> body, ReplyMode mode, int count, TimeSpan? timeout)
     {
-        if (!Enter(now))
-        {
-            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
-            return;
-        }
-        _core.Requests.Begin(call, mode, count, timeout);
+        if (!EnterRequest(now, call, mode, count, timeout)) return;
         if (_core.Groups.Find(Resolve(asker)) is not { } member) _core.Requests.End(call, Outcome.NotMember);
         else if (body.Length > _context.Settings.MaximumMessageSize) _core.Requests.End(call, Outcome.TooLarge);
         else if (!_core.Callers.TrySubmitAsGroup(call, GroupCallers.IdOf(member.Id, member.Name), groupName, number, order.ToKind(), body, mode != ReplyMode.None))

@@ -1,32 +1,20 @@
 // Words move between channels in the simulated cluster, under every kind of trouble.
 using Core.Groups.Testing.Replicas;
 using Core.Groups.Testing.Simulation;
+using Toolkit.Tests.Replication;
 
 namespace Toolkit.Tests.NewsToolkit;
 
 public sealed class MoveSimulationTests
 {
-    // More by hand: REPLICA_SEEDS=1..500 dotnet test tests/Toolkit.Tests -c Release --filter MoveSimulation
-    private static readonly string[] Seeds = (Environment.GetEnvironmentVariable("REPLICA_SEEDS") ?? "1..8").Split("..");
-
     /// <summary>Those in which nobody leaves a group: a node has part in the directory as long as it has part in a channel.</summary>
     public static TheoryData<string> Scenarios =>
         [.. ReplicaSimulation.Scenarios.Where(s => Core.Groups.Testing.Simulation.Scenarios.Find(s)!.Weights.All(w => w.Act != Act.Leave))];
 
     [Theory]
     [MemberData(nameof(Scenarios))]
-    public void Subscribers_get_everything_once_wherever_words_move_and_whatever_fails(string scenario)
-    {
-        List<string> failed = [];
-        for (long seed = long.Parse(Seeds[0]); seed <= long.Parse(Seeds[1]); seed++)
-        {
-            ReplicaRun run = ReplicaSimulation.Run((ulong)seed, scenario, new MoveStory().Workload);
-            if (run.Violations.Count > 0)
-                failed.Add(run.ToString());
-        }
-
-        Assert.True(failed.Count == 0, string.Join('\n', failed));
-    }
+    public void Subscribers_get_everything_once_wherever_words_move_and_whatever_fails(string scenario) =>
+        ManySeeds.AllHold(scenario, _ => new MoveStory().Workload);
 
     [Fact]
     public void Runs_are_full_of_moves()
