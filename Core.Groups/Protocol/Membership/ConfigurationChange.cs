@@ -146,7 +146,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
-        foreach (NodeId member in attempt.Together) _records.SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
+        _records.SendOrTake(attempt.Together, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
     }
 
     /// <summary>Primary mode: whether this node goes on, as a member of the primary.</summary>
@@ -254,7 +254,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private void CheckDone(Attempt attempt)
     {
-        if (attempt.Plan is not null || !attempt.IsExchanging || attempt.Together.IsEmpty || !attempt.Together.All(attempt.Done.Contains)) return;
+        if (attempt.Plan is not null || !attempt.IsExchanging || attempt.Together.IsEmpty || attempt.Done.Count < attempt.Together.Length || !attempt.Together.All(attempt.Done.Contains)) return;
         foreach ((NodeId from, ReadOnlyMemory<byte> record) in attempt.EarlyForwards)
         {
             if (attempt.Together.Contains(from)) user.OnForwarded(record);
@@ -280,10 +280,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void TellRecovered(Attempt attempt, ImmutableArray<GroupTold> told)
     {
         if (Current != attempt) return;
-        foreach (PeerIdentity member in attempt.Proposal.Members)
-        {
-            _records.SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
-        }
+        _records.SendOrTake(attempt.Proposal.Members.Select(m => m.Id), ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
     }
 
     public void OnRecovered(NodeId from, ConfigurationId id, ImmutableArray<GroupTold> told)

@@ -22,23 +22,23 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     /// <param name="Leavers">Those of it that stop.</param>
     internal sealed record Choice(NodeId Representative, ImmutableArray<NodeId> Members, ImmutableArray<NodeId> Leavers);
 
-    public Choice Choose(Presence own, ImmutableSortedDictionary<NodeId, string> reach)
+    public Choice Choose(Presence own, ReachSet reach)
     {
-        NodeId[] candidates = [.. reach.Keys.Where(n => n == context.Self || IsCandidate(n, own, reach)).OrderBy(n => KeyOf(n, own))];
+        NodeId[] candidates = [.. reach.Nodes.Where(n => n == context.Self || IsCandidate(n, own, reach)).OrderBy(n => KeyOf(n, own))];
         if (context.Settings.IsExtended && context.Configuration?.Members.Any(IsGoneOn) == true)
         {
             candidates = [.. candidates.Where(n => n == context.Self || (context.RankOf(n) >= 0 && !IsGoneOn(n)))];
         }
         var clique = new List<NodeId>();
         // The different sets of what the clique's nodes reach: each holds the whole clique. Mostly there is one.
-        var reaches = new List<ImmutableSortedDictionary<NodeId, string>>();
+        var reaches = new List<ReachSet>();
         foreach (NodeId node in candidates)
         {
-            if (!reaches.TrueForAll(r => r.ContainsKey(node))) continue;
-            ImmutableSortedDictionary<NodeId, string> its = reachability.ReachOf(node, reach);
+            if (!reaches.TrueForAll(r => r.Contains(node))) continue;
+            ReachSet its = reachability.ReachOf(node, reach);
             if (!reaches.Contains(its))
             {
-                if (!clique.TrueForAll(its.ContainsKey)) continue;
+                if (!clique.TrueForAll(its.Contains)) continue;
                 reaches.Add(its);
             }
             clique.Add(node);
@@ -97,7 +97,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
 
     private TimeSpan Patience => context.Settings.AttemptTimeout * 1.5;
 
-    private bool IsCandidate(NodeId node, Presence own, ImmutableSortedDictionary<NodeId, string> reach)
+    private bool IsCandidate(NodeId node, Presence own, ReachSet reach)
     {
         if (_passed.TryGetValue(node, out Backoff backoff) && backoff.Until > context.Now) return false;
         if (!reachability.AreAdjacent(context.Self, node, reach)) return false;
@@ -140,7 +140,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     /// Components that meet see each other's nodes one after the other: who merges waits until it sees no more of them come, so
     /// that none of them is torn apart: as long as those it sees reach somebody whom it does not, for a while.
     /// </summary>
-    public bool IsStillMeeting(ImmutableArray<NodeId> members, ImmutableSortedDictionary<NodeId, string> reach)
+    public bool IsStillMeeting(ImmutableArray<NodeId> members, ReachSet reach)
     {
         bool isWhole = context.Configuration?.Members.All(members.Contains) == true;      // who has to go on without a member does not wait
         if (!isWhole || members.All(n => context.RankOf(n) >= 0 || reachability.Of(n)?.Configuration is null))
@@ -149,7 +149,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
             return false;
         }
         TimeSpan since = _meeting is { } before && before.Members.SequenceEqual(members) ? before.Since : context.Now;
-        bool areAllHere = members.All(n => reachability.ReachOf(n, reach).Keys.All(reach.ContainsKey));
+        bool areAllHere = members.All(n => reachability.ReachOf(n, reach).Nodes.All(reach.Contains));
         TimeSpan until = since + (areAllHere ? context.Settings.Heartbeat : context.Settings.AttemptTimeout * 2);
         _meeting = (members, since, until);
         return context.Now < until;
