@@ -219,6 +219,7 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     /// <summary>Sends what the turn has gathered, and what is owed without it.</summary>
     public void EndTurn()
     {
+        Deadline = TimeSpan.MaxValue;
         foreach (Channel channel in _all)
         {
             if (channel.HasOpenFrame) Seal(channel);
@@ -239,21 +240,13 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
             }
             channel.IsUrgent = false;
             if (context.Now - channel.LastSent >= context.Settings.Heartbeat) SendStatus(channel);
+            Deadline = Min(Deadline, channel.LastSent + context.Settings.Heartbeat);
+            if (channel.OwesSince is { } owed) Deadline = Min(Deadline, owed + context.Settings.AcknowledgementDelay);
         }
     }
 
-    /// <summary>When the table wants its next turn.</summary>
-    public TimeSpan Deadline()
-    {
-        TimeSpan deadline = TimeSpan.MaxValue;
-        foreach (Channel channel in _all)
-        {
-            if (!channel.Link.IsEstablished) continue;
-            deadline = Min(deadline, channel.LastSent + context.Settings.Heartbeat);
-            if (channel.OwesSince is { } since) deadline = Min(deadline, since + context.Settings.AcknowledgementDelay);
-        }
-        return deadline;
-    }
+    /// <summary>When the table wants its next turn, as it was at the end of the last one.</summary>
+    public TimeSpan Deadline { get; private set; } = TimeSpan.MaxValue;
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 

@@ -12,7 +12,7 @@ namespace Core.Groups.Protocol.Membership;
 internal sealed class MembershipService
 {
     private const int LargeCluster = 16;
-    private static readonly TimeSpan GapPerNode = TimeSpan.FromMicroseconds(250);
+    private static readonly TimeSpan GapPerNode = TimeSpan.FromMicroseconds(250), LookGapPerNode = TimeSpan.FromMicroseconds(50);
     private static readonly TimeSpan Redial = TimeSpan.FromMilliseconds(100), LongestRedial = TimeSpan.FromSeconds(1);
     private const int WaitForContacts = 4;
     private readonly NodeContext _context;
@@ -30,7 +30,7 @@ internal sealed class MembershipService
     private Presence? _told;
     private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
     private TimeSpan _judgeAt;
-    private TimeSpan _lookAt;
+    private TimeSpan _lookAt, _lookedAt, _soonAt = TimeSpan.MaxValue;
     private bool _looksAgain = true;
 
     public MembershipService(NodeContext context, ChannelTable channels, IMembershipUser user, PeerIdentity own, LineageId newLineage)
@@ -56,6 +56,9 @@ internal sealed class MembershipService
 
     /// <summary>Something has changed that the membership may depend on.</summary>
     public void LookAgain() => _looksAgain = true;
+
+    /// <summary>In a large cluster all tell of each newcomer: they are looked at together.</summary>
+    private void LookSoon() => _soonAt = Min(_soonAt, _lookedAt + (_channels.All.Count <= LargeCluster ? TimeSpan.Zero : _channels.All.Count * LookGapPerNode));
 
     public void OnConnected(Channel channel)
     {
@@ -111,7 +114,8 @@ internal sealed class MembershipService
         var before = (Change.Current, Change.BlockedWith, _context.Configuration);
         Take(from, kind, ref reader);
         // The many answers of a change are no reason to look, only its steps are.
-        if (kind == ControlRecord.Presence || before != (Change.Current, Change.BlockedWith, _context.Configuration)) LookAgain();
+        if (before != (Change.Current, Change.BlockedWith, _context.Configuration)) LookAgain();
+        else if (kind == ControlRecord.Presence) LookSoon();
     }
 
     private void Take(Channel from, ControlRecord kind, ref WireReader reader)
@@ -192,8 +196,9 @@ internal sealed class MembershipService
 
     public void EndTurn()
     {
-        if (Change.IsOver || (!_looksAgain && _context.Now < _lookAt)) return;
+        if (Change.IsOver || (!_looksAgain && _context.Now < Min(_lookAt, _soonAt))) return;
         _looksAgain = false;
+        (_lookedAt, _soonAt) = (_context.Now, TimeSpan.MaxValue);
         _startedAt ??= _context.Now;
         _aloneFrom ??= _context.Now + WaitBeforeAlone;
         if (_context.Now >= _judgeAt)
@@ -446,7 +451,7 @@ internal sealed class MembershipService
     public TimeSpan Deadline()
     {
         TimeSpan deadline = Change.Current is { } attempt ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
-        deadline = Min(Min(deadline, _tellAt), _gathering.Deadline());
+        deadline = Min(Min(deadline, Min(_tellAt, _soonAt)), _gathering.Deadline());
         if (_aloneFrom is { } from && _context.Now < from) deadline = Min(deadline, from);
         if (_startedAt + _context.Settings.Suspect is { } all && _context.Now < all) deadline = Min(deadline, all);
         foreach ((TimeSpan at, _) in _dials.Values) deadline = Min(deadline, at);

@@ -33,8 +33,8 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
         foreach (Channel channel in channels.All)
         {
             // A blocked node goes on with whom it can reach again.
-            if (context.IsBlocked && channel.Link.IsEstablished && context.Now - channel.LastHeard < context.Settings.Suspect) _suspects.Remove(channel.Id);
-            if (_suspects.Contains(channel.Id) || _contenders.ContainsKey(channel.Id) || !_presences.ContainsKey(channel.Id)) continue;
+            if (context.IsBlocked && channel.Link.IsEstablished && _suspects.Count > 0 && context.Now - channel.LastHeard < context.Settings.Suspect) _suspects.Remove(channel.Id);
+            if ((_suspects.Count > 0 && _suspects.Contains(channel.Id)) || (_contenders.Count > 0 && _contenders.ContainsKey(channel.Id)) || !_presences.ContainsKey(channel.Id)) continue;
             if (!channel.Link.IsEstablished && (context.IsBlocked || context.RankOf(channel.Id) < 0) && !IsResuming(channel)) continue;
             _reached.Add((channel.Id, channel.Identity.Address));
             if (channel.Id < context.Self) before = _reached.Count;
