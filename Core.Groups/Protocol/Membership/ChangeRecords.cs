@@ -9,12 +9,15 @@ internal sealed class ChangeRecords(NodeContext context, ChannelTable channels)
 {
     private readonly WireWriter _record = new();
 
-    public void SendToAll(Proposal proposal, ControlRecord kind, Action<WireWriter> body)
+    /// <param name="isTo">Those of the participants that get it; null: all.</param>
+    public void SendToAll(Proposal proposal, ControlRecord kind, Action<WireWriter> body, Func<NodeId, bool>? isTo = null)
     {
-        ReadOnlySpan<byte> record = Fill(kind, body);
+        ReadOnlySpan<byte> record = [];
         foreach (PeerIdentity member in proposal.Members)
         {
-            if (member.Id != context.Self && channels.Find(member.Id) is { } channel) channels.Control(channel, record);
+            if (member.Id == context.Self || isTo?.Invoke(member.Id) == false || channels.Find(member.Id) is not { } channel) continue;
+            if (record.IsEmpty) record = Fill(kind, body);
+            channels.Control(channel, record);
         }
     }
 
