@@ -19,8 +19,8 @@ internal sealed class ThinClients
     private const int ConnectsAtOnce = 64;
     private const int AloneRequests = 2000, AloneWarmup = 500;
     private const double LoadWarmup = 2;
-    /// <summary>As long as two signs of life of each client take.</summary>
-    private const double IdleSeconds = 15;
+    /// <summary>As long as the sign of life of each client takes.</summary>
+    private const double IdleSeconds = 30;
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly Lock _gate = new();
@@ -46,6 +46,8 @@ internal sealed class ThinClients
             case "serve":
                 await node.JoinAsync(Path, new GroupOptions { Configure = group => group.OnRequest(Answer) }, ended);
                 return [];
+            case "heap":
+                return new JsonObject { ["bytes"] = Load.HeapBytes(), ["resident"] = Environment.WorkingSet };
             case "count":
                 lock (_gate)
                     return new JsonObject { ["delivered"] = _delivered, ["out_of_order"] = _outOfOrder };
@@ -77,21 +79,23 @@ internal sealed class ThinClients
         // All clients come to one node, because the other one that they know is not there yet.
         cluster[Spare].Kill();
         await cluster.WaitForViewWithoutAsync(Spare);
-        JsonObject before = await UsageAsync(cluster, Crowded, seconds: 1);
+        JsonObject before = await AskAsync(cluster, Crowded, "heap");
         long start = Stopwatch.GetTimestamp();
         Caller[] callers = await ConnectAsync(cluster, count);
         double connecting = Stopwatch.GetElapsedTime(start).TotalSeconds;
         try
         {
+            Console.Error.WriteLine($"connected in {connecting:F1} s");
             await Measurements.SettleAsync();
-            JsonObject idle = await UsageAsync(cluster, Crowded, IdleSeconds);
+            JsonObject after = await AskAsync(cluster, Crowded, "heap");
+            JsonObject idle = await cluster.AskAsync(Crowded, new JsonObject { ["do"] = "usage", ["seconds"] = IdleSeconds }, Patience);
             var row = new JsonObject
             {
                 ["clients"] = count,
                 ["connects_per_second"] = Math.Round(count / connecting),
-                ["idle"] = idle,
-                ["heap_bytes_per_idle_client"] = Each(before, idle, "heap_mib", count),
-                ["resident_bytes_per_idle_client"] = Each(before, idle, "resident_mib", count),
+                ["idle_cpu_percent_of_a_core"] = (double)idle["cpu_percent_of_a_core"]!,
+                ["heap_bytes_per_idle_client"] = Each(before, after, "bytes", count),
+                ["resident_bytes_per_idle_client"] = Each(before, after, "resident", count),
                 ["one_request_us"] = await AloneAsync(callers),
                 ["all"] = await LoadAsync(callers, seconds),
             };
@@ -151,10 +155,12 @@ internal sealed class ThinClients
             return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         })).WaitAsync(Patience);
         Array.Sort(answered);
+        double changed = Stopwatch.GetElapsedTime(start, await cluster.WaitForViewWithoutAsync(Crowded)).TotalMilliseconds;
         long sent = callers.Sum(c => (long)c.Sent);
         JsonObject counted = await AskAsync(cluster, Witness, "count");
         return new JsonObject
         {
+            ["view_ms"] = Math.Round(changed),
             ["median_ms"] = Math.Round(answered[answered.Length / 2]),
             ["all_ms"] = Math.Round(answered[^1]),
             ["served_by_the_spare_node"] = callers.Count(c => c.Client.Server?.Name == BenchCluster.NameOf(Spare)),
@@ -164,14 +170,11 @@ internal sealed class ThinClients
         };
     }
 
-    private static Task<JsonObject> UsageAsync(BenchCluster cluster, int member, double seconds) =>
-        cluster.AskAsync(member, new JsonObject { ["do"] = "usage", ["seconds"] = seconds }, Patience + TimeSpan.FromSeconds(seconds));
-
     private static Task<JsonObject> AskAsync(BenchCluster cluster, int member, string step) =>
         cluster.AskAsync(member, new JsonObject { ["do"] = Name, ["step"] = step }, Patience);
 
     private static double Each(JsonObject before, JsonObject after, string what, int count) =>
-        Math.Round(((double)after[what]! - (double)before[what]!) * 1048576 / count);
+        Math.Round(((double)after[what]! - (double)before[what]!) / count);
 
     /// <summary>A client, and the number of its last request. One request at a time.</summary>
     private sealed class Caller(int number, GroupClient client)
