@@ -43,6 +43,8 @@ internal sealed class GroupService
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
     public Func<GroupId, bool> HasCalls { get; set; } = static _ => false;
+    /// <summary>Whether calls to this group and others wait.</summary>
+    public Func<GroupId, bool> HasSpreadCalls { get; set; } = static _ => false;
     /// <summary>Whether the next call of this node to a group is a GBCAST.</summary>
     public Func<GroupId, bool> HasBroadcast { get; set; } = static _ => false;
     /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
@@ -113,19 +115,31 @@ internal sealed class GroupService
     {
         if (Find(order.Id) is not { IsHalted: true }) BeforeMarker(order);      // the state that it hands over would lack them
         OrderingLayer ordering = _context.Ordering!;
-        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
-        ordering.Emit(MessageKind.Marker, to, default, []);
+        Dependency[] covered = [];
+        if (IsGatherer(order)) covered = [.. order.Covered ?? []];
+        else if (order.IsGathered && order.LastSent > 0) covered = [new Dependency(ordering.Self, order.LastSent)];
+        ordering.Emit(MessageKind.Marker, FlushDestination(order, order.ViewSet), GroupChangeFormat.WriteCovered(covered), []);
     }
 
     public void OnFlushed(GroupOrder order)
     {
         OrderingLayer ordering = _context.Ordering!;
-        MemberSet all = order.ViewSet.Union(MemberSet.Of(order.ViewAfter()));
-        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, all, order.ViewSet);
-        GroupMember? group = Find(order.Id);
-        MessageFlags flags = group is { IsLoaded: false } ? MessageFlags.Loading : MessageFlags.None;
-        Message finish = ordering.Emit(MessageKind.Finished, to, GroupChangeFormat.WriteFinish(order), [], flags);
-        if (group is not null) group.OwnFinish = finish;
+        Destination to = FlushDestination(order, order.ViewSet.Union(MemberSet.Of(order.ViewAfter())));
+        MessageFlags flags = Find(order.Id) is { IsLoaded: false } ? MessageFlags.Loading : MessageFlags.None;
+        if (IsGatherer(order)) flags |= MessageFlags.Gathered;
+        if (order.SpreadWaits || HasSpreadCalls(order.Id)) flags |= MessageFlags.SpreadWaits;
+        bool isRead = !order.IsGathered || IsGatherer(order);
+        ordering.Emit(MessageKind.Finished, to, isRead ? GroupChangeFormat.WriteFinish(order) : default, [], flags);
+    }
+
+    private bool IsGatherer(GroupOrder order) => order.IsGathered && order.View[0] == _context.Ordering!.Self;
+
+    /// <summary>To whom markers and finishes go: to all, or through the oldest member of a large group.</summary>
+    private Destination FlushDestination(GroupOrder order, MemberSet all)
+    {
+        OrderingLayer ordering = _context.Ordering!;
+        if (order.IsGathered && !IsGatherer(order)) all = MemberSet.Of([order.View[0], ordering.Self]);
+        return ordering.Destinations.Intern(order.Id, order.Epoch, all, order.ViewSet);
     }
 
     public void OnAnnounced(JointChange joint)
@@ -139,11 +153,8 @@ internal sealed class GroupService
 
     public void OnFlushed(JointChange joint)
     {
-        Message finish = _context.Ordering!.Emit(MessageKind.Finished, joint.Destination, default, joint.Reference);
-        foreach (GroupOrder order in joint.Groups)
-        {
-            if (Find(order.Id) is { } group) group.OwnFinish = finish;
-        }
+        MessageFlags flags = joint.Groups.Exists(g => HasSpreadCalls(g.Id)) ? MessageFlags.SpreadWaits : MessageFlags.None;
+        _context.Ordering!.Emit(MessageKind.Finished, joint.Destination, default, joint.Reference, flags);
     }
 
     public void OnVoided(Message announcement, GroupId id)
@@ -154,7 +165,7 @@ internal sealed class GroupService
     }
 
     /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
-    public void OnGroupChanged(GroupOrder order, Message announcement, int[] oldView)
+    public void OnGroupChanged(GroupOrder order, Message announcement, Message? closing, int[] oldView)
     {
         ImmutableArray<NodeId> before = [.. oldView.Select(_context.NodeAt)], after = [.. order.View.Select(_context.NodeAt)];
         if (!after.Contains(_context.Self))
@@ -168,15 +179,15 @@ internal sealed class GroupService
             group = Enter(order, _directory.TakeJoin(order.Name), hasState: false);
             foreach (int rank in order.Loading) AwaitState(group, _context.NodeAt(rank));
         }
-        else if (!_isCarryingPlan && group.OwnFinish is { } finish)
+        else if (closing is not null)
         {
-            _context.Ordering!.Remember(finish);
-            order.LastFinish = new Dependency(finish.Sender, finish.Sequence);
+            _context.Ordering!.Remember(closing);
+            order.LastFinish = new Dependency(closing.Sender, closing.Sequence);
         }
-        group.OwnFinish = null;
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
+        Announcer.Hold(group, order.SpreadWaits);
         Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined) AwaitState(group, joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
@@ -311,6 +322,7 @@ internal sealed class GroupService
     {
         GroupMember[] mine = GroupsOf(spread);
         if (mine.Length == 0) return false;
+        foreach (GroupMember group in mine) Announcer.Hold(group, false);
         // Nobody sends such a message while a member of its groups has no state.
         Deliver(Array.Find(mine, static g => g.HasState) ?? mine[0], message);
         return true;
@@ -374,7 +386,7 @@ internal sealed class GroupService
     public void BeginAnew(GroupMember group, ImmutableArray<NodeId> view, SortedSet<NodeId> unloaded)
     {
         group.IsAnnounced = group.IsRankingAnnounced = false;
-        group.OwnFinish = null;
+        group.HeldUntil = default;
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
         group.CutEpoch = 0;
         if (group.Migration is { } migration) migration.IsWelcome = migration.IsHalted = migration.IsReady = false;      // both sides ask again
