@@ -41,7 +41,7 @@ internal sealed class GroupReplica(GroupId group, string name)
     public long CreditUsed { get; set; }
 
     /// <summary>Sends that wait for credit.</summary>
-    public Queue<(int Size, Action Send)> Waiting { get; } = [];
+    public Queue<(int Size, Action Send, Action? GiveUp)> Waiting { get; } = [];
 
     /// <summary>The markers of own multicasts that the machine was asked for.</summary>
     public List<ulong> Asked { get; } = [];

@@ -160,14 +160,24 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
 
     public SpreadTarget TargetOf(SpreadNames to) => new([.. to.Groups.Select(g => Find(g)!.Id).Order()], [.. to.To.Select(cluster.NodeIdOf)], to.Label);
 
-    public void WithCredit(IEnumerable<GroupReplica?> all, int bytes, Action send)
+    /// <summary>Takes credit in one group after the other; if this node leaves the one that it waits for, it gives back what it has.</summary>
+    public void WithCredit(GroupReplica?[] all, int bytes, Action send, int taken = 0)
     {
-        foreach (GroupReplica? replica in all)
+        if (taken == all.Length)
         {
-            Action inside = send;
-            send = () => WithCredit(replica!, bytes + CreditAccount.MessageOverhead, inside);
+            send();
+            return;
         }
-        send();
+        int size = bytes + CreditAccount.MessageOverhead;
+        WithCredit(all[taken]!, size, () => WithCredit(all, bytes, send, taken + 1), GiveBack);
+
+        void GiveBack()
+        {
+            foreach (GroupReplica? replica in all[..taken])
+            {
+                if (replicas.GetValueOrDefault(replica!.Id) == replica) OnCreditReleased(replica.Id, size);
+            }
+        }
     }
 
     /// <summary>Sets an entry of the group's configuration data; the value is unique in a run.</summary>
@@ -399,7 +409,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         if (end == GroupEnd.Deleted) cluster.Durable.EndGroup(group);
         if (!replicas.Remove(group, out GroupReplica? replica)) return;
         replica.Inbox.Clear();
-        replica.Waiting.Clear();
+        while (replica.Waiting.TryDequeue(out var waiting)) waiting.GiveUp?.Invoke();
         if (wanted.Contains(replica.Name)) JoinLater(replica.Name);
     }
 
@@ -473,11 +483,11 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         });
     }
 
-    public void WithCredit(GroupReplica replica, int size, Action send)
+    public void WithCredit(GroupReplica replica, int size, Action send, Action? giveUp = null)
     {
         if (replica.Waiting.Count > 0 || !HasCredit(replica, size))
         {
-            replica.Waiting.Enqueue((size, send));
+            replica.Waiting.Enqueue((size, send, giveUp));
             return;
         }
         replica.CreditUsed += size;
