@@ -171,7 +171,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public TimeSpan Deadline()
     {
-        TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
+        TimeSpan deadline = Min(Channels.Deadline, Membership.Deadline());
         deadline = Min(deadline, Min(Groups.Directory.Deadline(), Min(Groups.Announcer.Deadline(), Requests.Deadline())));
         deadline = Min(deadline, Min(Credit.Deadline(), Min(Groups.Queries.Deadline(), Groups.Watches.Deadline())));
         deadline = Min(deadline, Min(Callers.Deadline(), Clients.Deadline()));
