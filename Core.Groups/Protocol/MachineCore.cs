@@ -53,10 +53,10 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Migrations.Rename(before);
         };
         Groups.HasCalls = Calls.Has;
-        Groups.HasSpreadCalls = Calls.HasSpread;
+        Groups.Flusher.HasSpreadCalls = Calls.HasSpread;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
-        Groups.BeforeMarker = Calls.SendBroadcasts;
-        Groups.BeforeJointMarker = Calls.SendBroadcasts;
+        Groups.Flusher.BeforeMarker = Calls.SendBroadcasts;
+        Groups.Flusher.BeforeJointMarker = Calls.SendBroadcasts;
         Groups.OnViewChanged = OnViewChanged;
         Groups.OnEnded = OnGroupEnded;
     }
@@ -134,19 +134,19 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (owed.Joint is { } joint)
         {
-            if (owed.IsFlush) Groups.OnFlushed(joint);
-            else Groups.OnAnnounced(joint);
+            if (owed.IsFlush) Groups.Flusher.OnFlushed(joint);
+            else Groups.Flusher.OnAnnounced(joint);
             return;
         }
         GroupOrder group = owed.Group!;
         if (Context.Ordering!.Engine.Find(group.Id) != group || group.Announcement is null) return;
         if (!owed.IsFlush)
         {
-            Groups.OnAnnounced(group);
+            Groups.Flusher.OnAnnounced(group);
             return;
         }
         Floors.TellGathered(group);      // whoever has left when the GBCAST is delivered is told nothing more
-        Groups.OnFlushed(group);
+        Groups.Flusher.OnFlushed(group);
     }
 
     private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Clients.Waits || Contacts.Waits || Flushes.Waits || Groups.States.Waits

@@ -22,6 +22,7 @@ internal sealed class GroupService
         _context = context;
         _directory = new Directory(context, services, this);
         Announcer = new Announcer(context, this);
+        Flusher = new GroupFlusher(context, this);
         Watches = new GroupWatches(context, services, this);
         Queries = new GroupQueries(context, services, this);
         Migrations = new Migrations(context, services, this);
@@ -35,6 +36,7 @@ internal sealed class GroupService
     public Directory Directory => _directory;
     public GroupQueries Queries { get; }
     public Announcer Announcer { get; }
+    public GroupFlusher Flusher { get; }
     public GroupMerger Merger { get; }
     public GroupTeller Teller { get; }
     public GroupWatches Watches { get; }
@@ -43,13 +45,8 @@ internal sealed class GroupService
     public Deliveries Deliveries => _deliveries;
     /// <summary>Whether calls of this node wait to be sent in a group: a leave lets them go first.</summary>
     public Func<GroupId, bool> HasCalls { get; set; } = static _ => false;
-    /// <summary>Whether calls to this group and others wait.</summary>
-    public Func<GroupId, bool> HasSpreadCalls { get; set; } = static _ => false;
     /// <summary>Whether the next call of this node to a group is a GBCAST.</summary>
     public Func<GroupId, bool> HasBroadcast { get; set; } = static _ => false;
-    /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
-    public Action<GroupOrder> BeforeMarker { get; set; } = static _ => { };
-    public Action<JointChange> BeforeJointMarker { get; set; } = static _ => { };
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
@@ -110,52 +107,6 @@ internal sealed class GroupService
     }
 
     // ---- GBCAST
-
-    public void OnAnnounced(GroupOrder order)
-    {
-        if (Find(order.Id) is not { IsHalted: true }) BeforeMarker(order);      // the state that it hands over would lack them
-        OrderingLayer ordering = _context.Ordering!;
-        Dependency[] covered = [];
-        if (IsGatherer(order)) covered = [.. order.Covered ?? []];
-        else if (order.IsGathered && order.LastSent > 0) covered = [new Dependency(ordering.Self, order.LastSent)];
-        ordering.Emit(MessageKind.Marker, FlushDestination(order, order.ViewSet), GroupChangeFormat.WriteCovered(covered), []);
-    }
-
-    public void OnFlushed(GroupOrder order)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        Destination to = FlushDestination(order, order.ViewSet.Union(MemberSet.Of(order.ViewAfter())));
-        MessageFlags flags = Find(order.Id) is { IsLoaded: false } ? MessageFlags.Loading : MessageFlags.None;
-        if (IsGatherer(order)) flags |= MessageFlags.Gathered;
-        if (order.SpreadWaits || HasSpreadCalls(order.Id)) flags |= MessageFlags.SpreadWaits;
-        bool isRead = !order.IsGathered || IsGatherer(order);
-        ordering.Emit(MessageKind.Finished, to, isRead ? GroupChangeFormat.WriteFinish(order) : default, [], flags);
-    }
-
-    private bool IsGatherer(GroupOrder order) => order.IsGathered && order.View[0] == _context.Ordering!.Self;
-
-    /// <summary>To whom markers and finishes go: to all, or through the oldest member of a large group.</summary>
-    private Destination FlushDestination(GroupOrder order, MemberSet all)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        if (order.IsGathered && !IsGatherer(order)) all = MemberSet.Of([order.View[0], ordering.Self]);
-        return ordering.Destinations.Intern(order.Id, order.Epoch, all, order.ViewSet);
-    }
-
-    public void OnAnnounced(JointChange joint)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        if (!joint.Destination.Spread!.GroupMembers.Contains(ordering.Self)) return;
-        BeforeJointMarker(joint);
-        bool isVoid = joint.Destination.Spread!.Parts.Count(p => p.Via.Contains(ordering.Self)) > joint.Groups.Count;
-        ordering.Emit(MessageKind.Marker, joint.Destination, isVoid ? JointChange.Void : default, joint.Reference);
-    }
-
-    public void OnFlushed(JointChange joint)
-    {
-        MessageFlags flags = joint.Groups.Exists(g => HasSpreadCalls(g.Id)) ? MessageFlags.SpreadWaits : MessageFlags.None;
-        _context.Ordering!.Emit(MessageKind.Finished, joint.Destination, default, joint.Reference, flags);
-    }
 
     public void OnVoided(Message announcement, GroupId id)
     {

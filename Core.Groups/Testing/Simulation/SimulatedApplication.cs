@@ -169,7 +169,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
             return;
         }
         int size = bytes + CreditAccount.MessageOverhead;
-        WithCredit(all[taken]!, size, () => WithCredit(all, bytes, send, taken + 1), GiveBack);
+        all[taken]!.WithCredit(seat.CreditWindow, size, () => WithCredit(all, bytes, send, taken + 1), GiveBack);
 
         void GiveBack()
         {
@@ -409,21 +409,15 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         if (end == GroupEnd.Deleted) cluster.Durable.EndGroup(group);
         if (!replicas.Remove(group, out GroupReplica? replica)) return;
         replica.Inbox.Clear();
-        while (replica.Waiting.TryDequeue(out var waiting)) waiting.GiveUp?.Invoke();
+        replica.GiveUpWaiting();
         if (wanted.Contains(replica.Name)) JoinLater(replica.Name);
     }
 
     public void OnCreditReleased(GroupId group, long bytes)
     {
         if (!replicas.TryGetValue(group, out GroupReplica? replica)) return;
-        replica.CreditUsed -= bytes;
+        replica.Release(bytes, seat.CreditWindow);
         if (replica.CreditUsed < 0) cluster.Violate($"{process.Id} got back more credit in {replica.Name} than it had used.");
-        while (replica.Waiting.TryPeek(out var next) && HasCredit(replica, next.Size))
-        {
-            replica.Waiting.Dequeue();
-            replica.CreditUsed += next.Size;
-            next.Send();
-        }
     }
 
     public void OnSent(long call, MessageId message) => Calls.OnSent(call, message);
@@ -483,18 +477,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         });
     }
 
-    public void WithCredit(GroupReplica replica, int size, Action send, Action? giveUp = null)
-    {
-        if (replica.Waiting.Count > 0 || !HasCredit(replica, size))
-        {
-            replica.Waiting.Enqueue((size, send, giveUp));
-            return;
-        }
-        replica.CreditUsed += size;
-        send();
-    }
-
-    private bool HasCredit(GroupReplica replica, int size) => replica.CreditUsed == 0 || replica.CreditUsed + size <= seat.CreditWindow;
+    public void WithCredit(GroupReplica replica, int size, Action send) => replica.WithCredit(seat.CreditWindow, size, send);
 
     private void JoinFailed(string group, Outcome outcome)
     {
