@@ -58,7 +58,9 @@ internal sealed class MembershipService
     public void LookAgain() => _looksAgain = true;
 
     /// <summary>In a large cluster all tell of each newcomer: they are looked at together.</summary>
-    private void LookSoon() => _soonAt = Min(_soonAt, _lookedAt + (_channels.All.Count <= LargeCluster ? TimeSpan.Zero : _channels.All.Count * LookGapPerNode));
+    private void LookSoon() => _soonAt = Min(_soonAt, LooksAt);
+
+    private TimeSpan LooksAt => _channels.All.Count <= LargeCluster ? _context.Now : Max(_context.Now, _lookedAt + (_channels.All.Count * LookGapPerNode));
 
     public void OnConnected(Channel channel)
     {
@@ -77,7 +79,7 @@ internal sealed class MembershipService
     {
         LookAgain();
         if (_channels.Find(channel.Id) is null) Reachability.Forget(channel.Id);
-        DialSoon(channel.Identity.Address, TimeSpan.Zero);
+        DialSoon(channel.Identity.Address, _context.Now);
     }
 
     public void OnLinkLost(Channel channel, string reason)
@@ -164,7 +166,7 @@ internal sealed class MembershipService
         Reachability.OnPresence(from.Id, presence);
         foreach ((NodeId node, string address) in presence.Reach)
         {
-            if (node != _context.Self && _channels.Find(node) is not { IsConnected: true } && address != _context.Settings.Address) DialSoon(address, TimeSpan.Zero);
+            if (node != _context.Self && _channels.Find(node) is not { IsConnected: true } && address != _context.Settings.Address) DialSoon(address, LooksAt);
         }
         if (!_context.Settings.IsExtended && presence.Last is { } session && _context.Configuration is not null && IsOverBecauseOf(session, presence))
         {
@@ -413,16 +415,16 @@ internal sealed class MembershipService
 
     private void Send(Channel channel, Presence presence) => Change.Records.Send(channel, ControlRecord.Presence, presence.Write);
 
-    private void DialSoon(string address, TimeSpan after)
+    private void DialSoon(string address, TimeSpan at)
     {
-        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, Redial / 2);
+        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (at, Redial / 2);
     }
 
     private void Dial()
     {
         foreach (string seed in _context.Settings.Seeds.Concat(_context.Configuration is null ? _context.Settings.Contacts : []))
         {
-            if (!_channels.All.Any(c => c.IsConnected && c.Identity.Address == seed)) DialSoon(seed, TimeSpan.Zero);
+            if (!_channels.All.Any(c => c.IsConnected && c.Identity.Address == seed)) DialSoon(seed, _context.Now);
         }
         foreach ((string address, (TimeSpan at, TimeSpan wait)) in _dials.ToArray())
         {
@@ -459,4 +461,6 @@ internal sealed class MembershipService
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
+    private static TimeSpan Max(TimeSpan a, TimeSpan b) => a > b ? a : b;
 }
