@@ -8,6 +8,9 @@ namespace Core.Groups.Protocol.Groups;
 
 internal sealed class Announcer(NodeContext context, GroupService groups)
 {
+    /// <summary>So long a group stands still at most for a message to it and others that does not come.</summary>
+    private static readonly TimeSpan LongestHold = TimeSpan.FromMilliseconds(500);
+
     private readonly HashSet<GroupMember> _toAnnounce = [];
 
     /// <summary>Something may be announced that was not looked at yet.</summary>
@@ -23,6 +26,30 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
     {
         if (HasToAnnounce(group)) LookAgain(group);
         HasNews = true;
+    }
+
+    /// <summary>
+    /// A message to this group and others needs a moment in which no GBCAST is open in any of them: while one waits, at any member,
+    /// nothing is announced in them until it comes. Else a steady stream of joins could hold it up for ever.
+    /// </summary>
+    public void Hold(GroupMember group, bool spreadWaits)
+    {
+        if (spreadWaits && !context.Settings.Weak.Lacks(WeakRules.SpreadIsNotWaitedFor)) group.HeldUntil = context.Now + LongestHold;
+        else if (group.HeldUntil != default)
+        {
+            group.HeldUntil = default;
+            LookAgain(group);
+        }
+    }
+
+    public TimeSpan Deadline()
+    {
+        TimeSpan deadline = TimeSpan.MaxValue;
+        foreach (GroupMember group in _toAnnounce)
+        {
+            if (group.HeldUntil > context.Now && group.HeldUntil < deadline) deadline = group.HeldUntil;
+        }
+        return deadline;
     }
 
     public void Forget(GroupMember group) => _toAnnounce.Remove(group);
@@ -44,6 +71,7 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
                 _toAnnounce.Remove(group);
                 continue;
             }
+            if (group.HeldUntil > context.Now && !group.IsHalted) continue;
             bool mustStay = MustStay(group, order);
             if (mustStay && (group.IsHalted || !groups.HasBroadcast(group.Id))) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && (!group.HasState || context.IsMerging) && !group.IsLeaving && group.Deleters is null) continue;
@@ -134,7 +162,8 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
         if (operations.Count == 0 && !groups.HasBroadcast(group.Id)) return;
         group.IsAnnounced = true;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
-        ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), []);
+        MessageFlags flags = order.View.Length > context.Settings.GatherAbove ? MessageFlags.Gathered : MessageFlags.None;
+        ordering.Emit(MessageKind.Announcement, to, GroupChangeFormat.WriteOperations([.. operations]), [], flags);
     }
 
     /// <summary>One announcement in several groups, in which nothing stands in the way at this node, for a GBCAST to all of them.</summary>

@@ -68,6 +68,17 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     public bool Has(GroupId group) => _waitingIn.ContainsKey(group);
 
+    /// <summary>Whether a call to this group and others, or processes beside it, waits.</summary>
+    public bool HasSpread(GroupId group)
+    {
+        if (!_waitingIn.ContainsKey(group)) return false;
+        foreach (Waiting waiting in _waiting)
+        {
+            if (waiting.Cast.Spread is not null && waiting.Cast.Uses(group)) return true;
+        }
+        return false;
+    }
+
     private bool MaySend => context.IsWorking && !context.IsMerging;
 
     public void Submit(in Cast cast)
