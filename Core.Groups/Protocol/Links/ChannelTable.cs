@@ -48,6 +48,7 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         {
             channel.Rank = -1;
             channel.Told = default;
+            channel.LastCarried = 0;
         }
         _byRank = new Channel?[members.Count];
         for (int rank = 0; rank < members.Count; rank++)
@@ -256,7 +257,8 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         if (channel.Rank < 0 || context.Ordering is not { } ordering) return false;
         FrameHeader told = channel.Told;
         return ordering.Logs[channel.Rank].Received != told.Received || ordering.DeliveredOf(channel.Rank) != told.Delivered
-            || ordering.StableOf(ordering.Self) != told.Stable || ordering.SettledOf(ordering.Self) != told.Settled
+            || (told.Stable < channel.LastCarried && ordering.StableOf(ordering.Self) != told.Stable)
+            || (told.Settled < channel.LastCarried && ordering.SettledOf(ordering.Self) != told.Settled)
             || (channel.IsUrgent && ordering.Clock != told.Clock);
     }
 
