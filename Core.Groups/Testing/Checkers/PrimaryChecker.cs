@@ -1,5 +1,6 @@
 // EVS 2.2 (the primary component model): primary configurations are unique, that is totally ordered by what nodes
 // installed (never by clocks), and continuous: consecutive ones share what CheckOptions.Continuity says (protocol, section 6).
+// Only strangers may begin again where all is lost, and all is lost when all have failed: not when they were excluded for nothing.
 using Core.Groups.Tracing;
 
 namespace Core.Groups.Testing.Checkers;
@@ -22,6 +23,8 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
         }
         if (options.Continuity == PrimaryContinuity.None)
             yield break;
+        foreach (Violation lost in FindLostStates(history, graph, all))
+            yield return lost;
         for (int i = 1; i < primaries.Count; i++)
         {
             Period earlier = primaries[i - 1], later = primaries[i];
@@ -36,6 +39,31 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
                 yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);
         }
     }
+
+    /// <summary>
+    /// Strangers began again, although some of them had been in the primary before and had not failed there: they were excluded, but
+    /// no primary had gone on without them. So what they knew was lost with nobody's failure.
+    /// </summary>
+    private IEnumerable<Violation> FindLostStates(History history, ConfigurationGraph graph, List<Period> primaries)
+    {
+        for (int i = 1; i < primaries.Count; i++)
+        {
+            Period later = primaries[i];
+            if (!later.Members.All(member => history.Find(member) is not { } trace || trace.FindRegular(later.RegularId) is not { RegularOrdinal: > 1 }))
+                continue;
+            foreach (Period last in primaries[..i].Where(earlier => graph.Precedes(earlier, later)))
+            {
+                bool wentOn = primaries.Exists(other => other != last && other != later && graph.Precedes(last, other) && !graph.Precedes(later, other));
+                NodeTrace? excluded = wentOn ? null : history.Traces.FirstOrDefault(trace => IsExcludedFrom(trace, last)
+                    && later.Members.Any(again => again.Name == trace.Node.Name && again.Incarnation > trace.Node.Incarnation));
+                if (excluded is not null)
+                    yield return this.Found($"Strangers began {later} although {excluded} of the primary {last} had not failed: it was excluded, and no primary had gone on without it.", last.Line, later.Line);
+            }
+        }
+    }
+
+    private static bool IsExcludedFrom(NodeTrace trace, Period last) =>
+        trace.FindRegular(last.RegularId) is { Next: null } && trace.Events[^1].Kind == TraceKind.Exclude;
 
     /// <summary>
     /// A configuration that each node which installed it left at once for the next, or in which the filter stopped it before
