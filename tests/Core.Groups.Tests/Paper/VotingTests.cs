@@ -58,8 +58,6 @@ public sealed class VotingTests
     [InlineData(nameof(WeakRules.VotesByName), false)]
     [InlineData(nameof(WeakRules.SomeDeadSuffice), true)]
     [InlineData(nameof(WeakRules.StrangersDoNotAdopt), false)]
-    [InlineData(nameof(WeakRules.OutdatedAttemptsCount), true)]
-    [InlineData(nameof(WeakRules.OutdatedAttemptsCount), false)]
     [InlineData(nameof(WeakRules.DropsAndDoesNotAdopt), false, 20_800)]      // rare: the first is seed 20,887
     [InlineData(nameof(WeakRules.MinimumCountsLeavers), true)]
     [InlineData(nameof(WeakRules.NoMinimum), true)]
