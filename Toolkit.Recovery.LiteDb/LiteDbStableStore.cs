@@ -1,6 +1,6 @@
 // A stable store in one LiteDB file: values in chunks, records as documents, everything by transactions.
 // Keeps: a call that has completed is in the data file itself (LiteDB's commit alone leaves it in a log file that is not synced: each
-// group of writes ends with a checkpoint); the store fails once and for all.
+// group of writes ends with a checkpoint); the store fails once and for all; one process has it (LiteDB lets a second one in on Unix).
 using System.Security.Cryptography;
 using Core.Groups;
 using LiteDB;
@@ -15,6 +15,7 @@ public sealed class LiteDbStableStore : IStableStore
 
     private readonly Lock _gate = new();
     private readonly LiteDatabase _database;
+    private readonly FileStream _lock; // the operating system's, so it goes with the process, however that ends
     private readonly string _path;
     private readonly HashSet<string> _openLogs = [];
     private List<(Action<LiteDatabase> Write, TaskCompletionSource Done)> _queue = [];
@@ -22,9 +23,9 @@ public sealed class LiteDbStableStore : IStableStore
     private bool _isWriting, _isClosed;
     private Exception? _failure;
 
-    private LiteDbStableStore(LiteDatabase database, string path)
+    private LiteDbStableStore(LiteDatabase database, FileStream fileLock, string path)
     {
-        (_database, _path) = (database, path);
+        (_database, _lock, _path) = (database, fileLock, path);
         _database.GetCollection(ValueChunks).EnsureIndex("name");
         Id = ReadValue(StoreId) is { Length: sizeof(ulong) } id ? BitConverter.ToUInt64(id) : MakeId();
     }
@@ -39,15 +40,19 @@ public sealed class LiteDbStableStore : IStableStore
         ArgumentException.ThrowIfNullOrWhiteSpace(file);
         return new ValueTask<LiteDbStableStore>(Task.Run(() =>
         {
+            FileStream? fileLock = null;
             LiteDatabase? database = null;
             try
             {
-                database = new LiteDatabase(new ConnectionString { Filename = file, Connection = ConnectionType.Direct });
-                return new LiteDbStableStore(database, file);
+                fileLock = new FileStream(file + ".lock", FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                // Names are told apart as they are, whatever the culture of the process: the usual collation of a new file ignores case.
+                database = new LiteDatabase(new ConnectionString { Filename = file, Connection = ConnectionType.Direct, Collation = Collation.Binary });
+                return new LiteDbStableStore(database, fileLock, file);
             }
             catch (Exception e) when (e is LiteException or IOException or UnauthorizedAccessException)
             {
                 database?.Dispose();
+                fileLock?.Dispose();
                 throw new StableStoreException($"The store {file} cannot be used; it may be in use by another process: {e.Message}", e);
             }
         }, ct));
@@ -133,6 +138,7 @@ public sealed class LiteDbStableStore : IStableStore
 
         await writing.ConfigureAwait(false);
         _database.Dispose();
+        _lock.Dispose();
     }
 
     /// <summary>Writes in order, what meets in one transaction with one checkpoint (group commit). Completes when it is on the disk.</summary>

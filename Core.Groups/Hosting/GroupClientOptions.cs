@@ -22,7 +22,7 @@ public sealed class GroupClientOptions
     /// <summary>How long <see cref="GroupClient.ConnectAsync"/> looks for a node that serves the client. Above zero, at most 1 day.</summary>
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>The shortest wait before the next node is tried when one was not there; it grows, with chance in it. From 1 millisecond to <see cref="MaximumDelay"/>.</summary>
+    /// <summary>The shortest wait before the nodes are tried again when none was there, or one did not serve; it grows, with chance in it. From 1 millisecond to <see cref="MaximumDelay"/>.</summary>
     public TimeSpan Delay { get; set; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>The longest such wait, at most 10 minutes.</summary>

@@ -275,8 +275,7 @@ internal sealed class GroupMailHandler : IMailHandler, IReplies
         }
 
         byte[]? saved = null;
-        await GuardAsync("Save", async () => saved = _journal is not null ? throw new InvalidOperationException("a logged group's only member cannot move: join it at the target, then leave it here.")
-            : _options.State is { } transfer ? Prefix(WithState, await transfer.Save().ConfigureAwait(false)) : [WithoutState]).ConfigureAwait(false);
+        await GuardAsync("Save", async () => saved = _options.State is { } transfer ? Prefix(WithState, await transfer.Save().ConfigureAwait(false)) : [WithoutState]).ConfigureAwait(false);
         Post(new NodeInput { Kind = InputKind.StateSaved, Token = token, Flag = saved is not null, Body = saved, Generation = generation });
     }
 

@@ -10,12 +10,19 @@ internal sealed record MigrationOffer(long Token, GroupId Group, string Name, No
         string reason = "the target takes no member of this group: set GroupNodeOptions.OnMigration there";
         try
         {
-            if (node.Host.Options.OnMigration?.Invoke(Name) is { } options)
+            GroupOptions? options = node.Host.Options.OnMigration?.Invoke(Name);
+            options?.Validate(Name, node.Host.Options.Mode);
+            if (options is { Journal: null })
             {
                 var group = new ProcessGroup(node, Name, options, Group);
                 options.Configure?.Invoke(group);
                 _ = node.Host.AcceptAsync(group.Membership, this);
                 return;
+            }
+
+            if (options is not null)
+            {
+                reason = "the target would log the group, and a log cannot move: give no journal in GroupNodeOptions.OnMigration";
             }
         }
         catch (Exception e)

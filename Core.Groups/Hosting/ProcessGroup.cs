@@ -17,11 +17,13 @@ public sealed class ProcessGroup : IAsyncDisposable
 
     private readonly EntryPoints _entries;
     private readonly GroupMembership _membership;
+    private readonly bool _isLogged;
 
     internal ProcessGroup(GroupNode node, string name, GroupOptions options, GroupId expected)
     {
         Node = node;
         Name = name;
+        _isLogged = options.Journal is not null;
         _entries = new EntryPoints(node.Host.Options.Serializer);
         _membership = new GroupMembership(node.Host, this, options, _entries, expected);
     }
@@ -224,8 +226,8 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <param name="ct">Withdraws the call; once the move is announced it happens all the same.</param>
     /// <returns>The group as the view has it, with the target and without this node.</returns>
     /// <exception cref="MigrationFailedException">
-    /// The target failed before the view, is a member already, does not take the group or was refused; or the state could not be saved: this node is a
-    /// member still. Or the membership ended otherwise meanwhile.
+    /// The target failed before the view, is a member already, does not take the group or was refused; or the state could not be saved; or the group is
+    /// logged: join it at the target, then leave it here. This node is a member still. Or the membership ended otherwise meanwhile.
     /// </exception>
     /// <exception cref="InvalidOperationException">Called inside a handler of this group, which would wait for itself.</exception>
     /// <exception cref="NotMemberException">The membership is over.</exception>
@@ -234,14 +236,18 @@ public sealed class ProcessGroup : IAsyncDisposable
     /// <remarks>
     /// If this node fails before the view, the target is no member, and the group goes on without either; a group of one member ends with it. If the
     /// target fails after the view, or cannot load the state, the group goes on without it, as with any joiner; if it was the only member, the group ends.
-    /// A state that the only member hands over is saved as one object, also where joiners get it as a stream; in a logged group it cannot be: join at the target,
-    /// then leave.
+    /// A state that the only member hands over is saved as one object, also where joiners get it as a stream.
     /// </remarks>
     public async ValueTask<GroupInfo> MigrateAsync(NodeId to, CancellationToken ct = default)
     {
         if (HandlerScope.Group == this)
         {
             throw new InvalidOperationException($"MigrateAsync inside a handler of '{Name}' would wait for that handler. Start it and await it outside the handler.");
+        }
+
+        if (_isLogged)
+        {
+            throw new MigrationFailedException(Name, "the group is logged, and a log stays where its disk is: join the group at the target, then leave it here");
         }
 
         CallResult result = await _membership.CallFreeAsync(InputKind.Migrate, to, ct).ConfigureAwait(false);

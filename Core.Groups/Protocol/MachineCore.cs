@@ -53,9 +53,10 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Migrations.Rename(before);
         };
         Groups.HasCalls = Calls.Has;
+        Groups.Flusher.WaitingSpread = Calls.WaitingSpread;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
-        Groups.BeforeMarker = Calls.SendBroadcasts;
-        Groups.BeforeJointMarker = Calls.SendBroadcasts;
+        Groups.Flusher.BeforeMarker = Calls.SendBroadcasts;
+        Groups.Flusher.BeforeJointMarker = Calls.SendBroadcasts;
         Groups.OnViewChanged = OnViewChanged;
         Groups.OnEnded = OnGroupEnded;
     }
@@ -133,19 +134,19 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
     {
         if (owed.Joint is { } joint)
         {
-            if (owed.IsFlush) Groups.OnFlushed(joint);
-            else Groups.OnAnnounced(joint);
+            if (owed.IsFlush) Groups.Flusher.OnFlushed(joint);
+            else Groups.Flusher.OnAnnounced(joint);
             return;
         }
         GroupOrder group = owed.Group!;
         if (Context.Ordering!.Engine.Find(group.Id) != group || group.Announcement is null) return;
         if (!owed.IsFlush)
         {
-            Groups.OnAnnounced(group);
+            Groups.Flusher.OnAnnounced(group);
             return;
         }
         Floors.TellGathered(group);      // whoever has left when the GBCAST is delivered is told nothing more
-        Groups.OnFlushed(group);
+        Groups.Flusher.OnFlushed(group);
     }
 
     private bool Waits => Calls.WaitsForPast || Callers.WaitsForPast || Clients.Waits || Contacts.Waits || Flushes.Waits || Groups.States.Waits
@@ -170,8 +171,8 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public TimeSpan Deadline()
     {
-        TimeSpan deadline = Min(Channels.Deadline(), Membership.Deadline());
-        deadline = Min(deadline, Min(Groups.Directory.Deadline(), Requests.Deadline()));
+        TimeSpan deadline = Min(Channels.Deadline, Membership.Deadline());
+        deadline = Min(deadline, Min(Groups.Directory.Deadline(), Min(Groups.Announcer.Deadline(), Requests.Deadline())));
         deadline = Min(deadline, Min(Credit.Deadline(), Min(Groups.Queries.Deadline(), Groups.Watches.Deadline())));
         deadline = Min(deadline, Min(Callers.Deadline(), Clients.Deadline()));
         return Waits && Context.IsWorking ? Min(deadline, _askedAt + Context.Settings.AcknowledgementDelay) : deadline;
@@ -328,9 +329,9 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
 
     public void OnVoided(Message announcement, GroupId group) => Groups.OnVoided(announcement, group);
 
-    public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView)
+    public void OnGroupChanged(GroupOrder group, Message announcement, Message? closing, GroupOperation[] operations, int[] oldView)
     {
-        Groups.OnGroupChanged(group, announcement, oldView);
+        Groups.OnGroupChanged(group, announcement, closing, oldView);
         Context.Ordering!.OnEpoch(group);
         Context.Ordering.FloorsWanted[group] = Context.Ordering.Clock;
     }
@@ -356,7 +357,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
         foreach (PlanStep step in steps)
         {
             if (step.Delivered is { } message) OnDelivered(message);
-            else Groups.OnGroupChanged(step.Group!, step.Announcement!, step.OldView);
+            else Groups.OnGroupChanged(step.Group!, step.Announcement!, null, step.OldView);
         }
     }
 

@@ -8,6 +8,9 @@ namespace Core.Groups.Protocol;
 
 internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffects effects)
 {
+    /// <summary>The members of the present configuration.</summary>
+    private readonly Dictionary<NodeId, int> _ranks = [];
+
     public NodeId Self => self;
     public NodeSettings Settings => settings;
     public INodeEffects Effects { get; } = settings.IsExtended ? new HeldEffects(effects) : effects;
@@ -38,6 +41,8 @@ internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffec
     public void Enter(Configuration configuration)
     {
         Configuration = configuration;
+        _ranks.Clear();
+        for (int rank = 0; rank < configuration.Members.Length; rank++) _ranks.TryAdd(configuration.Members[rank], rank);
         ConfigurationBytes = Encode(configuration.Id);
     }
 
@@ -48,7 +53,7 @@ internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffec
         return writer.ToArray();
     }
 
-    public int RankOf(NodeId node) => Configuration?.Members.IndexOf(node) ?? -1;
+    public int RankOf(NodeId node) => _ranks.TryGetValue(node, out int rank) ? rank : -1;
 
     public NodeId NodeAt(int rank) => Configuration!.Members[rank];
 

@@ -41,7 +41,7 @@ internal sealed class NodeMachine
     /// <summary>Extended mode: groups of this node have met others of their name, and the sides' states are not reconciled yet.</summary>
     public bool IsMerging => _context.IsMerging;
     /// <summary>The peers that can be reached now, this node included.</summary>
-    public ImmutableArray<NodeId> Reachable => [.. _core.Membership.Reachability.Reach().Keys];
+    public ImmutableArray<NodeId> Reachable => [.. _core.Membership.Reachability.Reach().Nodes];
     /// <summary>The addresses of the peers: where an incarnation that follows this one finds them.</summary>
     public ImmutableArray<string> PeerAddresses => [.. _core.Channels.All.Select(c => c.Identity.Address).Distinct()];
     /// <summary>When <see cref="Tick"/> wants to be called next.</summary>

@@ -44,9 +44,13 @@ internal enum WeakRules : long
     SendsGoOnAfterMarker = 1L << 11,
     /// <summary>A gathered floor counts although what it covers is not received.</summary>
     GatheredFloorsCountAtOnce = 1L << 43,
+    /// <summary>In a large group a marker that stands for all counts although what it covers is not received.</summary>
+    GatheredMarkerCountsAtOnce = 1L << 55,
     /// <summary>A Status does not tell the gathered floors by which its node has delivered.</summary>
     StatusOmitsGathered = 1L << 44,
 
+    /// <summary>GBCASTs go on in a group although a message to it and others waits.</summary>
+    SpreadIsNotWaitedFor = 1L << 56,
     /// <summary>A message to several groups leaves although a GBCAST in one of them is not delivered by all.</summary>
     SpreadIgnoresOpenChanges = 1L << 40,
 

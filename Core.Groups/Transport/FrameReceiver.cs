@@ -13,10 +13,9 @@ internal sealed class FrameReceiver(Socket socket, int maximumFrame, int arrayLe
     /// <summary>Between nodes: below the large-object limit of 85,000 bytes, since most arrays die young.</summary>
     public const int ForNodes = 80_000;
     /// <summary>Where there may be thousands of connections that are mostly silent.</summary>
-    public const int ForClients = 4096;
+    public const int ForClients = 1024;
 
-    private const int SmallestRead = 4096;
-
+    private readonly int _smallestRead = Math.Min(4096, arrayLength / 4);
     private byte[] _array = [];
     private int _start, _end;
     private volatile bool _isMuted;
@@ -95,7 +94,7 @@ internal sealed class FrameReceiver(Socket socket, int maximumFrame, int arrayLe
         int unfinished = _end - _start;
         int needed = unfinished >= FrameSender.PrefixLength
             ? FrameSender.PrefixLength + BinaryPrimitives.ReadInt32LittleEndian(_array.AsSpan(_start)) - unfinished
-            : SmallestRead;
+            : _smallestRead;
         if (_array.Length - _end >= needed)
         {
             return;

@@ -9,12 +9,15 @@ using System.Net.Sockets;
 namespace Core.Groups.Transport;
 
 /// <summary>Appends by one thread at a time; flushes and the end by any thread.</summary>
-internal sealed class FrameSender(Socket socket, int maximumPending)
+internal sealed class FrameSender(Socket socket, int maximumPending, int smallestBuffer = FrameSender.ForNodes)
 {
     /// <summary>The length that stands before every frame, in bytes.</summary>
     public const int PrefixLength = sizeof(int);
 
-    private const int SmallestBuffer = 16 << 10;
+    /// <summary>The smallest buffer, in bytes: most batches fit in it.</summary>
+    public const int ForNodes = 16 << 10;
+    /// <summary>The same where a turn may send one short frame to each of thousands.</summary>
+    public const int ForClients = 512;
 
     private readonly Lock _gate = new();
     private byte[] _filling = [];
@@ -82,7 +85,7 @@ internal sealed class FrameSender(Socket socket, int maximumPending)
     {
         if (_filling.Length - _filled < length)
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(SmallestBuffer, Math.Max(_filled + length, 2 * _filled)));
+            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(smallestBuffer, Math.Max(_filled + length, 2 * _filled)));
             _filling.AsSpan(0, _filled).CopyTo(larger);
             Recycle(_filling);
             _filling = larger;

@@ -24,6 +24,7 @@ internal sealed class Greeter(
         var handshake = new Handshake(socket, HelloOf(attempt, RandomNumberGenerator.GetBytes(Hello.NonceLength)), _proof);
         try
         {
+            socket.NoDelay = true; // for the handshake too: its second record would wait for the peer's delayed acknowledgement of the first
             PeerIdentity peer = await WithinTimeAsync(ct => handshake.AcceptAsync(dials.Recognise, ct)).ConfigureAwait(false);
             connection = await AdmitAsync(socket, attempt, peer, handshake).ConfigureAwait(false);
         }
@@ -51,6 +52,7 @@ internal sealed class Greeter(
         try
         {
             socket = await Connector.ConnectAsync(target, options, stopping).ConfigureAwait(false);
+            socket.NoDelay = true;
             connection = await GreetAsync(socket, target, attempt, nonce).ConfigureAwait(false);
         }
         catch (ConnectException e)
@@ -118,7 +120,6 @@ internal sealed class Greeter(
     private async ValueTask<TcpConnection?> AdmitAsync(Socket socket, Attempt attempt, PeerIdentity peer, Handshake handshake)
     {
         long? decision = attempt.Own < peer.Id ? null : await WithinTimeAsync(handshake.ReceiveCommitAsync).ConfigureAwait(false);
-        socket.NoDelay = true;
         var connection = new TcpConnection(Interlocked.Increment(ref _connections), socket, peer, attempt, options, events);
         if (peers.TryAdmit(connection, decision))
         {

@@ -11,7 +11,7 @@ namespace Core.Groups.Transport;
 /// <param name="Address">Where others reach it, <c>host:port</c>.</param>
 internal sealed record Listener(Socket Socket, string Address)
 {
-    private const int Backlog = 512;
+    private const int Backlog = 4096; // the clients of a node that has failed come all at once
 
     /// <summary>Binds and listens.</summary>
     /// <exception cref="ArgumentException">The address would be open to strangers.</exception>

@@ -21,8 +21,9 @@ internal sealed class TcpConnection
         Attempt = attempt;
         _socket = socket;
         _options = options;
-        Sender = new FrameSender(socket, options.MaximumPending);
-        _receiver = new FrameReceiver(socket, options.MaximumFrame, peer.IsClient || options.IsClient ? FrameReceiver.ForClients : FrameReceiver.ForNodes, events, number);
+        bool isThin = peer.IsClient || options.IsClient;
+        Sender = new FrameSender(socket, options.MaximumPending, isThin ? FrameSender.ForClients : FrameSender.ForNodes);
+        _receiver = new FrameReceiver(socket, options.MaximumFrame, isThin ? FrameReceiver.ForClients : FrameReceiver.ForNodes, events, number);
     }
 
     /// <summary>The number by which the host knows it; never used again.</summary>

@@ -22,7 +22,9 @@ internal sealed class TcpTransport : ITransport
     private PeerTable? _peers;
     private Listener? _listener;
     private Greeter? _greeter;
-    private int _starts, _disposals, _handshakes;
+    /// <summary>Room for handshakes. Who comes when there is none waits in the listener's backlog, and costs nothing there.</summary>
+    private readonly SemaphoreSlim _room;
+    private int _starts, _disposals;
 
     /// <summary>Judges the options; opens nothing.</summary>
     /// <exception cref="ArgumentException">An option cannot be meant; the message names it.</exception>
@@ -33,6 +35,7 @@ internal sealed class TcpTransport : ITransport
         _first = options.Id;
         _log = new TransportLog(logger, options.TimeProvider);
         _tasks = new TaskTracker(_log.Defect);
+        _room = new SemaphoreSlim(options.MaximumHandshakes);
     }
 
     private PeerTable Peers => _peers ?? throw new InvalidOperationException("The transport was not started.");
@@ -172,7 +175,8 @@ internal sealed class TcpTransport : ITransport
         {
             try
             {
-                Socket socket = await _listener!.Socket.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                await MakeRoomAsync().ConfigureAwait(false);
+                Socket socket = await AcceptOneAsync().ConfigureAwait(false);
                 if (!_tasks.TryRun(() => ServeAsync(socket)))
                 {
                     socket.Dispose();
@@ -195,22 +199,38 @@ internal sealed class TcpTransport : ITransport
         }
     }
 
-    private async Task ServeAsync(Socket socket)
+    private async ValueTask MakeRoomAsync()
     {
-        TcpConnection? connection = null;
+        if (!_room.Wait(0, CancellationToken.None))
+        {
+            _log.TooMany(_options.MaximumHandshakes);
+            await _room.WaitAsync(_stopping.Token).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask<Socket> AcceptOneAsync()
+    {
         try
         {
-            if (Interlocked.Increment(ref _handshakes) > _options.MaximumHandshakes)
-            {
-                _log.TooMany(Greeter.Describe(socket), _options.MaximumHandshakes);
-                socket.Dispose();
-                return;
-            }
+            return await _listener!.Socket.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+        }
+        catch
+        {
+            _room.Release();
+            throw;
+        }
+    }
+
+    private async Task ServeAsync(Socket socket)
+    {
+        TcpConnection? connection;
+        try
+        {
             connection = await _greeter!.WelcomeAsync(socket, Peers.Begin()).ConfigureAwait(false);
         }
         finally
         {
-            Interlocked.Decrement(ref _handshakes);
+            _room.Release();
         }
         await RunAsync(connection).ConfigureAwait(false);
     }

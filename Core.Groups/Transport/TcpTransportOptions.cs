@@ -44,8 +44,8 @@ internal sealed record TcpTransportOptions
     public int MaximumFrame { get; init; } = 128 << 10;
     /// <summary>The bytes that may wait for a peer that does not read; beyond them the connection is given up.</summary>
     public int MaximumPending { get; init; } = 64 << 20;
-    /// <summary>How many accepted connections may be in their handshake at once; more are closed.</summary>
-    public int MaximumHandshakes { get; init; } = 128;
+    /// <summary>How many accepted connections may be in their handshake at once; more wait. The clients of a node that has failed come all at once.</summary>
+    public int MaximumHandshakes { get; init; } = 1024;
     /// <summary>How long a dial may take to connect.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(3);
     /// <summary>How long a handshake may take.</summary>

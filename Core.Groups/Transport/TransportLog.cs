@@ -28,8 +28,8 @@ internal sealed partial class TransportLog(ILogger logger, TimeProvider time)
     [LoggerMessage(Level = LogLevel.Warning, Message = "Refused by {Peer}: {Error}: {Reason}.")]
     private static partial void LogRefusedBy(ILogger logger, string peer, HandshakeError error, string reason);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Closed {Peer} unheard: {Limit} connections are in their handshake already.")]
-    private static partial void LogTooMany(ILogger logger, string peer, int limit);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Limit} connections are in their handshake: others wait.")]
+    private static partial void LogTooMany(ILogger logger, int limit);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "No connection with {Peer}: {Reason}.")]
     private static partial void LogNoConnection(ILogger logger, string peer, string reason);
@@ -86,11 +86,11 @@ internal sealed partial class TransportLog(ILogger logger, TimeProvider time)
 
     public void NoConnection(string peer, string reason) => LogNoConnection(logger, peer, reason);
 
-    public void TooMany(string peer, int limit)
+    public void TooMany(int limit)
     {
         if (MayLog())
         {
-            LogTooMany(logger, peer, limit);
+            LogTooMany(logger, limit);
         }
     }
 

@@ -87,6 +87,14 @@ internal ref struct WireReader(ReadOnlyMemory<byte> memory)
         return rest;
     }
 
+    /// <summary>Passes over these bytes if they come next.</summary>
+    public bool TrySkip(ReadOnlySpan<byte> expected)
+    {
+        if (!_span[Position..].StartsWith(expected)) return false;
+        Position += expected.Length;
+        return true;
+    }
+
     public readonly ReadOnlySpan<byte> Since(int start) => _span[start..Position];
 
     public string Text()

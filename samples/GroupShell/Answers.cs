@@ -1,5 +1,6 @@
 // The lines of the JSON protocol that the shell makes itself: answers, `ready`, `error`. One object a line.
 using System.Buffers;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Core.Groups;
@@ -15,6 +16,31 @@ internal static class AnswerShapes
         foreach (string text in texts)
             json.WriteStringValue(text);
         json.WriteEndArray();
+    }
+
+    /// <summary>A group as a view has it.</summary>
+    public static void WriteGroup(this Utf8JsonWriter json, GroupInfo group)
+    {
+        json.WriteNumber("view", group.ViewNumber);
+        json.WriteStrings("members", group.Members.Select(m => m.Name));
+        json.WriteString("group-id", group.Id.ToString());
+    }
+
+    public static void WriteReplies(this Utf8JsonWriter json, GroupReplies result)
+    {
+        json.WriteStartArray("answers");
+        foreach (GroupReply answer in result.Answers)
+        {
+            json.WriteStartObject();
+            json.WriteString("from", answer.From.Name);
+            json.WriteString(answer.IsError ? "error" : "text", Encoding.UTF8.GetString(answer.Body.Span));
+            if (answer.InPlaceOf is { } place)
+                json.WriteString("in-place-of", place.Name);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteStrings("failed", result.Failed.Select(f => f.Name));
     }
 }
 
@@ -43,11 +69,13 @@ internal sealed class Answers(ILineOutput output)
         (error as ShellException)?.Fields?.Invoke(json);
     });
 
-    public void Ready(string name, string listen) => Line(json =>
+    /// <param name="listen">Null: a client, which listens nowhere.</param>
+    public void Ready(string name, string? listen) => Line(json =>
     {
         json.WriteString("ev", "ready");
         json.WriteString("name", name);
-        json.WriteString("listen", listen);
+        if (listen is not null)
+            json.WriteString("listen", listen);
     });
 
     public void Watched(WatchEvent happened) => Line(json =>

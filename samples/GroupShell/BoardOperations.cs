@@ -10,7 +10,7 @@ internal sealed class BoardOperations(GroupNode node)
 {
     private readonly Once<Board> _boards = new();
 
-    public void AddTo(Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> operations)
+    public void AddTo(Dictionary<string, Operation> operations)
     {
         operations["board.post"] = operations["out"] = PostAsync;
         operations["board.read"] = (command, ct) => ReadAsync(command, Waits(command), ct);

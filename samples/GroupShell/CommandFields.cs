@@ -37,6 +37,19 @@ internal sealed class CommandFields(JsonElement command)
         return [.. value.EnumerateArray().Select(e => Decoded(field, e)).Distinct()];
     }
 
+    /// <summary>An entry point: a name or a number; null if it is not there.</summary>
+    public EntryAddress? Entry() => Has("entry") ? EntryOf("entry", Required("entry")) : default(EntryAddress?);
+
+    /// <summary>A list of entry points; empty if it is not there.</summary>
+    public EntryAddress[] Entries() => Has("entries") ? [.. Array("entries").Select(e => EntryOf("entries", e)).Distinct()] : [];
+
+    private static EntryAddress EntryOf(string field, JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Number when value.TryGetInt32(out int number) => EntryAddress.Numbered(number),
+        JsonValueKind.String when Decoded(field, value) is { Length: > 0 and <= EntryAddress.MaximumLength } name => EntryAddress.Named(name),
+        _ => throw ShellException.BadField(field, $"takes names of 1 to {EntryAddress.MaximumLength} characters and whole numbers"),
+    };
+
     /// <summary>Any JSON value as it is written; null if it is not there, or is null.</summary>
     public string? Json(string field) => Has(field) ? command.GetProperty(field).GetRawText() : null;
 

@@ -1,5 +1,4 @@
-// One line of input as a command object; and the operations that are known but not built yet.
-using System.Collections.Frozen;
+// One line of input as a command object.
 using System.Text.Json;
 
 namespace GroupShell;
@@ -7,12 +6,6 @@ namespace GroupShell;
 /// <summary>Parses lines. Keeps: any bytes give a command or a <see cref="ShellException"/>.</summary>
 internal static class CommandLine
 {
-    private static readonly FrozenSet<string> Planned = FrozenSet.ToFrozenSet(
-    [
-        "force-primary", "migrate",
-        "log.status", "log.checkpoint", "log.rollback", "log.override",
-    ]);
-
     /// <param name="line">The line in UTF-8; null: it was too long to be read.</param>
     /// <param name="id">Its `id`, also if the rest is wrong; undefined if there is none.</param>
     /// <param name="operation">Its `op`.</param>
@@ -40,7 +33,5 @@ internal static class CommandLine
     }
 
     /// <summary>What to answer to an operation that this program does not have.</summary>
-    public static ShellException Unknown(string operation) => Planned.Contains(operation)
-        ? ShellException.NotSupported($"The operation '{operation}'")
-        : new ShellException("unknown-operation", $"There is no operation '{operation}'.");
+    public static ShellException Unknown(string operation) => new("unknown-operation", $"There is no operation '{operation}'.");
 }

@@ -16,7 +16,7 @@ internal sealed class DataOperations(GroupNode node)
     private readonly Once<Bank> _banks = new();
     private readonly Dictionary<string, GroupLane> _lanes = []; // touched by the thread that reads the commands
 
-    public void AddTo(Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> operations)
+    public void AddTo(Dictionary<string, Operation> operations)
     {
         operations["var.set"] = SetAsync;
         operations["var.get"] = GetAsync;

@@ -13,6 +13,24 @@ internal sealed class DirectoryOperations(GroupNode node, GroupLanes lanes, Answ
         return json => json.WriteStrings("names", names.Where(n => n != RecoveryManager.GroupName));
     }
 
+    public async Task<AnswerFields?> FindAsync(CommandFields command, CancellationToken ct)
+    {
+        string name = command.Name("group");
+        return Found(name, await node.FindGroupAsync(name, ct).ConfigureAwait(false));
+    }
+
+    /// <summary>The answer to a look-up.</summary>
+    /// <exception cref="GroupNotFoundException">Nothing was found.</exception>
+    public static AnswerFields Found(string asked, GroupInfo? found)
+    {
+        GroupInfo group = found ?? throw new GroupNotFoundException(asked);
+        return json =>
+        {
+            json.WriteString("name", group.Name);
+            json.WriteGroup(group);
+        };
+    }
+
     public async Task<AnswerFields?> DeleteAsync(CommandFields command, CancellationToken ct)
     {
         GroupLane lane = lanes.Of(command.Name("group"));

@@ -19,7 +19,8 @@ internal static class Errors
         GroupNotFoundException => "no-such-group",
         MessageTooLargeException => "message-too-large",
         ExcludedException => "excluded",
-        NodeStoppedException => "stopped",
+        NodeStoppedException or ClientStoppedException => "stopped",
+        ClientForgottenException => "forgotten",
         StateTransferException => "state-transfer-failed",
         StableStoreException => "storage-failed",
         OverdraftException => "overdraft",
@@ -39,5 +40,5 @@ internal static class Errors
 
     /// <summary>Whether the operation may have had its effect all the same.</summary>
     public static bool IsOutcomeUnknown(Exception error) =>
-        error is ExcludedException { OutcomeUnknown: true } or NodeStoppedException { OutcomeUnknown: true };
+        error is ExcludedException { OutcomeUnknown: true } or NodeStoppedException { OutcomeUnknown: true } or ClientStoppedException { OutcomeUnknown: true } or ClientForgottenException;
 }

@@ -19,11 +19,17 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         GroupLane lane = lanes.Of(command.Name("group"));
         byte[]? credentials = command.Has("credentials") ? Encoding.UTF8.GetBytes(command.Text("credentials")) : null;
         AnswerWish wish = AnswerWish.Of(command);
+        EntryAddress[] entries = command.Entries();
         GroupTexts? texts = recovery.WantsLog(command) ? new GroupTexts() : null;
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
         var options = new GroupOptions
         {
-            Configure = group => RegisterHandlers(group, texts, wish),
+            Configure = group =>
+            {
+                RegisterHandlers(group, texts, wish);
+                foreach (EntryAddress entry in entries)
+                    group.OnEntryRequest(entry, request => AnswerAsync(request, $"{node.Name}{entry}", texts, wish));
+            },
             OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
             OnKill = OnKillAsync,
             Credentials = credentials,
@@ -32,11 +38,11 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         if (texts is null)
         {
             lane.Group = await node.JoinAsync(lane.Name, options, ct).ConfigureAwait(false);
-            return Membership(lane.Group.View);
+            return Membership(lane.Group);
         }
 
         (lane.Logged, lane.Texts) = (await recovery.JoinAsync(lane.Name, options, texts, ct).ConfigureAwait(false), texts);
-        return Membership(lane.Logged.Group.View);
+        return Membership(lane.Logged.Group);
     }
 
     /// <summary>How this shell takes the place of a member that moves here.</summary>
@@ -60,23 +66,17 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         (GroupLane lane, string to) = (lanes.Of(command.Name("group")), command.Name("to"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
         NodeId? target = node.Members.Where(m => m.Id.Name == to).Select(m => (NodeId?)m.Id).FirstOrDefault();
-        if (lane.Logged is not null)
-            throw ShellException.NotSupported("To move a logged member, whose log stays at its node,");
         GroupInfo moved = await (lane.Group ?? throw new NotMemberException(lane.Name))
             .MigrateAsync(target ?? throw ShellException.BadField("to", "must be a node of the configuration"), ct).ConfigureAwait(false);
         lane.Group = null;
-        return json =>
-        {
-            json.WriteNumber("view", moved.ViewNumber);
-            json.WriteStrings("members", moved.Members.Select(m => m.Name));
-        };
+        return json => json.WriteGroup(moved);
     }
 
     public async Task<AnswerFields?> MembersAsync(CommandFields command, CancellationToken ct)
     {
         GroupLane lane = lanes.Of(command.Name("group"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
-        return Membership((lane.Group ?? throw new NotMemberException(lane.Name)).View);
+        return Membership(lane.Group ?? throw new NotMemberException(lane.Name));
     }
 
     public async Task<AnswerFields?> LeaveAsync(CommandFields command, CancellationToken ct)
@@ -182,17 +182,22 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         if (command.Has("as"))
             return await RequestAsGroupAsync(command, ct).ConfigureAwait(false);
         (GroupLane lane, Order order, Payload payload, Replies replies) = (lanes.Of(command.Name("group")), command.Order(), command.Payload(), command.Replies());
+        EntryAddress? entry = command.Entry();
         Task<GroupReplies> call;
         using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
         {
             byte[] body = payload.ToBody();
-            call = lane.Group is { } group
-                ? group.RequestAsync(order, body, replies, timeout: null, ct).AsTask()
-                : node.RequestAsync(lane.Name, order, body, replies, timeout: null, ct).AsTask();
+            call = (lane.Group, entry) switch
+            {
+                ({ } group, null) => group.RequestAsync(order, body, replies, timeout: null, ct).AsTask(),
+                ({ } group, { } point) => group.RequestEntryAsync(point, order, body, replies, timeout: null, ct).AsTask(),
+                (null, null) => node.RequestAsync(lane.Name, order, body, replies, timeout: null, ct).AsTask(),
+                (null, { } point) => node.RequestEntryAsync(lane.Name, point, order, body, replies, timeout: null, ct).AsTask(),
+            };
         }
 
         GroupReplies result = await call.ConfigureAwait(false);
-        return json => WriteReplies(json, result);
+        return json => json.WriteReplies(result);
     }
 
     /// <summary>To the members of several groups, or with a label: each answers once.</summary>
@@ -204,7 +209,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         using (LaneTurns turns = await LaneTurns.TakeAsync([.. (command.Has("groups") ? command.Names("groups") : [command.Name("group")]).Select(lanes.Of)], ct).ConfigureAwait(false))
             call = node.RequestAsync(turns.Groups(), order, payload.ToBody(), replies, label, timeout: null, ct).AsTask();
         GroupReplies result = await call.ConfigureAwait(false);
-        return json => WriteReplies(json, result);
+        return json => json.WriteReplies(result);
     }
 
     /// <summary>As all members of another group do, under the same number.</summary>
@@ -216,7 +221,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         using (await caller.TakeTurnAsync(ct).ConfigureAwait(false))
             call = (caller.Group ?? throw new NotMemberException(caller.Name)).RequestAsGroupAsync(lane.Name, number, order, payload.ToBody(), replies, timeout: null, ct).AsTask();
         GroupReplies result = await call.ConfigureAwait(false);
-        return json => WriteReplies(json, result);
+        return json => json.WriteReplies(result);
     }
 
     private async Task<string> SendOneAsync(GroupLane lane, Order order, byte[] body, CancellationToken ct)
@@ -247,36 +252,22 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
             Payload payload = message.IsAnswerCopy ? new Payload(Encoding.UTF8.GetString(message.Body.Span), 0) : Payload.Read(message.Body.Span);
             return feed.OnHandled(group.Name, message.Id, payload);
         });
-        group.OnRequest(async request =>
-        {
-            texts?.Add(request.Body.Span);
-            Payload payload = Payload.Read(request.Body.Span);
-            await feed.OnHandled(group.Name, request.Id, payload).ConfigureAwait(false);
-            wish.Apply(request, lanes);
-            return Encoding.UTF8.GetBytes($"{node.Name}:{payload.Shown}");
-        });
+        group.OnRequest(request => AnswerAsync(request, node.Name, texts, wish));
     }
 
-    private static AnswerFields Membership(View view) => json =>
+    /// <summary>Who answers, and the text that it got: at an entry point `NAME@ENTRY:TEXT` or `NAME#NUMBER:TEXT`.</summary>
+    private async ValueTask<ReadOnlyMemory<byte>> AnswerAsync(GroupMessage request, string who, GroupTexts? texts, AnswerWish wish)
     {
-        json.WriteNumber("view", view.Number);
-        json.WriteStrings("members", view.Members.Select(m => m.Name));
-    };
+        texts?.Add(request.Body.Span);
+        Payload payload = Payload.Read(request.Body.Span);
+        await feed.OnHandled(request.Group.Name, request.Id, payload).ConfigureAwait(false);
+        wish.Apply(request, lanes);
+        return Encoding.UTF8.GetBytes($"{who}:{payload.Shown}");
+    }
 
-    private static void WriteReplies(Utf8JsonWriter json, GroupReplies result)
+    private static AnswerFields Membership(ProcessGroup group)
     {
-        json.WriteStartArray("answers");
-        foreach (GroupReply answer in result.Answers)
-        {
-            json.WriteStartObject();
-            json.WriteString("from", answer.From.Name);
-            json.WriteString(answer.IsError ? "error" : "text", Encoding.UTF8.GetString(answer.Body.Span));
-            if (answer.InPlaceOf is { } place)
-                json.WriteString("in-place-of", place.Name);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteStrings("failed", result.Failed.Select(f => f.Name));
+        View view = group.View;
+        return json => json.WriteGroup(new GroupInfo(group.Id, group.Name, view.Number, view.Members));
     }
 }

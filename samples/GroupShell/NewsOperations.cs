@@ -26,7 +26,7 @@ internal sealed class NewsOperations
         (_news, _logged) = (node.OpenNews(), node.OpenNews(new NewsOptions { Path = LoggedPath }));
     }
 
-    public void AddTo(Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> operations)
+    public void AddTo(Dictionary<string, Operation> operations)
     {
         operations["news.subscribe"] = SubscribeAsync;
         operations["news.unsubscribe"] = UnsubscribeAsync;

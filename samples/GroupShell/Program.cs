@@ -35,17 +35,44 @@ internal static class Program
         {
             var lines = new LineOutput(Console.OpenStandardOutput());
             IAsyncEnumerable<byte[]?> commands = new LineInput(Console.OpenStandardInput()).ReadAsync(terminate);
-            int exitCode = await RunNodeAsync(options, given, lines, _ => commands, terminate);
+            int exitCode = options.IsClient(given)
+                ? await RunClientAsync(options, given, lines, (_, _) => commands, terminate)
+                : await RunNodeAsync(options, given, lines, (_, _) => commands, terminate);
             lines.Close(LastLinesPatience);
             return exitCode;
         }
 
         var terminal = new Interactive.Terminal();
-        return await RunNodeAsync(options, given, terminal, terminal.ReadCommands, terminate);
+        return options.IsClient(given)
+            ? await RunClientAsync(options, given, terminal, terminal.ReadCommands, terminate)
+            : await RunNodeAsync(options, given, terminal, terminal.ReadCommands, terminate);
+    }
+
+    private static async Task<int> RunClientAsync(ShellOptions options, ParseResult given, ILineOutput output, CommandSource commands, CancellationToken terminate)
+    {
+        var answers = new Answers(output);
+        using ILoggerFactory logging = LogToStandardError();
+        GroupClient client;
+        try
+        {
+            GroupClientOptions clientOptions = options.ClientOptions(given);
+            clientOptions.LoggerFactory = logging;
+            client = await GroupClient.ConnectAsync(clientOptions, terminate);
+        }
+        catch (Exception e) when (e is ArgumentException or TimeoutException or NotSupportedException)
+        {
+            Console.Error.WriteLine(e.Message);
+            answers.Fatal(e);
+            return e is TimeoutException ? ExitCode.Failed : ExitCode.WrongOptions;
+        }
+
+        answers.Ready(client.Id.Name, null);
+        var shell = new ClientShell(client, answers);
+        return await shell.RunAsync(commands($"Client [bold]{client.Id.Name}[/] is served by {client.Server?.Name}", shell.Operations), terminate);
     }
 
     private static async Task<int> RunNodeAsync(
-        ShellOptions options, ParseResult given, ILineOutput output, Func<GroupNode, IAsyncEnumerable<byte[]?>> commands, CancellationToken terminate)
+        ShellOptions options, ParseResult given, ILineOutput output, CommandSource commands, CancellationToken terminate)
     {
         var answers = new Answers(output);
         var feed = new EventFeed(output);
@@ -70,8 +97,14 @@ internal static class Program
         answers.Ready(node.Name, node.ListenAddress);
         feed.Open();
         using var ticks = new Timer(_ => feed.Tick(), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1));
-        return await new Shell(node, feed, answers, migrants, options.LogsAll(given)).RunAsync(commands(node), terminate);
+        var shell = new Shell(node, feed, answers, migrants, options.LogsAll(given));
+        return await shell.RunAsync(commands($"Node [bold]{node.Name}[/] listens on {node.ListenAddress}", shell.Operations), terminate);
     }
+
+    /// <summary>Where commands come from.</summary>
+    /// <param name="who">Whom they drive, for people.</param>
+    /// <param name="operations">What there is to be asked for, for the help.</param>
+    private delegate IAsyncEnumerable<byte[]?> CommandSource(FormattableString who, IReadOnlyCollection<string> operations);
 
     // Standard output is for answers and events alone.
     private static ILoggerFactory LogToStandardError() => LoggerFactory.Create(logging => logging

@@ -1,6 +1,5 @@
-// The shell's loop: reads commands, starts them in the order given, and answers each when it is done.
-// Keeps: whatever comes on standard input gets an answer and ends nothing but itself; only `stop`, `crash`, the end of the
-// input and the node's own end stop the process.
+// The shell of a node: its operations, and what ends the process.
+// Keeps: only `stop`, `crash`, the end of the input and the node's own end stop it.
 using System.Text.Json;
 using Core.Groups;
 
@@ -10,14 +9,12 @@ namespace GroupShell;
 internal sealed class Shell
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan EndOfInputGrace = TimeSpan.FromSeconds(2);
 
     private readonly GroupNode _node;
     private readonly EventFeed _feed;
     private readonly Answers _answers;
     private readonly GroupOperations _groups;
-    private readonly Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> _operations;
-    private readonly OperationCount _running = new();
+    private readonly Dictionary<string, Operation> _operations;
 
     /// <param name="migrants">Told how this shell takes members that move here.</param>
     /// <param name="logsAll">All objects and groups are logged.</param>
@@ -44,6 +41,7 @@ internal sealed class Shell
             ["request"] = _groups.RequestAsync,
             ["flush"] = _groups.FlushAsync,
             ["groups"] = directory.GroupsAsync,
+            ["find"] = directory.FindAsync,
             ["delete"] = directory.DeleteAsync,
             ["kill"] = directory.KillAsync,
             ["watch"] = directory.WatchAsync,
@@ -60,86 +58,26 @@ internal sealed class Shell
         recovery.AddTo(_operations); // last: it logs what the others open
     }
 
+    /// <summary>The names of the operations, without `stop` and `crash`.</summary>
+    public IReadOnlyCollection<string> Operations => _operations.Keys;
+
     /// <summary>Runs until something ends it; gives the exit code.</summary>
     /// <param name="terminate">The operating system asks the process to end.</param>
     public async Task<int> RunAsync(IAsyncEnumerable<byte[]?> commands, CancellationToken terminate)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(terminate);
-        Task<JsonElement?> reading = ReadAsync(commands, ended.Token);
+        Task<JsonElement?> reading = new CommandLoop(_operations, _answers, _node.Crash).RunAsync(commands, ended.Token);
         Task first = await Task.WhenAny(reading, _node.Completion, _groups.Killed, Task.Delay(Timeout.Infinite, ended.Token)).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         if (first == _node.Completion)
             return NodeEnded();
 
         JsonElement? stop = first == reading ? await reading.ConfigureAwait(false) : null;
-        if (first == reading && stop is null)
-            await Task.WhenAny(_running.WhenNone(), Task.Delay(EndOfInputGrace, CancellationToken.None)).ConfigureAwait(false);
         await StopNodeAsync().ConfigureAwait(false);
         _feed.Close();
         if (stop is { } id)
             _answers.Ok(id, null);
         return ExitCode.Stopped;
-    }
-
-    // Null: the input ended. Else the id of the command `stop`.
-    private async Task<JsonElement?> ReadAsync(IAsyncEnumerable<byte[]?> commands, CancellationToken ct)
-    {
-        await foreach (byte[]? line in commands.WithCancellation(ct).ConfigureAwait(false))
-        {
-            if (line is not null && line.AsSpan().Trim(" \t\r"u8).IsEmpty)
-                continue;
-            if (Start(line) is { } stop)
-                return stop;
-        }
-
-        return null;
-    }
-
-    /// <summary>Starts the command of one line. Gives the id of a `stop`, else null.</summary>
-    private JsonElement? Start(byte[]? line)
-    {
-        JsonElement id = default;
-        try
-        {
-            JsonElement command = CommandLine.Parse(line, out id, out string operation);
-            switch (operation)
-            {
-                case "stop":
-                    return id.ValueKind == JsonValueKind.Undefined ? JsonDocument.Parse("null"u8.ToArray()).RootElement : id;
-                case "crash":
-                    _node.Crash();
-                    Environment.Exit(ExitCode.Crashed);
-                    break;
-            }
-
-            var run = _operations.GetValueOrDefault(operation) ?? throw CommandLine.Unknown(operation);
-            var fields = new CommandFields(command);
-            _ = RunAsync(id, fields, fields.Timeout(), run);
-        }
-        catch (Exception e)
-        {
-            _answers.Error(id, e);
-        }
-
-        return null;
-    }
-
-    private async Task RunAsync(JsonElement id, CommandFields fields, TimeSpan timeout, Func<CommandFields, CancellationToken, Task<AnswerFields?>> run)
-    {
-        _running.Started();
-        try
-        {
-            using CancellationTokenSource? limit = timeout == Timeout.InfiniteTimeSpan ? null : new CancellationTokenSource(timeout);
-            _answers.Ok(id, await run(fields, limit?.Token ?? CancellationToken.None).ConfigureAwait(false));
-        }
-        catch (Exception e)
-        {
-            _answers.Error(id, e);
-        }
-        finally
-        {
-            _running.Ended();
-        }
     }
 
     private async Task StopNodeAsync()
@@ -162,34 +100,5 @@ internal sealed class Shell
             return ExitCode.Stopped;
         _answers.Fatal(error);
         return ExitCode.Of(error);
-    }
-
-    /// <summary>Counts the operations that have not been answered.</summary>
-    private sealed class OperationCount
-    {
-        private readonly Lock _gate = new();
-        private int _running;
-        private TaskCompletionSource? _none;
-
-        public void Started()
-        {
-            lock (_gate)
-                _running++;
-        }
-
-        public void Ended()
-        {
-            lock (_gate)
-            {
-                if (--_running == 0)
-                    _none?.TrySetResult();
-            }
-        }
-
-        public Task WhenNone()
-        {
-            lock (_gate)
-                return _running == 0 ? Task.CompletedTask : (_none = new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
-        }
     }
 }

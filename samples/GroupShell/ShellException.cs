@@ -14,6 +14,4 @@ internal sealed class ShellException(string code, string message, AnswerFields? 
     public AnswerFields? Fields { get; } = fields;
 
     public static ShellException BadField(string field, string rule) => new("bad-field", $"The field '{field}' {rule}.");
-
-    public static ShellException NotSupported(string what) => new("not-supported", $"{what} is not built yet.");
 }

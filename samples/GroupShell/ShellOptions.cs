@@ -23,6 +23,7 @@ internal sealed class ShellOptions
     private readonly Option<string?> _trace = new("--trace") { Description = "The folder for trace files." };
     private readonly Option<TimeSpan> _heartbeat = Duration("--heartbeat", "How often a silent link says that it lives.", TimeSpan.FromMilliseconds(200));
     private readonly Option<TimeSpan> _suspect = Duration("--suspect", "The silence after which a node is suspected.", TimeSpan.FromSeconds(2));
+    private readonly Option<bool> _client = new("--client") { Description = "A thin client in place of a node: it calls groups through one of the seeds, and goes on through another one when that fails." };
     private readonly Option<bool> _json = new("--json") { Description = "Speak JSON lines, for programs." };
 
     public ShellOptions()
@@ -30,7 +31,7 @@ internal sealed class ShellOptions
         _mode.AcceptOnlyFromAmong("primary", "extended");
         Command = new RootCommand("One node of a cluster of process groups, driven by a person or, with --json, by a program.")
         {
-            _name, _listen, _seeds, _cluster, _keyFile, _mode, _minimumWeight, _weight, _site, _insecure, _data, _logged, _trace, _heartbeat, _suspect, _json,
+            _name, _listen, _seeds, _cluster, _keyFile, _mode, _minimumWeight, _weight, _site, _insecure, _data, _logged, _trace, _heartbeat, _suspect, _client, _json,
         };
     }
 
@@ -38,7 +39,18 @@ internal sealed class ShellOptions
 
     public bool IsJson(ParseResult given) => given.GetValue(_json);
 
+    public bool IsClient(ParseResult given) => given.GetValue(_client);
+
     public bool LogsAll(ParseResult given) => given.GetValue(_logged);
+
+    /// <exception cref="ArgumentException">The key file cannot be read.</exception>
+    public GroupClientOptions ClientOptions(ParseResult given) => new()
+    {
+        Name = given.GetValue(_name)!,
+        Nodes = given.GetValue(_seeds)!,
+        Cluster = given.GetValue(_cluster)!,
+        ClusterKey = given.GetValue(_keyFile) is { } file ? ReadKey(file) : null,
+    };
 
     /// <exception cref="ArgumentException">The key file cannot be read.</exception>
     public GroupNodeOptions NodeOptions(ParseResult given)

@@ -15,7 +15,7 @@ internal sealed class TaskOperations(GroupNode node)
     /// <param name="Milliseconds">How long it takes.</param>
     private sealed record Work(string Text, double Milliseconds);
 
-    public void AddTo(Dictionary<string, Func<CommandFields, CancellationToken, Task<AnswerFields?>>> operations)
+    public void AddTo(Dictionary<string, Operation> operations)
     {
         operations["task.serve"] = ServeAsync;
         operations["task.run"] = RunAsync;

@@ -9,6 +9,9 @@ namespace Benchmarks;
 /// <summary>N processes with a node each, all members of the main group.</summary>
 internal sealed class BenchCluster : IAsyncDisposable
 {
+    /// <summary>The cluster's name.</summary>
+    public const string Name = "benchmarks";
+
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ViewPatience = TimeSpan.FromSeconds(60);
 
@@ -199,6 +202,9 @@ internal sealed class BenchCluster : IAsyncDisposable
                 throw new TimeoutException($"After {patience.TotalSeconds:F0} s: {what}.");
         }
     }
+
+    /// <summary>Where a member's node listens.</summary>
+    public string AddressOf(int member) => _addresses[member];
 
     /// <summary>The name of a member's node.</summary>
     public static string NameOf(int member) => $"bench{member}";

@@ -17,6 +17,7 @@ internal sealed class BenchNode(GroupNode node, ParentLink parent)
     private readonly Dictionary<string, ProcessGroup> _groups = [];
     private readonly Meter _meter = new(node);
     private readonly ManyGroups _many = new();
+    private readonly ThinClients _clients = new();
 
     /// <summary>Answers until the parent is gone.</summary>
     public async Task RunAsync(CancellationToken ended)
@@ -46,6 +47,7 @@ internal sealed class BenchNode(GroupNode node, ParentLink parent)
         "roundtrip" => RoundtripAsync((int)asked["warmup"]!, (int)asked["count"]!, ended),
         "usage" => UsageAsync((double)asked["seconds"]!, ended),
         ManyGroups.Name => _many.DoAsync(node, asked, ended),
+        ThinClients.Name => _clients.DoAsync(node, asked, ended),
         { } name when Program.Toolkits.FirstOrDefault(t => t.Name == name) is { } toolkit => toolkit.DoAsync(node, parent, asked, ended),
         _ => throw new InvalidOperationException($"The parent asks for something unknown: {asked.ToJsonString()}"),
     };

@@ -28,6 +28,7 @@ internal static class Program
     private static readonly Option<int> Groups = Number("--groups", 1000, "Groups.", 1, 100_000);
     private static readonly Option<int> ManyMembers = Number("--members", 5, "Processes.", 2, 32);
     private static readonly Option<int> Many = Number("--groups", 5000, "Groups, each with some of the processes as members.", 1, 100_000);
+    private static readonly Option<int[]> Clients = new("--clients") { Description = "Clients, of each measurement.", DefaultValueFactory = _ => [1, 100, 1000, 5000], AllowMultipleArgumentsPerToken = true };
     private static readonly Option<int> Kills = Number("--rounds", 3, "Failures.", 1, 1000);
 
     /// <summary>The toolkits that can be measured.</summary>
@@ -45,6 +46,7 @@ internal static class Program
             Measure("idle", "What a node takes that is in many groups.", IdleAsync, Members, Groups, Seconds),
             Measure("groups", "How fast groups are made and joined.", given => Measurements.GroupsAsync(given.GetValue(Members), given.GetValue(Groups)), Members, Groups),
             Measure(ManyGroups.Name, "Many groups of some members each: joins a second, memory of an idle one, new views after a SIGKILL.", ManyGroupsAsync, ManyMembers, Many, Kills),
+            Measure(ThinClients.Name, "Thousands of clients at one node: connecting, idle, asking, and moving to another node after a SIGKILL.", ThinClientsAsync, Clients, Seconds),
             Measure("machine", "What a delivery costs the protocol alone, without sockets and threads.", MachineAsync, OrderName, Members, Size, PerTurn),
             Measure("all", "All of these.", AllAsync, Members, Size, Seconds, Warmup, Count, Rounds, Suspect, Groups, Items),
             NodeCommand(),
@@ -70,6 +72,8 @@ internal static class Program
 
     private static Task<JsonObject> ManyGroupsAsync(ParseResult given) =>
         ManyGroups.MeasureAsync(given.GetValue(ManyMembers), given.GetValue(Many), given.GetValue(Kills));
+
+    private static Task<JsonObject> ThinClientsAsync(ParseResult given) => ThinClients.MeasureAsync(given.GetValue(Clients)!, given.GetValue(Seconds));
 
     private static Task<JsonObject> MachineAsync(ParseResult given) => Task.FromResult(MachineBench.Measure(
         Enum.Parse<Order>(given.GetValue(OrderName)!, ignoreCase: true), given.GetValue(Members), given.GetValue(Size), given.GetValue(PerTurn)));
@@ -147,7 +151,7 @@ internal static class Program
             Name = given.GetRequiredValue(name),
             Listen = given.GetRequiredValue(listen),
             Seeds = given.GetRequiredValue(seeds).Split(','),
-            Cluster = "benchmarks",
+            Cluster = BenchCluster.Name,
             DataDirectory = given.GetValue(data),
             SuspectAfter = TimeSpan.FromMilliseconds(given.GetValue(Suspect)),
         }));

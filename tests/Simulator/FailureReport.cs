@@ -22,9 +22,11 @@ internal static class FailureReport
     public static void Print(Scenario scenario, SimulationResult result, string acts = "")
     {
         string weak = scenario.Weak == WeakRules.None ? "" : $" --weak {scenario.Weak}";
+        bool isChosen = scenario.MinimumNodes == scenario.MaximumNodes && scenario.MinimumNodes != Scenarios.Find(scenario.Name)?.MinimumNodes;
+        string nodes = isChosen ? $" --nodes {scenario.MinimumNodes}" : "";
         Console.WriteLine($"VIOLATION in scenario {result.Scenario}, seed {result.Seed}:");
         foreach (string violation in result.Violations.Take(5)) Console.WriteLine("  " + violation);
-        Console.WriteLine($"replay: dotnet run -c Release --project tests/Simulator -- --seeds {result.Seed} --scenario {result.Scenario}{(acts.Length > 0 ? " --acts " + acts : "")}{weak} --verbose");
+        Console.WriteLine($"replay: dotnet run -c Release --project tests/Simulator -- --seeds {result.Seed} --scenario {result.Scenario}{(acts.Length > 0 ? " --acts " + acts : "")}{nodes}{weak} --verbose");
         Console.WriteLine("the last acts:");
         foreach (string line in result.Log.TakeLast(LastActs)) Console.WriteLine("  " + line);
         Console.WriteLine("the last lines of the traces up to the violation (times in milliseconds):");

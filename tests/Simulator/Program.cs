@@ -12,6 +12,7 @@ Option<DirectoryInfo?> trace = new("--trace") { Description = "Writes the traces
 Option<bool> verbose = new("--verbose") { Description = "Prints every run; for a single seed, its whole trace." };
 Option<bool> stopOnFirst = new("--stop-on-first") { Description = "Ends at the first violation instead of counting them all." };
 Option<bool> shrink = new("--shrink") { Description = "Looks for the fewest acts with which the first violated run still fails alike." };
+Option<int?> nodes = new("--nodes") { Description = "So many nodes in every run, in place of the scenario's own number (2 to 500)." };
 Option<string> acts = new("--acts") { Description = "Does only these acts of the schedule (3,17,22), as --shrink found them.", DefaultValueFactory = _ => "" };
 Option<FileInfo?> script = new("--script") { Description = "Runs one written scenario and prints what every node saw; with --verbose, all traces." };
 Option<WeakRules> weak = new("--weak") { Description = "Takes rules of the protocol away (see WeakRules): the checkers must notice." };
@@ -20,7 +21,7 @@ Option<bool> list = new("--list") { Description = "Lists the scenarios." };
 
 RootCommand command = new("Runs simulated clusters, one for each seed and scenario, and checks what they promise.")
 {
-    seeds, scenario, parallel, trace, verbose, stopOnFirst, shrink, acts, script, list, weak, frames,
+    seeds, scenario, parallel, trace, verbose, stopOnFirst, shrink, acts, nodes, script, list, weak, frames,
 };
 command.SetAction(result =>
 {
@@ -31,7 +32,7 @@ command.SetAction(result =>
     }
     if (result.GetValue(script) is { } file) return ScriptRun.Run(file, result.GetValue(verbose));
     if (result.GetValue(frames) is { } sizes) return FrameTable.Run(sizes);
-    if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, result.GetValue(acts)!, result.GetValue(weak), out Selection? selection, out string error))
+    if (!Selection.TryParse(result.GetValue(seeds)!, result.GetValue(scenario)!, result.GetValue(acts)!, result.GetValue(nodes), result.GetValue(weak), out Selection? selection, out string error))
     {
         Console.Error.WriteLine(error);
         return 2;

@@ -23,7 +23,7 @@ internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario
         }
     }
 
-    public static bool TryParse(string seeds, string names, string acts, WeakRules weak, [NotNullWhen(true)] out Selection? selection, out string error)
+    public static bool TryParse(string seeds, string names, string acts, int? nodes, WeakRules weak, [NotNullWhen(true)] out Selection? selection, out string error)
     {
         selection = null;
         string[] ends = seeds.Split("..");
@@ -53,10 +53,22 @@ internal sealed record Selection(ulong First, ulong Last, IReadOnlyList<Scenario
                 return false;
             }
         }
+        if (nodes is < 2 or > 500)
+        {
+            error = $"A run has 2 to 500 nodes, not {nodes}.";
+            return false;
+        }
         error = scenarios.Count > 0 ? "" : "No scenario was named.";
-        if (scenarios.Count > 0) selection = new(first, last, [.. scenarios.Distinct().Select(s => s with { Weak = weak })], acts.Length > 0 ? numbers : null);
+        if (scenarios.Count > 0) selection = new(first, last, [.. scenarios.Distinct().Select(s => Vary(s, nodes, weak))], acts.Length > 0 ? numbers : null);
         return selection is not null;
     }
+
+    private static Scenario Vary(Scenario scenario, int? nodes, WeakRules weak) => scenario with
+    {
+        Weak = weak,
+        MinimumNodes = nodes ?? scenario.MinimumNodes,
+        MaximumNodes = nodes ?? scenario.MaximumNodes,
+    };
 
     private static bool TryNumber(string text, out ulong number) =>
         ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);

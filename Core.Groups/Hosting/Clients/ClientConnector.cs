@@ -46,7 +46,7 @@ internal sealed class ClientConnector : ITransportEvents
     {
         _host = host;
         _nodes = [.. options.Nodes.Select(HostPort.Normalise)];
-        _next = RandomNumberGenerator.GetInt32(_nodes.Length); // not all clients take the same
+        RandomNumberGenerator.Shuffle(_nodes.AsSpan()); // not all clients take the same, nor go to the same when it fails
         _peers = new PeerTable(self, this);
         var transport = new TcpTransportOptions
         {
@@ -56,19 +56,35 @@ internal sealed class ClientConnector : ITransportEvents
         _greeter = new Greeter(transport, "client:1", _peers, new DialTable(), this, new TransportLog(logger, TimeProvider.System), _stopping.Token);
     }
 
-    /// <summary>Tries the next node; completes when it serves the client.</summary>
-    /// <exception cref="IOException">It does not; the message says why.</exception>
+    /// <summary>Goes to the next node that can be reached; completes when it serves the client.</summary>
+    /// <exception cref="IOException">None can be reached, or it does not serve; the message says why.</exception>
     public async ValueTask<ClientConnection> ConnectAsync(CancellationToken ct)
     {
-        string target = _nodes[_next++ % _nodes.Length];
-        TcpConnection socket = await _greeter.DialAsync(target, _peers.Begin(), RandomNumberGenerator.GetBytes(Hello.NonceLength)).ConfigureAwait(false)
-            ?? throw new IOException($"{target}: {_failure}");
+        (string target, TcpConnection socket) = await ReachAsync(ct).ConfigureAwait(false);
         var connection = new ClientConnection(socket);
         _present = connection;
         _host.OnConnected();
         _ = RunAsync(connection);
         await Task.WhenAny(connection.Served, connection.Ended).WaitAsync(ct).ConfigureAwait(false);
         return connection.Served.IsCompleted ? connection : throw new IOException($"{target}: {await connection.Ended.ConfigureAwait(false)}");
+    }
+
+    // Once round: a node that is gone costs no wait. One that is there and does not serve does, or all clients would press in at once.
+    private async ValueTask<(string Target, TcpConnection Socket)> ReachAsync(CancellationToken ct)
+    {
+        for (int left = _nodes.Length; ; left--)
+        {
+            string target = _nodes[_next++ % _nodes.Length];
+            if (await _greeter.DialAsync(target, _peers.Begin(), RandomNumberGenerator.GetBytes(Hello.NonceLength)).ConfigureAwait(false) is { } socket)
+            {
+                return (target, socket);
+            }
+            ct.ThrowIfCancellationRequested();
+            if (left == 1)
+            {
+                throw new IOException($"{target}: {_failure}");
+            }
+        }
     }
 
     private async Task RunAsync(ClientConnection connection)

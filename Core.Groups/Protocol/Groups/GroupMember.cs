@@ -53,10 +53,12 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public bool WasDeleted { get; set; }
     public bool IsLeaving { get; set; }
     public List<long>? LeaveCalls { get; set; }
+    /// <summary>Until then no join is announced: somewhere a message to this group and others waits for all of them to be at rest.</summary>
+    public TimeSpan HeldUntil { get; set; }
+    /// <summary>Nor anything else: it waits for nothing but that.</summary>
+    public bool IsHeldWholly { get; set; }
     /// <summary>This node's announcement is on its way.</summary>
     public bool IsAnnounced { get; set; }
-    /// <summary>This node's finish of the open GBCAST.</summary>
-    public Message? OwnFinish { get; set; }
 
     public CreditAccount Credit { get; } = new();
     /// <summary>What is delivered of callers that are not members: part of the group's state.</summary>

@@ -22,6 +22,7 @@ internal sealed class GroupService
         _context = context;
         _directory = new Directory(context, services, this);
         Announcer = new Announcer(context, this);
+        Flusher = new GroupFlusher(context, this);
         Watches = new GroupWatches(context, services, this);
         Queries = new GroupQueries(context, services, this);
         Migrations = new Migrations(context, services, this);
@@ -35,6 +36,7 @@ internal sealed class GroupService
     public Directory Directory => _directory;
     public GroupQueries Queries { get; }
     public Announcer Announcer { get; }
+    public GroupFlusher Flusher { get; }
     public GroupMerger Merger { get; }
     public GroupTeller Teller { get; }
     public GroupWatches Watches { get; }
@@ -45,9 +47,6 @@ internal sealed class GroupService
     public Func<GroupId, bool> HasCalls { get; set; } = static _ => false;
     /// <summary>Whether the next call of this node to a group is a GBCAST.</summary>
     public Func<GroupId, bool> HasBroadcast { get; set; } = static _ => false;
-    /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
-    public Action<GroupOrder> BeforeMarker { get; set; } = static _ => { };
-    public Action<JointChange> BeforeJointMarker { get; set; } = static _ => { };
     /// <summary>Told of every view: who waits for a member's answer looks again.</summary>
     public Action<GroupMember> OnViewChanged { get; set; } = static _ => { };
     public Action<GroupMember> OnEnded { get; set; } = static _ => { };
@@ -109,43 +108,6 @@ internal sealed class GroupService
 
     // ---- GBCAST
 
-    public void OnAnnounced(GroupOrder order)
-    {
-        if (Find(order.Id) is not { IsHalted: true }) BeforeMarker(order);      // the state that it hands over would lack them
-        OrderingLayer ordering = _context.Ordering!;
-        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, order.ViewSet, order.ViewSet);
-        ordering.Emit(MessageKind.Marker, to, default, []);
-    }
-
-    public void OnFlushed(GroupOrder order)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        MemberSet all = order.ViewSet.Union(MemberSet.Of(order.ViewAfter()));
-        Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, all, order.ViewSet);
-        GroupMember? group = Find(order.Id);
-        MessageFlags flags = group is { IsLoaded: false } ? MessageFlags.Loading : MessageFlags.None;
-        Message finish = ordering.Emit(MessageKind.Finished, to, GroupChangeFormat.WriteFinish(order), [], flags);
-        if (group is not null) group.OwnFinish = finish;
-    }
-
-    public void OnAnnounced(JointChange joint)
-    {
-        OrderingLayer ordering = _context.Ordering!;
-        if (!joint.Destination.Spread!.GroupMembers.Contains(ordering.Self)) return;
-        BeforeJointMarker(joint);
-        bool isVoid = joint.Destination.Spread!.Parts.Count(p => p.Via.Contains(ordering.Self)) > joint.Groups.Count;
-        ordering.Emit(MessageKind.Marker, joint.Destination, isVoid ? JointChange.Void : default, joint.Reference);
-    }
-
-    public void OnFlushed(JointChange joint)
-    {
-        Message finish = _context.Ordering!.Emit(MessageKind.Finished, joint.Destination, default, joint.Reference);
-        foreach (GroupOrder order in joint.Groups)
-        {
-            if (Find(order.Id) is { } group) group.OwnFinish = finish;
-        }
-    }
-
     public void OnVoided(Message announcement, GroupId id)
     {
         if (announcement.Sender != _context.Ordering!.Self || Find(id) is not { } group) return;
@@ -154,7 +116,7 @@ internal sealed class GroupService
     }
 
     /// <summary>A GBCAST is delivered. In a recovery plan donors are chosen later, when the configuration is installed.</summary>
-    public void OnGroupChanged(GroupOrder order, Message announcement, int[] oldView)
+    public void OnGroupChanged(GroupOrder order, Message announcement, Message? closing, int[] oldView)
     {
         ImmutableArray<NodeId> before = [.. oldView.Select(_context.NodeAt)], after = [.. order.View.Select(_context.NodeAt)];
         if (!after.Contains(_context.Self))
@@ -168,15 +130,15 @@ internal sealed class GroupService
             group = Enter(order, _directory.TakeJoin(order.Name), hasState: false);
             foreach (int rank in order.Loading) AwaitState(group, _context.NodeAt(rank));
         }
-        else if (!_isCarryingPlan && group.OwnFinish is { } finish)
+        else if (closing is not null)
         {
-            _context.Ordering!.Remember(finish);
-            order.LastFinish = new Dependency(finish.Sender, finish.Sequence);
+            _context.Ordering!.Remember(closing);
+            order.LastFinish = new Dependency(closing.Sender, closing.Sequence);
         }
-        group.OwnFinish = null;
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
+        Announcer.Hold(group, order.Waiting);
         Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined) AwaitState(group, joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
@@ -311,6 +273,7 @@ internal sealed class GroupService
     {
         GroupMember[] mine = GroupsOf(spread);
         if (mine.Length == 0) return false;
+        foreach (GroupMember group in mine) Announcer.Hold(group, MessageFlags.None);
         // Nobody sends such a message while a member of its groups has no state.
         Deliver(Array.Find(mine, static g => g.HasState) ?? mine[0], message);
         return true;
@@ -374,7 +337,7 @@ internal sealed class GroupService
     public void BeginAnew(GroupMember group, ImmutableArray<NodeId> view, SortedSet<NodeId> unloaded)
     {
         group.IsAnnounced = group.IsRankingAnnounced = false;
-        group.OwnFinish = null;
+        group.HeldUntil = default;
         group.Awaiting = unloaded.Count == 0 ? null : unloaded;
         group.CutEpoch = 0;
         if (group.Migration is { } migration) migration.IsWelcome = migration.IsHalted = migration.IsReady = false;      // both sides ask again

@@ -36,6 +36,8 @@ internal sealed class Channel(PeerIdentity identity, Link link)
     /// <summary>What the last frame told the peer.</summary>
     public FrameHeader Told { get; set; }
     public long ToldReceived { get; set; }
+    /// <summary>The sequence of the last message to the peer: it keeps none that is later, and need not hear what of those is stable.</summary>
+    public long LastCarried { get; set; }
     /// <summary>Since when there is something to tell.</summary>
     public TimeSpan? OwesSince { get; set; }
     /// <summary>To be told in this turn.</summary>
@@ -62,7 +64,11 @@ internal sealed class Channel(PeerIdentity identity, Link link)
         return _body;
     }
 
-    public void Write(Message message) => MessageFormat.Write(_body, message, ref _run);
+    public void Write(Message message)
+    {
+        MessageFormat.Write(_body, message, ref _run);
+        LastCarried = message.Sequence;
+    }
 
     /// <summary>Takes the filled frame out, its header in front: a buffer that is the caller's.</summary>
     public (byte[] Buffer, int Start, int Length) Seal(ReadOnlySpan<byte> header)

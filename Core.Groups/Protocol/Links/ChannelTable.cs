@@ -22,12 +22,15 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
 {
     private const int PromptBytes = 64 << 10;
     private readonly Dictionary<int, Channel> _byConnection = [];
-    private readonly SortedDictionary<NodeId, Channel> _byPeer = [];
+    private readonly Dictionary<NodeId, Channel> _byPeer = [];
+    /// <summary>In the order of their ids. All are looked through in every turn.</summary>
+    private readonly List<Channel> _all = [];
     private readonly WireWriter _header = new(Link.HeaderRoom);
     private Channel?[] _byRank = [];
     private long _generations;
 
-    public IReadOnlyCollection<Channel> All => _byPeer.Values;
+    /// <summary>All peers, in the order of their ids.</summary>
+    public IReadOnlyList<Channel> All => _all;
     public long FramesSent { get; private set; }
     public long FramesReceived { get; private set; }
     public long BytesSent { get; private set; }
@@ -41,10 +44,11 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     /// <summary>A new configuration: the ranks of its members.</summary>
     public void SetRanks(IReadOnlyList<NodeId> members)
     {
-        foreach (Channel channel in _byPeer.Values)
+        foreach (Channel channel in _all)
         {
             channel.Rank = -1;
             channel.Told = default;
+            channel.LastCarried = 0;
         }
         _byRank = new Channel?[members.Count];
         for (int rank = 0; rank < members.Count; rank++)
@@ -61,6 +65,9 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         {
             channel = new Channel(identity, new Link(identity.Id, ++_generations));
             _byPeer.Add(identity.Id, channel);
+            int at = _all.Count;
+            while (at > 0 && _all[at - 1].Id > identity.Id) at--;
+            _all.Insert(at, channel);
         }
         channel.Identify(identity);
         if (channel.Link.Connection >= 0) _byConnection.Remove(channel.Link.Connection);
@@ -92,7 +99,7 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         channel.Discard();
         channel.Rank = -1;
         channel.Link.Release();
-        _byPeer.Remove(channel.Id);
+        if (_byPeer.Remove(channel.Id, out Channel? known)) _all.Remove(known);
     }
 
     public void OnFrame(int connection, ReadOnlyMemory<byte> frame)
@@ -204,7 +211,7 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     /// <summary>Seals what is open: a frame belongs to one configuration.</summary>
     public void SealAll()
     {
-        foreach (Channel channel in _byPeer.Values)
+        foreach (Channel channel in _all)
         {
             if (channel.HasOpenFrame) Seal(channel);
         }
@@ -213,7 +220,8 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     /// <summary>Sends what the turn has gathered, and what is owed without it.</summary>
     public void EndTurn()
     {
-        foreach (Channel channel in _byPeer.Values)
+        Deadline = TimeSpan.MaxValue;
+        foreach (Channel channel in _all)
         {
             if (channel.HasOpenFrame) Seal(channel);
             if (!channel.Link.IsEstablished) continue;
@@ -233,21 +241,13 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
             }
             channel.IsUrgent = false;
             if (context.Now - channel.LastSent >= context.Settings.Heartbeat) SendStatus(channel);
+            Deadline = Min(Deadline, channel.LastSent + context.Settings.Heartbeat);
+            if (channel.OwesSince is { } owed) Deadline = Min(Deadline, owed + context.Settings.AcknowledgementDelay);
         }
     }
 
-    /// <summary>When the table wants its next turn.</summary>
-    public TimeSpan Deadline()
-    {
-        TimeSpan deadline = TimeSpan.MaxValue;
-        foreach (Channel channel in _byPeer.Values)
-        {
-            if (!channel.Link.IsEstablished) continue;
-            deadline = Min(deadline, channel.LastSent + context.Settings.Heartbeat);
-            if (channel.OwesSince is { } since) deadline = Min(deadline, since + context.Settings.AcknowledgementDelay);
-        }
-        return deadline;
-    }
+    /// <summary>When the table wants its next turn, as it was at the end of the last one.</summary>
+    public TimeSpan Deadline { get; private set; } = TimeSpan.MaxValue;
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
 
@@ -257,7 +257,8 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
         if (channel.Rank < 0 || context.Ordering is not { } ordering) return false;
         FrameHeader told = channel.Told;
         return ordering.Logs[channel.Rank].Received != told.Received || ordering.DeliveredOf(channel.Rank) != told.Delivered
-            || ordering.StableOf(ordering.Self) != told.Stable || ordering.SettledOf(ordering.Self) != told.Settled
+            || (told.Stable < channel.LastCarried && ordering.StableOf(ordering.Self) != told.Stable)
+            || (told.Settled < channel.LastCarried && ordering.SettledOf(ordering.Self) != told.Settled)
             || (channel.IsUrgent && ordering.Clock != told.Clock);
     }
 

@@ -29,8 +29,8 @@ internal sealed class Attempt(Proposal proposal)
     /// Another node's proposal would leave out somebody of this attempt who can be reached: the attempt has its time first,
     /// so that two that propose at once do not exclude each other's nodes.
     /// </summary>
-    public bool IsCutShortBy(Proposal other, ImmutableSortedDictionary<NodeId, string> reach) =>
-        other.Id.Representative != Id.Representative && proposal.Members.Any(m => reach.ContainsKey(m.Id) && !other.Includes(m.Id));
+    public bool IsCutShortBy(Proposal other, ReachSet reach) =>
+        other.Id.Representative != Id.Representative && proposal.Members.Any(m => reach.Contains(m.Id) && !other.Includes(m.Id));
 
     public bool HasAllStatuses => Statuses.Count == proposal.Members.Length;
     public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !Statuses.ContainsKey(m));

@@ -9,39 +9,59 @@ internal sealed class ChangeRecords(NodeContext context, ChannelTable channels)
 {
     private readonly WireWriter _record = new();
 
-    public void SendToAll(Proposal proposal, ControlRecord kind, Action<WireWriter> body)
+    /// <param name="isTo">Those of the participants that get it; null: all.</param>
+    public void SendToAll(Proposal proposal, ControlRecord kind, Action<WireWriter> body, Func<NodeId, bool>? isTo = null)
     {
+        ReadOnlySpan<byte> record = [];
         foreach (PeerIdentity member in proposal.Members)
         {
-            if (member.Id != context.Self && channels.Find(member.Id) is { } channel) Send(channel, kind, body);
+            if (member.Id == context.Self || isTo?.Invoke(member.Id) == false || channels.Find(member.Id) is not { } channel) continue;
+            if (record.IsEmpty) record = Fill(kind, body);
+            channels.Control(channel, record);
         }
     }
 
     public void Send(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body)
     {
-        if (channels.Find(to) is { } channel)
+        if (channels.Find(to) is { } channel) Send(channel, kind, Of(proposal, body));
+    }
+
+    /// <summary>The same to each of these in turn; this node takes it at its place among them.</summary>
+    public void SendOrTake(IEnumerable<NodeId> members, ControlRecord kind, Proposal proposal, Action<WireWriter> body, Action take)
+    {
+        byte[] record = Fill(kind, Of(proposal, body)).ToArray();      // what is taken may fill the next one
+        foreach (NodeId member in members)
         {
-            Send(channel, kind, writer =>
-            {
-                writer.Configuration(proposal.Id);
-                body(writer);
-            });
+            if (member == context.Self) take();
+            else if (channels.Find(member) is { } channel) channels.Control(channel, record);
         }
     }
 
-    public void SendOrTake(NodeId to, ControlRecord kind, Proposal proposal, Action<WireWriter> body, Action take)
+    private static Action<WireWriter> Of(Proposal proposal, Action<WireWriter> body) => writer =>
     {
-        if (to == context.Self) take();
-        else Send(to, kind, proposal, body);
+        writer.Configuration(proposal.Id);
+        body(writer);
+    };
+
+    public void Send(Channel channel, ControlRecord kind, Action<WireWriter> body) => channels.Control(channel, Fill(kind, body));
+
+    /// <summary>To everybody who is connected.</summary>
+    public void SendToAll(ControlRecord kind, Action<WireWriter> body)
+    {
+        ReadOnlySpan<byte> record = Fill(kind, body);
+        foreach (Channel channel in channels.All)
+        {
+            if (channel.Link.IsEstablished) channels.Control(channel, record);
+        }
     }
 
-    public void Send(Channel channel, ControlRecord kind, Action<WireWriter> body)
+    /// <summary>A record that stands until the next one.</summary>
+    private ReadOnlySpan<byte> Fill(ControlRecord kind, Action<WireWriter> body)
     {
         _record.Reset();
         _record.Byte((byte)kind);
         body(_record);
-        byte[] content = _record.ToArray();
-        channels.Control(channel, content);
+        return _record.Written;
     }
 
     public static void WriteTold(WireWriter writer, ImmutableArray<GroupTold> told)
@@ -67,10 +87,10 @@ internal sealed class ChangeRecords(NodeContext context, ChannelTable channels)
         }
     }
 
-    public static IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> ReadTable(ref WireReader reader)
+    public static IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> ReadTable(ref WireReader reader, KnownRecords known)
     {
         var table = new SortedDictionary<NodeId, ImmutableArray<GroupTold>>();
-        for (int left = reader.Count(3); left > 0; left--) table[reader.Node()] = ReadTold(ref reader);
+        for (int left = reader.Count(3); left > 0; left--) table[reader.Node()] = known.Told.Read(ref reader);
         return table;
     }
 }

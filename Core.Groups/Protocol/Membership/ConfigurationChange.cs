@@ -15,13 +15,14 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
+    private static readonly IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> NoTable = ImmutableSortedDictionary<NodeId, ImmutableArray<GroupTold>>.Empty;
     private readonly ChangeRecords _records = new(context, channels);
     private readonly MessageExchange _exchange = new(context, channels, reachability, user);
     private readonly Installation _installation = new(context, channels, user);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
-    private IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> _table = ImmutableSortedDictionary<NodeId, ImmutableArray<GroupTold>>.Empty;
+    private IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> _table = NoTable;
     private RecoveryPlan? _kept;
     private int _plans;
     private bool _traceBlocked;
@@ -97,13 +98,19 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (Current != attempt) return;
         if (attempt.Id.Representative == context.Self) _records.SendToAll(attempt.Proposal, ControlRecord.Proposal, attempt.Proposal.Write);
-        _records.SendToAll(attempt.Proposal, ControlRecord.Status, writer =>
+        Send(NoTable, to => !MayLack(to));
+        Send(_table, MayLack);
+        OnStatus(context.Self, status, _table);
+
+        void Send(IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table, Func<NodeId, bool> isTo) => _records.SendToAll(attempt.Proposal, ControlRecord.Status, writer =>
         {
             attempt.Proposal.Write(writer);
             status.Write(writer);
-            ChangeRecords.WriteTable(writer, _table);
-        });
-        OnStatus(context.Self, status, _table);
+            ChangeRecords.WriteTable(writer, table);
+        }, isTo);
+
+        // Who was heard in this configuration has installed it, with its table: n² groups told by all are not told again to all.
+        bool MayLack(NodeId member) => _table.Count > 0 && !_seenInstalled.Contains(member);
     }
 
     public void OnStatus(NodeId from, MemberStatus status, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
@@ -145,7 +152,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
         if (attempt.Chain is null && context.Ordering is { } ordering) ShareMessages(attempt, ordering);
-        foreach (NodeId member in attempt.Together) _records.SendOrTake(member, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
+        _records.SendOrTake(attempt.Together, ControlRecord.RecoveryDone, attempt.Proposal, static _ => { }, () => OnRecoveryDone(context.Self, attempt.Id));
     }
 
     /// <summary>Primary mode: whether this node goes on, as a member of the primary.</summary>
@@ -172,7 +179,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     /// <summary>True: somebody here comes back as a stranger, so this attempt is over at all members, before any has recorded it.</summary>
     private bool GivesUpALineage(Attempt attempt, PrimaryDecision decision)
     {
-        Voter[] leaving = [.. attempt.Voters.Where(v => PrimaryRule.IsOfAnother(v, decision.Lineage, attempt.Voters))];
+        Voter[] voters = attempt.Voters;
+        Voter[] leaving = Array.FindAll(voters, v => PrimaryRule.IsOfAnother(v, decision.Lineage, voters));
         if (leaving.Length == 0) return false;
         if (Array.Exists(leaving, v => v.Id == context.Self))
         {
@@ -253,7 +261,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
 
     private void CheckDone(Attempt attempt)
     {
-        if (attempt.Plan is not null || !attempt.IsExchanging || attempt.Together.IsEmpty || !attempt.Together.All(attempt.Done.Contains)) return;
+        if (attempt.Plan is not null || !attempt.IsExchanging || attempt.Together.IsEmpty || attempt.Done.Count < attempt.Together.Length || !attempt.Together.All(attempt.Done.Contains)) return;
         foreach ((NodeId from, ReadOnlyMemory<byte> record) in attempt.EarlyForwards)
         {
             if (attempt.Together.Contains(from)) user.OnForwarded(record);
@@ -280,10 +288,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void TellRecovered(Attempt attempt, ImmutableArray<GroupTold> told)
     {
         if (Current != attempt) return;
-        foreach (PeerIdentity member in attempt.Proposal.Members)
-        {
-            _records.SendOrTake(member.Id, ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
-        }
+        _records.SendOrTake(attempt.Proposal.Members.Select(m => m.Id), ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
     }
 
     public void OnRecovered(NodeId from, ConfigurationId id, ImmutableArray<GroupTold> told)
@@ -413,7 +418,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public void OnSeenInstalled(NodeId member)
     {
         if (_table.Count == 0 || !_seenInstalled.Add(member)) return;
-        if (_seenInstalled.Count >= context.Configuration!.Members.Length - 1) _table = ImmutableSortedDictionary<NodeId, ImmutableArray<GroupTold>>.Empty;
+        if (_seenInstalled.Count >= context.Configuration!.Members.Length - 1) _table = NoTable;
     }
 
     private void TakeHeld(Held held)

@@ -22,28 +22,53 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     /// <param name="Leavers">Those of it that stop.</param>
     internal sealed record Choice(NodeId Representative, ImmutableArray<NodeId> Members, ImmutableArray<NodeId> Leavers);
 
-    public Choice Choose(Presence own, ImmutableSortedDictionary<NodeId, string> reach)
+    private readonly record struct Candidate(NodeId Node, Presence Presence, (bool, long, NodeId, int, NodeId) Key);
+
+    public Choice Choose(Presence own, ReachSet reach)
     {
-        NodeId[] candidates = [.. reach.Keys.Where(n => n == context.Self || IsCandidate(n, own, reach)).OrderBy(n => KeyOf(n, own))];
+        List<Candidate> candidates = CandidatesOf(own, reach);
         if (context.Settings.IsExtended && context.Configuration?.Members.Any(IsGoneOn) == true)
         {
-            candidates = [.. candidates.Where(n => n == context.Self || (context.RankOf(n) >= 0 && !IsGoneOn(n)))];
+            candidates.RemoveAll(c => c.Node != context.Self && (context.RankOf(c.Node) < 0 || IsGoneOn(c.Node)));
         }
         var clique = new List<NodeId>();
         // The different sets of what the clique's nodes reach: each holds the whole clique. Mostly there is one.
-        var reaches = new List<ImmutableSortedDictionary<NodeId, string>>();
-        foreach (NodeId node in candidates)
+        var reaches = new List<ReachSet>();
+        var leavers = new List<NodeId>();
+        foreach ((NodeId node, Presence presence, _) in candidates)
         {
-            if (!reaches.TrueForAll(r => r.ContainsKey(node))) continue;
-            ImmutableSortedDictionary<NodeId, string> its = reachability.ReachOf(node, reach);
+            // All that are looked at are in this node's own set.
+            if (!reaches.TrueForAll(r => ReferenceEquals(r, reach) || r.Contains(node))) continue;
+            ReachSet its = node == context.Self ? reach : presence.Reach;
             if (!reaches.Contains(its))
             {
-                if (!clique.TrueForAll(its.ContainsKey)) continue;
+                if (!ReferenceEquals(its, reach) && !clique.TrueForAll(its.Contains)) continue;
                 reaches.Add(its);
             }
             clique.Add(node);
+            if (presence.IsLeaving) leavers.Add(node);
         }
-        return new Choice(candidates[0], [.. clique], [.. clique.Where(n => PresenceOf(n, own).IsLeaving)]);
+        return new Choice(candidates[0].Node, [.. clique], [.. leavers]);
+    }
+
+    /// <summary>The nodes that this one and they themselves reach, in the order in which they would be ranked.</summary>
+    private List<Candidate> CandidatesOf(Presence own, ReachSet reach)
+    {
+        var candidates = new List<Candidate>(reach.Count);
+        ReachSet? last = null;
+        bool reachesThis = false;
+        foreach ((NodeId node, _) in reach)
+        {
+            Presence presence = PresenceOf(node, own);
+            if (node != context.Self)
+            {
+                if (!ReferenceEquals(last, presence.Reach)) (last, reachesThis) = (presence.Reach, presence.Reach.Contains(context.Self));
+                if (!reachesThis || !IsCandidate(node, presence, own)) continue;
+            }
+            candidates.Add(new Candidate(node, presence, KeyOf(node, presence, own)));
+        }
+        candidates.Sort(static (a, b) => a.Key.CompareTo(b.Key));
+        return candidates;
     }
 
     /// <summary>This node waits for another one's proposal. True: it has waited long enough, and now does without that node.</summary>
@@ -61,8 +86,10 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     }
 
     /// <summary>A member that did not hear that this configuration was decided, or gave it up alone: only another change brings it along.</summary>
-    public bool IsLeftBehind(NodeId member) =>
-        member != context.Self && context.Configuration is { } present && reachability.Of(member) is { IsStuck: true } presence
+    public bool IsLeftBehind(NodeId member) => IsLeftBehind(member, reachability.Of(member));
+
+    private bool IsLeftBehind(NodeId member, Presence? presence) =>
+        member != context.Self && context.Configuration is { } present && presence is { IsStuck: true }
         && (presence.Promised > present.Id.Epoch || (presence.Configuration != present.Id && presence.Promised == present.Id.Epoch));
 
     public void WaitsNoMore() => _waiting = null;
@@ -97,11 +124,9 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
 
     private TimeSpan Patience => context.Settings.AttemptTimeout * 1.5;
 
-    private bool IsCandidate(NodeId node, Presence own, ImmutableSortedDictionary<NodeId, string> reach)
+    private bool IsCandidate(NodeId node, Presence presence, Presence own)
     {
         if (_passed.TryGetValue(node, out Backoff backoff) && backoff.Until > context.Now) return false;
-        if (!reachability.AreAdjacent(context.Self, node, reach)) return false;
-        Presence presence = PresenceOf(node, own);
         // A working primary takes in strangers only: an old incarnation learns that it is over, and comes back as one.
         return own.IsBlocked || presence.Configuration is null || presence.Configuration == own.Configuration || context.RankOf(node) >= 0
             || !presence.IsBlocked;
@@ -109,22 +134,20 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
 
     private Presence PresenceOf(NodeId node, Presence own) => node == context.Self ? own : reachability.Of(node)!;
 
-    private (bool, long, NodeId, int, NodeId) KeyOf(NodeId node, Presence own)
+    private (bool, long, NodeId, int, NodeId) KeyOf(NodeId node, Presence presence, Presence own)
     {
         // Members of a working configuration are in it, even where their last presence does not say so yet.
-        if (context.Settings.IsExtended) return KeyByConfiguration(node, own);
+        if (context.Settings.IsExtended) return KeyByConfiguration(node, presence, own);
         int rank = own.IsBlocked ? -1 : context.RankOf(node);
-        if (rank >= 0 && !IsLeftBehind(node)) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
-        Presence presence = PresenceOf(node, own);
+        if (rank >= 0 && !IsLeftBehind(node, presence)) return (false, -own.Last!.Number.Epoch, own.Last.Number.Representative, rank, node);
         ConfigurationId? session = presence.Last?.Number;
         return (presence.IsBlocked, -(session?.Epoch ?? 0), session?.Representative ?? default, presence.Configuration is null ? int.MaxValue : presence.Rank, node);
     }
 
     /// <summary>In extended mode: the newest configuration first, by rank there; newcomers last.</summary>
-    private (bool, long, NodeId, int, NodeId) KeyByConfiguration(NodeId node, Presence own)
+    private (bool, long, NodeId, int, NodeId) KeyByConfiguration(NodeId node, Presence presence, Presence own)
     {
-        int rank = own.Configuration is null || IsLeftBehind(node) || IsGoneOn(node) ? -1 : context.RankOf(node);
-        Presence presence = PresenceOf(node, own);
+        int rank = own.Configuration is null || IsLeftBehind(node, presence) || IsGoneOn(node) ? -1 : context.RankOf(node);
         ConfigurationId? stands = rank >= 0 ? own.Configuration : presence.Configuration;
         return (stands is null, -(stands?.Epoch ?? 0), stands?.Representative ?? default, rank >= 0 ? rank : presence.Rank, node);
     }
@@ -140,7 +163,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     /// Components that meet see each other's nodes one after the other: who merges waits until it sees no more of them come, so
     /// that none of them is torn apart: as long as those it sees reach somebody whom it does not, for a while.
     /// </summary>
-    public bool IsStillMeeting(ImmutableArray<NodeId> members, ImmutableSortedDictionary<NodeId, string> reach)
+    public bool IsStillMeeting(ImmutableArray<NodeId> members, ReachSet reach)
     {
         bool isWhole = context.Configuration?.Members.All(members.Contains) == true;      // who has to go on without a member does not wait
         if (!isWhole || members.All(n => context.RankOf(n) >= 0 || reachability.Of(n)?.Configuration is null))
@@ -149,7 +172,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
             return false;
         }
         TimeSpan since = _meeting is { } before && before.Members.SequenceEqual(members) ? before.Since : context.Now;
-        bool areAllHere = members.All(n => reachability.ReachOf(n, reach).Keys.All(reach.ContainsKey));
+        bool areAllHere = members.All(n => reachability.ReachOf(n, reach).Nodes.All(reach.Contains));
         TimeSpan until = since + (areAllHere ? context.Settings.Heartbeat : context.Settings.AttemptTimeout * 2);
         _meeting = (members, since, until);
         return context.Now < until;

@@ -12,13 +12,14 @@ namespace Core.Groups.Protocol.Membership;
 internal sealed class MembershipService
 {
     private const int LargeCluster = 16;
-    private static readonly TimeSpan GapPerNode = TimeSpan.FromMicroseconds(250);
+    private static readonly TimeSpan GapPerNode = TimeSpan.FromMicroseconds(250), LookGapPerNode = TimeSpan.FromMicroseconds(50);
     private static readonly TimeSpan Redial = TimeSpan.FromMilliseconds(100), LongestRedial = TimeSpan.FromSeconds(1);
     private const int WaitForContacts = 4;
     private readonly NodeContext _context;
     private readonly ChannelTable _channels;
     private readonly PeerIdentity _own;
     private readonly Gathering _gathering;
+    private readonly KnownRecords _known = new();
     private readonly SortedDictionary<string, (TimeSpan At, TimeSpan Wait)> _dials = new(StringComparer.Ordinal);
     private readonly LineageId _newLineage;
     private readonly List<long> _forcing = [];
@@ -29,7 +30,7 @@ internal sealed class MembershipService
     private Presence? _told;
     private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
     private TimeSpan _judgeAt;
-    private TimeSpan _lookAt;
+    private TimeSpan _lookAt, _lookedAt, _soonAt = TimeSpan.MaxValue;
     private bool _looksAgain = true;
 
     public MembershipService(NodeContext context, ChannelTable channels, IMembershipUser user, PeerIdentity own, LineageId newLineage)
@@ -56,6 +57,11 @@ internal sealed class MembershipService
     /// <summary>Something has changed that the membership may depend on.</summary>
     public void LookAgain() => _looksAgain = true;
 
+    /// <summary>In a large cluster all tell of each newcomer: they are looked at together.</summary>
+    private void LookSoon() => _soonAt = Min(_soonAt, LooksAt);
+
+    private TimeSpan LooksAt => _channels.All.Count <= LargeCluster ? _context.Now : Max(_context.Now, _lookedAt + (_channels.All.Count * LookGapPerNode));
+
     public void OnConnected(Channel channel)
     {
         LookAgain();
@@ -73,7 +79,7 @@ internal sealed class MembershipService
     {
         LookAgain();
         if (_channels.Find(channel.Id) is null) Reachability.Forget(channel.Id);
-        DialSoon(channel.Identity.Address, TimeSpan.Zero);
+        DialSoon(channel.Identity.Address, _context.Now);
     }
 
     public void OnLinkLost(Channel channel, string reason)
@@ -110,7 +116,8 @@ internal sealed class MembershipService
         var before = (Change.Current, Change.BlockedWith, _context.Configuration);
         Take(from, kind, ref reader);
         // The many answers of a change are no reason to look, only its steps are.
-        if (kind == ControlRecord.Presence || before != (Change.Current, Change.BlockedWith, _context.Configuration)) LookAgain();
+        if (before != (Change.Current, Change.BlockedWith, _context.Configuration)) LookAgain();
+        else if (kind == ControlRecord.Presence) LookSoon();
     }
 
     private void Take(Channel from, ControlRecord kind, ref WireReader reader)
@@ -118,15 +125,15 @@ internal sealed class MembershipService
         switch (kind)
         {
             case ControlRecord.Presence:
-                OnPresence(from, Presence.Read(ref reader));
+                OnPresence(from, Presence.Read(ref reader, _known));
                 break;
             case ControlRecord.Proposal:
-                Propose(from, Proposal.Read(ref reader));
+                Propose(from, _known.Proposal.Read(ref reader));
                 break;
             case ControlRecord.Status:
-                Proposal proposal = Proposal.Read(ref reader);
-                MemberStatus status = MemberStatus.Read(ref reader);
-                var table = ChangeRecords.ReadTable(ref reader);
+                Proposal proposal = _known.Proposal.Read(ref reader);
+                MemberStatus status = MemberStatus.Read(ref reader, _known);
+                var table = ChangeRecords.ReadTable(ref reader, _known);
                 if (Propose(from, proposal)) Change.OnStatus(from.Id, status, table);
                 break;
             case ControlRecord.RecoveryDone:
@@ -134,7 +141,7 @@ internal sealed class MembershipService
                 break;
             case ControlRecord.Recovered:
                 ConfigurationId id = reader.Configuration();
-                Change.OnRecovered(from.Id, id, ChangeRecords.ReadTold(ref reader));
+                Change.OnRecovered(from.Id, id, _known.Told.Read(ref reader));
                 break;
             default:
                 throw new WireFormatException("A control record has no known kind.");
@@ -159,7 +166,7 @@ internal sealed class MembershipService
         Reachability.OnPresence(from.Id, presence);
         foreach ((NodeId node, string address) in presence.Reach)
         {
-            if (node != _context.Self && _channels.Find(node) is not { IsConnected: true } && address != _context.Settings.Address) DialSoon(address, TimeSpan.Zero);
+            if (node != _context.Self && _channels.Find(node) is not { IsConnected: true } && address != _context.Settings.Address) DialSoon(address, LooksAt);
         }
         if (!_context.Settings.IsExtended && presence.Last is { } session && _context.Configuration is not null && IsOverBecauseOf(session, presence))
         {
@@ -191,8 +198,9 @@ internal sealed class MembershipService
 
     public void EndTurn()
     {
-        if (Change.IsOver || (!_looksAgain && _context.Now < _lookAt)) return;
+        if (Change.IsOver || (!_looksAgain && _context.Now < Min(_lookAt, _soonAt))) return;
         _looksAgain = false;
+        (_lookedAt, _soonAt) = (_context.Now, TimeSpan.MaxValue);
         _startedAt ??= _context.Now;
         _aloneFrom ??= _context.Now + WaitBeforeAlone;
         if (_context.Now >= _judgeAt)
@@ -231,7 +239,7 @@ internal sealed class MembershipService
     private bool Step()
     {
         if (Change.IsOver) return false;
-        ImmutableSortedDictionary<NodeId, string> reach = Reachability.Reach();
+        ReachSet reach = Reachability.Reach();
         Presence own = Describe(reach);
         Gathering.Choice choice = _gathering.Choose(own, reach);
         if (Change.Current is { } attempt)
@@ -267,7 +275,7 @@ internal sealed class MembershipService
     }
 
     /// <summary>Whether the chosen configuration is another one than the present, or the present one needs a change.</summary>
-    private bool IsWanted(Gathering.Choice choice, ImmutableSortedDictionary<NodeId, string> reach)
+    private bool IsWanted(Gathering.Choice choice, ReachSet reach)
     {
         if (choice.Members.Length == choice.Leavers.Length && choice.Members.Length > 1) return false;
         bool mayBeAlone = _context.Now >= _aloneFrom || (_context.Settings.IsExtended && _context.Configuration is not null);
@@ -283,7 +291,7 @@ internal sealed class MembershipService
     /// met yet, and whose state would be lost with its lineage: they first hear of every seed that it is with them, or that
     /// nobody listens there, for as long as it takes to suspect it.
     /// </summary>
-    private bool MaySomebodyBeThere(Gathering.Choice choice, ImmutableSortedDictionary<NodeId, string> reach)
+    private bool MaySomebodyBeThere(Gathering.Choice choice, ReachSet reach)
     {
         if (_context.Settings.IsExtended || _context.Now >= _startedAt + _context.Settings.Suspect || Change.Last is not null || !Change.Attempts.IsEmpty) return false;
         if (choice.Members is [_] && _own.Weight < MinimumWeight) return false;      // it does not begin anything
@@ -291,11 +299,12 @@ internal sealed class MembershipService
         return _context.Settings.Seeds.Any(s => s != _context.Settings.Address && !_empty.Contains(s) && !choice.Members.Any(n => n != _context.Self && reach[n] == s));
     }
 
-    private bool IsHealthy(ImmutableSortedDictionary<NodeId, string> reach) =>
+    private bool IsHealthy(ReachSet reach) =>
         _context.Configuration is { } configuration && !Change.IsInterrupted && Change.BlockedWith.IsEmpty && !IsLeaving
         && configuration.Members.All(m => m == _context.Self || Reachability.AreAdjacent(_context.Self, m, reach));
 
-    private static bool SameNodes(ImmutableArray<NodeId> a, ImmutableArray<NodeId> b) => a.Length == b.Length && a.All(b.Contains);
+    private static bool SameNodes(ImmutableArray<NodeId> a, ImmutableArray<NodeId> b) =>
+        a.Length == b.Length && (a.SequenceEqual(b) || a.ToHashSet().IsSupersetOf(b));
 
     /// <summary>
     /// This node's own proposal, to nodes that meanwhile say that they belong elsewhere, or that not all of them reach each
@@ -303,14 +312,14 @@ internal sealed class MembershipService
     /// </summary>
     private bool IsOutdated(Attempt attempt, Gathering.Choice choice) =>
         attempt.Id.Representative == _context.Self && !attempt.IsExchanging
-        && (attempt.Proposal.Members.Any(m => !choice.Members.Contains(m.Id))
+        && (attempt.Proposal.Members.ExceptBy(choice.Members, static m => m.Id).Any()
             || attempt.WithoutStatus.Any(m => m == choice.Representative && _context.IsBlocked && Reachability.Of(m) is { IsBlocked: false }));
 
-    private bool MustGiveUp(Attempt attempt, ImmutableSortedDictionary<NodeId, string> reach)
+    private bool MustGiveUp(Attempt attempt, ReachSet reach)
     {
         foreach (PeerIdentity member in attempt.Proposal.Members)
         {
-            if (member.Id != _context.Self && !reach.ContainsKey(member.Id)) return true;
+            if (member.Id != _context.Self && !reach.Contains(member.Id)) return true;
         }
         if (_context.Now < attempt.Deadline) return false;
         foreach (NodeId silent in attempt.WithoutStatus.ToArray())
@@ -366,6 +375,7 @@ internal sealed class MembershipService
     {
         foreach (long call in EndForcing()) _context.Effects.Completed(call, Outcome.Done);
         _gathering.OnInstalled(_context.Configuration!.Members);
+        _known.Forget();
         foreach (Channel channel in _channels.All.ToArray())
         {
             if (channel.IsConnected || Change.Concerns(channel.Id)) continue;
@@ -376,7 +386,7 @@ internal sealed class MembershipService
 
     // ---- telling and dialling
 
-    private Presence Describe(ImmutableSortedDictionary<NodeId, string> reach) => new(
+    private Presence Describe(ReachSet reach) => new(
         Change.Promised.Epoch, _context.Configuration?.Id, Math.Max(0, _context.RankOf(_context.Self)), Change.IsBlocked, _context.IsFrozen && Change.Current is null, IsLeaving, Change.Last, reach)
     {
         IsExtended = _context.Settings.IsExtended,
@@ -401,24 +411,21 @@ internal sealed class MembershipService
             return;
         }
         (_told, _toldAt) = (now, _context.Now);
-        foreach (Channel channel in _channels.All)
-        {
-            if (channel.Link.IsEstablished) Send(channel, now);
-        }
+        Change.Records.SendToAll(ControlRecord.Presence, now.Write);
     }
 
     private void Send(Channel channel, Presence presence) => Change.Records.Send(channel, ControlRecord.Presence, presence.Write);
 
-    private void DialSoon(string address, TimeSpan after)
+    private void DialSoon(string address, TimeSpan at)
     {
-        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (_context.Now + after, Redial / 2);
+        if (address != _context.Settings.Address && !_dials.ContainsKey(address)) _dials[address] = (at, Redial / 2);
     }
 
     private void Dial()
     {
         foreach (string seed in _context.Settings.Seeds.Concat(_context.Configuration is null ? _context.Settings.Contacts : []))
         {
-            if (!_channels.All.Any(c => c.IsConnected && c.Identity.Address == seed)) DialSoon(seed, TimeSpan.Zero);
+            if (!_channels.All.Any(c => c.IsConnected && c.Identity.Address == seed)) DialSoon(seed, _context.Now);
         }
         foreach ((string address, (TimeSpan at, TimeSpan wait)) in _dials.ToArray())
         {
@@ -439,7 +446,7 @@ internal sealed class MembershipService
         foreach (Channel channel in _channels.All)
         {
             if (channel.Identity.Address == address) return true;
-            if (Reachability.Of(channel.Id) is { } presence && presence.Reach.Values.Contains(address)) return true;
+            if (Reachability.Of(channel.Id) is { } presence && presence.Reach.HasAddress(address)) return true;
         }
         return false;
     }
@@ -447,7 +454,7 @@ internal sealed class MembershipService
     public TimeSpan Deadline()
     {
         TimeSpan deadline = Change.Current is { } attempt ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
-        deadline = Min(Min(deadline, _tellAt), _gathering.Deadline());
+        deadline = Min(Min(deadline, Min(_tellAt, _soonAt)), _gathering.Deadline());
         if (_aloneFrom is { } from && _context.Now < from) deadline = Min(deadline, from);
         if (_startedAt + _context.Settings.Suspect is { } all && _context.Now < all) deadline = Min(deadline, all);
         foreach ((TimeSpan at, _) in _dials.Values) deadline = Min(deadline, at);
@@ -455,4 +462,6 @@ internal sealed class MembershipService
     }
 
     private static TimeSpan Min(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
+    private static TimeSpan Max(TimeSpan a, TimeSpan b) => a > b ? a : b;
 }

@@ -1,7 +1,6 @@
 // What a node tells every peer about itself: whom it reaches, where it stands. Sent when it changes and on every new link.
 // Follows: protocol.md section 5, Gather. The records tell the reachability graph around a node, from which each computes
 // the same clique in the end.
-using System.Collections.Immutable;
 using Core.Groups.Protocol.Primary;
 using Core.Groups.Wire;
 
@@ -16,7 +15,7 @@ namespace Core.Groups.Protocol.Membership;
 /// <param name="Last">The last primary session that it knows.</param>
 /// <param name="Reach">The nodes that it can talk to, itself included, with their addresses.</param>
 internal sealed record Presence(
-    long Promised, ConfigurationId? Configuration, int Rank, bool IsBlocked, bool IsStuck, bool IsLeaving, Session? Last, ImmutableSortedDictionary<NodeId, string> Reach)
+    long Promised, ConfigurationId? Configuration, int Rank, bool IsBlocked, bool IsStuck, bool IsLeaving, Session? Last, ReachSet Reach)
 {
     /// <summary>Whether the node is in extended mode.</summary>
     public bool IsExtended { get; init; }
@@ -32,29 +31,22 @@ internal sealed record Presence(
         writer.Flag(IsStuck);
         writer.Flag(IsLeaving);
         Session.Write(writer, Last);
-        writer.Varint(Reach.Count);
-        foreach ((NodeId node, string address) in Reach)
-        {
-            writer.Node(node);
-            writer.Text(address);
-        }
+        Reach.Write(writer);
     }
 
-    public static Presence Read(ref WireReader reader)
+    public static Presence Read(ref WireReader reader, KnownRecords known)
     {
         bool extended = reader.Flag();
         long promised = reader.Varint();
         ConfigurationId? id = reader.Flag() ? reader.Configuration() : null;
         int rank = (int)Math.Min(reader.Varint(), int.MaxValue);
         bool blocked = reader.Flag(), stuck = reader.Flag(), leaving = reader.Flag();
-        Session? last = Session.Read(ref reader);
-        var reach = ImmutableSortedDictionary.CreateBuilder<NodeId, string>();
-        for (int left = reader.Count(3); left > 0; left--) reach[reader.Node()] = reader.Text();
-        return new Presence(promised, id, rank, blocked, stuck, leaving, last, reach.ToImmutable()) { IsExtended = extended };
+        Session? last = known.Session.Read(ref reader);
+        return new Presence(promised, id, rank, blocked, stuck, leaving, last, known.Reach.Read(ref reader)) { IsExtended = extended };
     }
 
     public bool Says(Presence other) =>
         Promised == other.Promised && Configuration == other.Configuration && Rank == other.Rank && IsBlocked == other.IsBlocked
         && IsStuck == other.IsStuck && IsLeaving == other.IsLeaving && Equals(Last, other.Last)
-        && (ReferenceEquals(Reach, other.Reach) || Reach.SequenceEqual(other.Reach));
+        && Reach.IsSame(other.Reach);
 }

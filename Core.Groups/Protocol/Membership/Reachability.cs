@@ -2,7 +2,7 @@
 // Keeps: a member that was suspected stays suspected until a configuration is installed, or this node is blocked; a pair
 // is adjacent only when each says that it reaches the other. Suspicion may be false: the membership protocol makes it true.
 // Follows: protocol.md section 5, Gather.
-using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using Core.Groups.Protocol.Links;
 
 namespace Core.Groups.Protocol.Membership;
@@ -13,8 +13,8 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
     private readonly HashSet<NodeId> _suspects = [];
     private readonly HashSet<NodeId> _lostLinks = [];
     private readonly SortedDictionary<NodeId, TimeSpan> _contenders = [];
-    private readonly List<KeyValuePair<NodeId, string>> _reached = [];
-    private ImmutableSortedDictionary<NodeId, string> _shared = ImmutableSortedDictionary<NodeId, string>.Empty;
+    private readonly List<(NodeId Node, string Address)> _reached = [];
+    private ReachSet _shared = ReachSet.Empty;
     private TimeSpan _judged;
 
     public bool HasSuspects => _suspects.Count > 0;
@@ -24,28 +24,28 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
     public bool IsLinkLost(NodeId node) => _lostLinks.Contains(node);
 
     /// <summary>Nodes that this one reaches, itself included, with their addresses.</summary>
-    public ImmutableSortedDictionary<NodeId, string> Reach()
+    public ReachSet Reach()
     {
         // Asked for in every turn, and mostly the same as before: nothing is built for that.
         _reached.Clear();
-        var own = KeyValuePair.Create(context.Self, context.Settings.Address);
+        (NodeId, string) own = (context.Self, context.Settings.Address);
         int before = 0;
         foreach (Channel channel in channels.All)
         {
             // A blocked node goes on with whom it can reach again.
-            if (context.IsBlocked && channel.Link.IsEstablished && context.Now - channel.LastHeard < context.Settings.Suspect) _suspects.Remove(channel.Id);
-            if (_suspects.Contains(channel.Id) || _contenders.ContainsKey(channel.Id) || !_presences.ContainsKey(channel.Id)) continue;
+            if (context.IsBlocked && channel.Link.IsEstablished && _suspects.Count > 0 && context.Now - channel.LastHeard < context.Settings.Suspect) _suspects.Remove(channel.Id);
+            if ((_suspects.Count > 0 && _suspects.Contains(channel.Id)) || (_contenders.Count > 0 && _contenders.ContainsKey(channel.Id)) || !_presences.ContainsKey(channel.Id)) continue;
             if (!channel.Link.IsEstablished && (context.IsBlocked || context.RankOf(channel.Id) < 0) && !IsResuming(channel)) continue;
-            _reached.Add(new(channel.Id, channel.Identity.Address));
+            _reached.Add((channel.Id, channel.Identity.Address));
             if (channel.Id < context.Self) before = _reached.Count;
         }
         _reached.Insert(before, own);
-        if (_shared.Count != _reached.Count || !_shared.SequenceEqual(_reached)) _shared = ImmutableSortedDictionary.CreateRange(_reached);
+        if (!_shared.IsSame(CollectionsMarshal.AsSpan(_reached))) _shared = new ReachSet([.. _reached]);
         return _shared;
     }
 
     /// <summary>What a node says that it reaches.</summary>
-    public ImmutableSortedDictionary<NodeId, string> ReachOf(NodeId node, ImmutableSortedDictionary<NodeId, string> own) =>
+    public ReachSet ReachOf(NodeId node, ReachSet own) =>
         node == context.Self ? own : _presences[node].Reach;
 
     /// <summary>Whether a node takes part in the running attempt: a connection that breaks meanwhile is given time to resume.</summary>
@@ -56,9 +56,9 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
     public void OnPresence(NodeId from, Presence presence) => _presences[from] = presence with { Reach = Share(presence.Reach) };
 
     /// <summary>Mostly all reach the same: they share one set, and what follows from it is worked out once for all of them.</summary>
-    private ImmutableSortedDictionary<NodeId, string> Share(ImmutableSortedDictionary<NodeId, string> reach)
+    private ReachSet Share(ReachSet reach)
     {
-        if (_shared.Count != reach.Count || !_shared.SequenceEqual(reach)) _shared = reach;
+        if (!_shared.IsSame(reach)) _shared = reach;
         return _shared;
     }
 
@@ -91,11 +91,11 @@ internal sealed class Reachability(NodeContext context, ChannelTable channels)
     }
 
     /// <summary>Whether both nodes say that they reach each other.</summary>
-    public bool AreAdjacent(NodeId a, NodeId b, ImmutableSortedDictionary<NodeId, string> ownReach) =>
+    public bool AreAdjacent(NodeId a, NodeId b, ReachSet ownReach) =>
         Reaches(a, b, ownReach) && Reaches(b, a, ownReach);
 
-    private bool Reaches(NodeId from, NodeId to, ImmutableSortedDictionary<NodeId, string> ownReach) =>
-        from == context.Self ? ownReach.ContainsKey(to) : _presences.TryGetValue(from, out Presence? presence) && presence.Reach.ContainsKey(to);
+    private bool Reaches(NodeId from, NodeId to, ReachSet ownReach) =>
+        from == context.Self ? ownReach.Contains(to) : _presences.TryGetValue(from, out Presence? presence) && presence.Reach.Contains(to);
 
     // ---- judging silence
 

@@ -117,7 +117,7 @@ internal sealed record MemberStatus
         foreach (ConfigurationId id in Recorded) writer.Configuration(id);
     }
 
-    public static MemberStatus Read(ref WireReader reader)
+    public static MemberStatus Read(ref WireReader reader, KnownRecords known)
     {
         ConfigurationId? installed = ReadId(ref reader);
         long[] received = ReadArray(ref reader);
@@ -128,11 +128,11 @@ internal sealed record MemberStatus
         for (int left = gathered.Capacity; left > 0; left--) gathered.Add((reader.Group(), reader.Varint(), reader.Varint()));
         long[] receivedBy = ReadArray(ref reader), stable = ReadArray(ref reader);
         long clock = reader.Varint();
-        Session? last = Session.Read(ref reader);
+        Session? last = known.Session.Read(ref reader);
         var attempts = ImmutableArray.CreateBuilder<Session>();
         for (int left = reader.Count(); left > 0; left--)
         {
-            if (Session.Read(ref reader) is { } attempt) attempts.Add(attempt);
+            if (known.Session.Read(ref reader) is { } attempt) attempts.Add(attempt);
         }
         ulong memory = reader.Fixed64();
         var recorded = ImmutableArray.CreateBuilder<ConfigurationId>(reader.Count(3));
@@ -224,7 +224,9 @@ internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId>
 
     private static ImmutableArray<NodeId> ReadNodes(ref WireReader reader)
     {
-        var nodes = ImmutableArray.CreateBuilder<NodeId>(reader.Count(2));
+        int count = reader.Count(2);
+        if (count == 0) return [];
+        var nodes = ImmutableArray.CreateBuilder<NodeId>(count);
         for (int left = nodes.Capacity; left > 0; left--) nodes.Add(reader.Node());
         return nodes.MoveToImmutable();
     }

@@ -67,7 +67,7 @@ internal sealed class RecoveryPlan
         public void OnAnnounced(JointChange joint) { }
         public void OnFlushed(JointChange joint) { }
         public void OnVoided(Message announcement, GroupId group) { }
-        public void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView) =>
+        public void OnGroupChanged(GroupOrder group, Message announcement, Message? closing, GroupOperation[] operations, int[] oldView) =>
             Steps.Add(new PlanStep(null, group.Fork(), announcement, operations, oldView));
     }
 }

@@ -110,6 +110,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             _pending.Spread.OnEntered(message);
             group.Pending++;
+            if (message.Sender == self) group.LastSent = message.Sequence;
             if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) Enqueue(group, message);
         }
     }
@@ -143,6 +144,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
 
     private void Accept(GroupOrder group, Message message)
     {
+        if (message.Sender == self) group.LastSent = message.Sequence;
         switch (message.Kind)
         {
             case MessageKind.Reliable or MessageKind.Fifo:
@@ -156,14 +158,8 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             case MessageKind.Group:
                 (group.Casts ??= []).Add(message);
                 break;
-            case MessageKind.Marker:
-                group.Marked = group.Marked.With(message.Sender);
-                (group.OpenMessages ??= []).Add(message);
-                break;
-            case MessageKind.Finished:
-                group.Finished = group.Finished.With(message.Sender);
-                if ((message.Flags & MessageFlags.Loading) != 0) group.Loading = group.Loading.With(message.Sender);
-                (group.OpenMessages ??= []).Add(message);
+            case MessageKind.Marker or MessageKind.Finished:
+                GroupFlush.Take(group, message, self, logs.Length);
                 break;
             default:
                 Enqueue(group, message);
@@ -326,8 +322,10 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         group.Announcement = message;
         group.Operations = GroupChangeFormat.ReadOperations(message.Body);
+        group.Loading = MemberSet.Empty;
+        group.Waiting = MessageFlags.None;
         if (!_changing.Contains(group)) _changing.Add(group);
-        sink.OnAnnounced(group);
+        if (!group.IsGathered || group.View[0] != self) sink.OnAnnounced(group);      // the gatherer's marker comes when it has the others'
     }
 
     /// <summary>A GBCAST of more than one group: it opens in each of them in which none is open.</summary>
@@ -371,32 +369,35 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         DeliverCasts(joint.Casts);
         foreach (Message message in joint.OpenMessages) MarkDone(message);
         Joint.Remove(joint);
-        foreach (GroupOrder group in joint.Groups) Change(group, announcement);
+        foreach (GroupOrder group in joint.Groups)
+        {
+            group.Closing = joint.OwnFinish;
+            group.Waiting = joint.Waiting;
+            Change(group, announcement);
+        }
         foreach ((Message message, GroupId group) in joint.Behind) RouteAgain(message, group);
         return true;
     }
 
     private bool PumpChange(GroupOrder group)
     {
-        if (group.Announcement is not { Destination.Spread: null } announcement || !_pending.HasDelivered(group)) return false;
-        if (!group.ViewSet.Contains(self) && _joint?.Before(group.Id, group.Epoch) is not null) return false;      // a joiner
+        if (group.Announcement is not { Destination.Spread: null } announcement) return false;
         bool progress = false;
-        if (!group.FinishSent && group.ViewSet.Contains(self) && group.ViewSet.IsSubsetOf(group.Marked))
+        if (GroupFlush.IsMarkerDue(group, self))
         {
-            group.FinishSent = true;
-            sink.OnFlushed(group);
-            progress = true;
+            group.IsMarkerOwed = progress = true;
+            sink.OnAnnounced(group);
         }
-        if (!oracle.IsTransitional && !IsFinished(group)) return progress;
+        if (!_pending.HasDelivered(group)) return progress;
+        if (!group.ViewSet.Contains(self) && _joint?.Before(group.Id, group.Epoch) is not null) return false;      // a joiner
+        if (GroupFlush.IsFinishDue(group, self, logs, weak))
+        {
+            group.FinishSent = progress = true;
+            sink.OnFlushed(group);
+        }
+        if (!oracle.IsTransitional && !GroupFlush.IsOver(group, self, weak)) return progress;
         Change(group, announcement);
         return true;
-    }
-
-    /// <summary>All members have the whole old epoch; that this one has it is not enough, for another may have to take over with less.</summary>
-    private bool IsFinished(GroupOrder group)
-    {
-        if (!weak.Lacks(WeakRules.GroupChangeOnMarkers)) return group.ViewSet.IsSubsetOf(group.Finished);
-        return group.ViewSet.Contains(self) ? group.Finished.Contains(self) : !group.Finished.Equals(MemberSet.Empty);
     }
 
     private void Change(GroupOrder group, Message announcement)
@@ -405,6 +406,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (Message message in group.OpenMessages ?? []) MarkDone(message);
         GroupOperation[] operations = group.Operations;
         int[] oldView = group.View;
+        Message? closing = group.Closing;
         // Named after the GBCAST, for components that part in the middle of it may deliver different ones (extended mode).
         group.Advance(GroupOrder.Apply(oldView, operations), $"{group.Id.High:x16}:{configuration}:{group.Epoch + 1}.{announcement.Sender}.{announcement.Sequence}");
         List<Message>? future = group.Future;
@@ -413,7 +415,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             _pending.Groups.Remove(group.Id, out _);
             if (group.Totals is { } totals) totals.Clear();
-            sink.OnGroupChanged(group, announcement, operations, oldView);
+            sink.OnGroupChanged(group, announcement, closing, operations, oldView);
             foreach (Message message in future ?? [])
             {
                 if (message.Destination.Spread is { } spread && !Array.Exists(spread.Parts, p => p.Group == group.Id && p.Via.Contains(self))) RouteAgain(message, group.Id);
@@ -422,7 +424,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             AdoptOrphans(group.Id);
             return;
         }
-        sink.OnGroupChanged(group, announcement, operations, oldView);
+        sink.OnGroupChanged(group, announcement, closing, operations, oldView);
         foreach (Message message in future ?? []) RouteAgain(message, group.Id);
     }
 

@@ -15,26 +15,40 @@ internal sealed record GatheredFloor(GroupId Group, long Epoch, long Floor, Depe
         writer.Group(Group);
         writer.Varint(Epoch);
         writer.Varint(Floor);
-        writer.Varint(Covered.Length);
-        foreach (Dependency last in Covered)
-        {
-            writer.Varint(last.Sender);
-            writer.Varint(last.Sequence);
-        }
+        writer.Covered(Covered);
     }
 
     public static GatheredFloor Read(ref WireReader reader, int members)
     {
         GroupId group = reader.Group();
         long epoch = reader.Varint(), floor = reader.Varint();
+        return new GatheredFloor(group, epoch, floor, reader.Covered(members));
+    }
+}
+
+/// <summary>The last messages, of one sender each, that something covers which comes over another link.</summary>
+internal static class CoveredFormat
+{
+    public static void Covered(this WireWriter writer, ReadOnlySpan<Dependency> covered)
+    {
+        writer.Varint(covered.Length);
+        foreach (Dependency last in covered)
+        {
+            writer.Varint(last.Sender);
+            writer.Varint(last.Sequence);
+        }
+    }
+
+    public static Dependency[] Covered(this ref WireReader reader, int members)
+    {
         var covered = new Dependency[reader.Count(2)];
         for (int i = 0; i < covered.Length; i++)
         {
             long sender = reader.Varint();
-            if (sender >= members) throw new WireFormatException("A gathered floor covers a sender that is not in the configuration.");
+            if (sender >= members) throw new WireFormatException("A sender is covered that is not in the configuration.");
             covered[i] = new Dependency((int)sender, reader.Varint());
         }
-        return new GatheredFloor(group, epoch, floor, covered);
+        return covered;
     }
 }
 

@@ -6,7 +6,8 @@ namespace Core.Groups.Protocol.Ordering;
 internal static class GroupChangeFormat
 {
     /// <summary>What a joiner learns from a finish: which announcement it belongs to, and the view before it.</summary>
-    internal sealed record Finish(Dependency Announcement, string GroupName, int[] View, long Number, string ViewId);
+    /// <param name="Loading">Of one that stands for all: the members whose applications have not loaded the state.</param>
+    internal sealed record Finish(Dependency Announcement, string GroupName, int[] View, long Number, string ViewId, int[] Loading);
 
     public static byte[] WriteOperations(ReadOnlySpan<GroupOperation> operations)
     {
@@ -48,13 +49,29 @@ internal static class GroupChangeFormat
         WriteView(writer, group.View);
         writer.Varint(group.Number);
         writer.Text(group.ViewId);
+        WriteView(writer, group.IsGathered ? [.. group.Loading] : []);
         return writer.ToArray();
     }
 
     public static Finish ReadFinish(ReadOnlyMemory<byte> body)
     {
         var reader = new WireReader(body);
-        return new Finish(new Dependency(Rank(ref reader), reader.Varint()), reader.Text(), ReadView(ref reader), reader.Varint(), reader.Text());
+        return new Finish(new Dependency(Rank(ref reader), reader.Varint()), reader.Text(), ReadView(ref reader), reader.Varint(), reader.Text(), ReadView(ref reader));
+    }
+
+    /// <summary>What a marker says of a large group: how far the messages of its sender go, or those of all.</summary>
+    public static byte[] WriteCovered(ReadOnlySpan<Dependency> covered)
+    {
+        if (covered.IsEmpty) return [];
+        var writer = new WireWriter(2 + (6 * covered.Length));
+        writer.Covered(covered);
+        return writer.ToArray();
+    }
+
+    public static Dependency[] ReadCovered(ReadOnlyMemory<byte> body, int members)
+    {
+        var reader = new WireReader(body);
+        return reader.Covered(members);
     }
 
     public static void WriteView(WireWriter writer, int[] view)

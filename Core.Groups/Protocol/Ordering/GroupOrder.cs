@@ -39,8 +39,20 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public MemberSet Marked { get; set; } = MemberSet.Empty;
     public MemberSet Finished { get; set; } = MemberSet.Empty;
     public bool FinishSent { get; set; }
-    /// <summary>The members that had not loaded the state when they finished the last GBCAST: a joiner learns it from them.</summary>
+    /// <summary>Markers and finishes go through the oldest member, as the announcement says.</summary>
+    public bool IsGathered => Announcement is { Flags: var flags } && (flags & MessageFlags.Gathered) != 0;
+    /// <summary>This node, the oldest member, has all the others' markers, and its own is owed.</summary>
+    public bool IsMarkerOwed { get; set; }
+    /// <summary>What markers cover: the last message of each sender in this epoch, where that is not said by the order on its link.</summary>
+    public List<Dependency>? Covered { get; set; }
+    /// <summary>The sequence of this node's last message in this epoch; 0: none.</summary>
+    public long LastSent { get; set; }
+    /// <summary>The finish that stands for the GBCAST in the causal past: this node's own, or the one that stands for all.</summary>
+    public Message? Closing { get; set; }
+    /// <summary>The members that had not loaded the state when they finished the last GBCAST: a joiner learns it so.</summary>
     public MemberSet Loading { get; set; } = MemberSet.Empty;
+    /// <summary>What the finishes of the last GBCAST said of messages to this group and others that wait.</summary>
+    public MessageFlags Waiting { get; set; }
     /// <summary>Markers and finishes of the open epoch: done when its GBCAST is delivered.</summary>
     public List<Message>? OpenMessages { get; set; }
 
@@ -95,8 +107,11 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         Announcement = null;
         Operations = [];
         Marked = Finished = MemberSet.Empty;
-        FinishSent = false;
+        FinishSent = IsMarkerOwed = false;
         OpenMessages = Casts = null;
+        Closing = null;
+        Covered = null;
+        LastSent = 0;
         Gatherer = null;
         Gathered = null;
         _destination = null;
@@ -112,6 +127,6 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     /// <summary>A copy for a recovery plan, without what the plan learns again from the messages that are not delivered.</summary>
     public GroupOrder Fork() => new(Id, Name, View, Number, ViewId)
     {
-        Epoch = Epoch, Announcement = Announcement, Operations = Operations, FinishSent = FinishSent,
+        Epoch = Epoch, Announcement = Announcement, Operations = Operations, FinishSent = FinishSent, IsMarkerOwed = IsMarkerOwed,
     };
 }

@@ -16,7 +16,8 @@ internal interface IOrderingSink
     /// <summary>In this group an announcement met another one: its sender tries again.</summary>
     void OnVoided(Message announcement, GroupId group);
     /// <summary>A GBCAST is delivered; <paramref name="group"/> is already at the new view.</summary>
-    void OnGroupChanged(GroupOrder group, Message announcement, GroupOperation[] operations, int[] oldView);
+    /// <param name="closing">The finish that stands for it in the causal past; null at who had no part in the flush.</param>
+    void OnGroupChanged(GroupOrder group, Message announcement, Message? closing, GroupOperation[] operations, int[] oldView);
 }
 
 /// <summary>What is known of the nodes' promises: live, or computed together in a recovery.</summary>

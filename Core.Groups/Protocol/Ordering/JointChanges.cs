@@ -18,7 +18,7 @@ internal sealed class JointChange(Dependency id)
     /// <summary>The groups of this node in which it is open.</summary>
     public List<GroupOrder> Groups { get; } = [];
     public MemberSet Marked { get; set; } = MemberSet.Empty;
-    public MemberSet Finished { get; set; } = MemberSet.Empty;
+    public MemberSet Finished { get; private set; } = MemberSet.Empty;
     /// <summary>Everything that was sent in its groups before it is delivered here.</summary>
     public bool FinishSent { get; set; }
     /// <summary>In one of its groups another GBCAST was open: it stands for nothing.</summary>
@@ -27,10 +27,21 @@ internal sealed class JointChange(Dependency id)
     public List<Message> Casts { get; } = [];
     /// <summary>What is of later epochs of its groups, in which this node is not: who sent it has ended this one already.</summary>
     public List<(Message Message, GroupId Group)> Behind { get; } = [];
+    /// <summary>This node's finish, which stands for it in the causal past.</summary>
+    public Message? OwnFinish { get; private set; }
+    /// <summary>What the finishes say of messages to several groups that wait.</summary>
+    public MessageFlags Waiting { get; private set; }
     /// <summary>Markers and finishes: done at its end.</summary>
     public List<Message> OpenMessages { get; } = [];
 
     public Destination Destination => Announcement!.Destination;
+
+    public void Finish(Message message, int self)
+    {
+        Finished = Finished.With(message.Sender);
+        Waiting |= message.Flags & MessageFlags.Spread;
+        if (message.Sender == self) OwnFinish = message;
+    }
 
     /// <summary>What a marker says whose sender is in a group in which another GBCAST was open.</summary>
     public static readonly byte[] Void = [1];
@@ -62,7 +73,7 @@ internal sealed class JointChanges(int self, PendingMessages pending, WeakRules 
             joint.Marked = joint.Marked.With(message.Sender);
             joint.IsVoid |= !message.Body.IsEmpty;
         }
-        else joint.Finished = joint.Finished.With(message.Sender);
+        else joint.Finish(message, self);
     }
 
     public JointChange Find(Dependency id)

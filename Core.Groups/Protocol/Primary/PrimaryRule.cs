@@ -96,7 +96,7 @@ internal static class PrimaryRule
     private static PrimaryDecision? Continue(IReadOnlyList<Voter> voters, LineageId lineage, bool hasElectorate, WeakRules weak)
     {
         Session? last = LastOf(voters, lineage);
-        Session[] pending = weak.Lacks(WeakRules.NoAttempts) ? [] : [.. voters.SelectMany(v => v.Attempts).Where(a => a.Lineage == lineage && IsPending(a, voters, weak)).Distinct().OrderBy(a => a.Number)];
+        Session[] pending = weak.Lacks(WeakRules.NoAttempts) ? [] : [.. voters.SelectMany(v => v.Attempts).Distinct().Where(a => a.Lineage == lineage && IsPending(a, voters, weak)).OrderBy(a => a.Number)];
         if (last is null && pending.Length == 0) return null;
         foreach (Session session in last is null ? pending : pending.Append(last))
         {

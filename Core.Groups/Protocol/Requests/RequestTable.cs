@@ -12,6 +12,8 @@ internal readonly record struct Answerer(NodeId Node, GroupId Group);
 internal sealed class RequestTable(NodeContext context)
 {
     private readonly SortedDictionary<long, Pending> _pending = [];
+    /// <summary>Of those that have a time limit: a node may have the requests of thousands of clients, which keep their own time.</summary>
+    private readonly SortedSet<(TimeSpan At, long Call)> _deadlines = [];
 
     private enum PlaceState : byte { Open, Answered, Failed }
 
@@ -63,8 +65,12 @@ internal sealed class RequestTable(NodeContext context)
     /// <summary>Told how the calls of clients ended, in place of the host.</summary>
     public ClientCallEnded OnClientCall { get; set; } = static (_, _, _, _, _) => { };
 
-    public void Begin(long call, ReplyMode mode, int count, TimeSpan? timeout) =>
-        _pending.Add(call, new Pending(call, mode, count, timeout is { } t ? context.Now + t : null));
+    public void Begin(long call, ReplyMode mode, int count, TimeSpan? timeout)
+    {
+        TimeSpan? deadline = timeout is { } limit ? context.Now + limit : null;
+        _pending.Add(call, new Pending(call, mode, count, deadline));
+        if (deadline is { } at) _deadlines.Add((at, call));
+    }
 
     public bool IsPending(long call) => _pending.ContainsKey(call);
 
@@ -153,19 +159,10 @@ internal sealed class RequestTable(NodeContext context)
 
     public void Tick()
     {
-        if (_pending.Count == 0) return;
-        foreach (Pending pending in _pending.Values.Where(p => p.Deadline <= context.Now).ToArray()) End(pending, Outcome.Timeout);
+        while (_deadlines.Count > 0 && _deadlines.Min.At <= context.Now) End(_pending[_deadlines.Min.Call], Outcome.Timeout);
     }
 
-    public TimeSpan Deadline()
-    {
-        TimeSpan deadline = TimeSpan.MaxValue;
-        foreach (Pending pending in _pending.Values)
-        {
-            if (pending.Deadline is { } at && at < deadline) deadline = at;
-        }
-        return deadline;
-    }
+    public TimeSpan Deadline() => _deadlines.Count > 0 ? _deadlines.Min.At : TimeSpan.MaxValue;
 
     public bool End(long call, Outcome outcome)
     {
@@ -177,7 +174,8 @@ internal sealed class RequestTable(NodeContext context)
     /// <summary>A call by name that wants no replies is delivered by all, as this message.</summary>
     public void EndSent(long call, MessageId message)
     {
-        if (!_pending.Remove(call, out Pending? pending)) return;
+        if (!_pending.TryGetValue(call, out Pending? pending)) return;
+        Remove(pending);
         OnEnded(call, pending.Members is not null);
         if (call >= Clients.ClientSessions.FirstCall) OnClientCall(call, Outcome.Done, message, [], []);
         else context.Effects.Sent(call, message);
@@ -188,6 +186,12 @@ internal sealed class RequestTable(NodeContext context)
         foreach (Pending pending in _pending.Values.ToArray()) End(pending, outcome);
     }
 
+    private void Remove(Pending pending)
+    {
+        _pending.Remove(pending.Call);
+        if (pending.Deadline is { } at) _deadlines.Remove((at, pending.Call));
+    }
+
     private void Check(Pending pending)
     {
         if (pending.Members is null) return;
@@ -196,7 +200,7 @@ internal sealed class RequestTable(NodeContext context)
 
     private void End(Pending pending, Outcome outcome)
     {
-        _pending.Remove(pending.Call);
+        Remove(pending);
         OnEnded(pending.Call, pending.Members is not null);
         NodeId[] failed = [.. pending.Places.Where(p => p.State == PlaceState.Failed).Select(p => p.Member.Node)];
         if (pending.Call >= Clients.ClientSessions.FirstCall) OnClientCall(pending.Call, outcome, default, pending.Replies, failed);

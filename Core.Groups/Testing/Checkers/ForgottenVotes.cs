@@ -8,8 +8,18 @@ internal static class ForgottenVotes
 {
     /// <summary>Whether two nodes that went on from one view differ because one of the branches was forgotten when the other began.</summary>
     internal static bool Explain(CheckOptions options, ViewPeriod one, ViewPeriod other) =>
-        options.IsPrimaryMode && !options.Electorate.IsEmpty && options.Continuity == PrimaryContinuity.Member
+        MayForget(options) && (BeganWithout(one, other) || BeganWithout(other, one));
+
+    /// <summary>
+    /// Whether two nodes came to a view by two such branches: both ended the open GBCAST in a transitional configuration, each with
+    /// what it had, so the view has one name in both (found by the simulator: mix 3009882).
+    /// </summary>
+    internal static bool Part(CheckOptions options, ViewPeriod one, ViewPeriod other) =>
+        MayForget(options) && one.InstalledIn is { IsTransitional: true } && other.InstalledIn is { IsTransitional: true } && one.InstalledIn.Key != other.InstalledIn.Key
         && (BeganWithout(one, other) || BeganWithout(other, one));
+
+    private static bool MayForget(CheckOptions options) =>
+        options.IsPrimaryMode && !options.Electorate.IsEmpty && options.Continuity == PrimaryContinuity.Member;
 
     /// <summary>
     /// Whether on the way to <paramref name="kept"/> its node entered a configuration in which everybody of the one before is
@@ -23,7 +33,7 @@ internal static class ForgottenVotes
         for (Period? period = last; period is not null && period.Start >= from; period = period.Previous)
         {
             if (!period.IsTransitional && RegularBefore(period) is { } before && before.Members.All(member => IsHereOrDead(member, period))
-                && !lost.View.Installations.Exists(at => period.Members.Contains(at.Trace.Node)))
+                && !lost.View.Installations.Exists(at => period.Members.Contains(at.Trace.Node) && (lost.View != kept.View || at.InstalledIn?.Key == lost.InstalledIn?.Key)))
             {
                 return true;
             }

@@ -62,24 +62,24 @@ internal sealed class VirtualSynchronyChecker(CheckOptions options) : IChecker
     private Dictionary<ViewPeriod, List<ViewPeriod>> CompaniesOf(History history)
     {
         var companyOf = new Dictionary<ViewPeriod, List<ViewPeriod>>();
-        var byNext = new Dictionary<(GroupView, (string, string?)?), List<ViewPeriod>>();
+        var companies = new List<List<ViewPeriod>>();
         foreach (GroupView view in history.Views)
         {
-            byNext.Clear();
+            companies.Clear();
             foreach (ViewPeriod at in view.Installations)
             {
                 if (at.Next is null)
                     continue;
-                var key = (at.Next.View, options.IsPrimaryMode ? null : at.PlaceOfEnd);
-                if (!byNext.TryGetValue(key, out List<ViewPeriod>? company))
-                    byNext.Add(key, company = []);
+                List<ViewPeriod>? company = companies.Find(others => GoTogether(others[0], at));
+                if (company is null)
+                    companies.Add(company = []);
                 company.Add(at);
                 companyOf[at] = company;
             }
             foreach (ViewPeriod leaver in view.Installations.Where(at => at.Next is null && at.Membership.LeaveLine is not null))
             {
                 // The leaver's next view is the one without it that others installed in the configuration of its `leave`.
-                List<ViewPeriod>? company = byNext.Values.FirstOrDefault(others =>
+                List<ViewPeriod>? company = companies.Find(others =>
                     !others[0].Next!.View.Members.Contains(leaver.Trace.Node)
                     && others.Exists(other => other.Next?.InstalledIn?.Key == leaver.Membership.LeftIn?.Key));
                 if (company is null)
@@ -90,4 +90,7 @@ internal sealed class VirtualSynchronyChecker(CheckOptions options) : IChecker
         }
         return companyOf;
     }
+
+    private bool GoTogether(ViewPeriod one, ViewPeriod other) => one.Next!.View == other.Next!.View
+        && (options.IsPrimaryMode ? !ForgottenVotes.Part(options, one.Next, other.Next) : one.PlaceOfEnd == other.PlaceOfEnd);
 }

@@ -38,10 +38,41 @@ internal sealed class GroupReplica(GroupId group, string name)
     public bool IsBusy { get; set; }
 
     /// <summary>The bytes sent that not all members have consumed.</summary>
-    public long CreditUsed { get; set; }
+    public long CreditUsed { get; private set; }
 
     /// <summary>Sends that wait for credit.</summary>
-    public Queue<(int Size, Action Send)> Waiting { get; } = [];
+    public Queue<(int Size, Action Send, Action? GiveUp)> Waiting { get; } = [];
+
+    /// <summary>Sends when there is credit.</summary>
+    /// <param name="giveUp">In place of it, if the membership ends before.</param>
+    public void WithCredit(long window, int size, Action send, Action? giveUp = null)
+    {
+        if (Waiting.Count > 0 || !HasCredit(window, size))
+        {
+            Waiting.Enqueue((size, send, giveUp));
+            return;
+        }
+        CreditUsed += size;
+        send();
+    }
+
+    public void Release(long bytes, long window)
+    {
+        CreditUsed -= bytes;
+        while (Waiting.TryPeek(out var next) && HasCredit(window, next.Size))
+        {
+            Waiting.Dequeue();
+            CreditUsed += next.Size;
+            next.Send();
+        }
+    }
+
+    public void GiveUpWaiting()
+    {
+        while (Waiting.TryDequeue(out var waiting)) waiting.GiveUp?.Invoke();
+    }
+
+    private bool HasCredit(long window, int size) => CreditUsed == 0 || CreditUsed + size <= window;
 
     /// <summary>The markers of own multicasts that the machine was asked for.</summary>
     public List<ulong> Asked { get; } = [];

@@ -160,14 +160,24 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
 
     public SpreadTarget TargetOf(SpreadNames to) => new([.. to.Groups.Select(g => Find(g)!.Id).Order()], [.. to.To.Select(cluster.NodeIdOf)], to.Label);
 
-    public void WithCredit(IEnumerable<GroupReplica?> all, int bytes, Action send)
+    /// <summary>Takes credit in one group after the other; if this node leaves the one that it waits for, it gives back what it has.</summary>
+    public void WithCredit(GroupReplica?[] all, int bytes, Action send, int taken = 0)
     {
-        foreach (GroupReplica? replica in all)
+        if (taken == all.Length)
         {
-            Action inside = send;
-            send = () => WithCredit(replica!, bytes + CreditAccount.MessageOverhead, inside);
+            send();
+            return;
         }
-        send();
+        int size = bytes + CreditAccount.MessageOverhead;
+        all[taken]!.WithCredit(seat.CreditWindow, size, () => WithCredit(all, bytes, send, taken + 1), GiveBack);
+
+        void GiveBack()
+        {
+            foreach (GroupReplica? replica in all[..taken])
+            {
+                if (replicas.GetValueOrDefault(replica!.Id) == replica) OnCreditReleased(replica.Id, size);
+            }
+        }
     }
 
     /// <summary>Sets an entry of the group's configuration data; the value is unique in a run.</summary>
@@ -399,21 +409,15 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         if (end == GroupEnd.Deleted) cluster.Durable.EndGroup(group);
         if (!replicas.Remove(group, out GroupReplica? replica)) return;
         replica.Inbox.Clear();
-        replica.Waiting.Clear();
+        replica.GiveUpWaiting();
         if (wanted.Contains(replica.Name)) JoinLater(replica.Name);
     }
 
     public void OnCreditReleased(GroupId group, long bytes)
     {
         if (!replicas.TryGetValue(group, out GroupReplica? replica)) return;
-        replica.CreditUsed -= bytes;
+        replica.Release(bytes, seat.CreditWindow);
         if (replica.CreditUsed < 0) cluster.Violate($"{process.Id} got back more credit in {replica.Name} than it had used.");
-        while (replica.Waiting.TryPeek(out var next) && HasCredit(replica, next.Size))
-        {
-            replica.Waiting.Dequeue();
-            replica.CreditUsed += next.Size;
-            next.Send();
-        }
     }
 
     public void OnSent(long call, MessageId message) => Calls.OnSent(call, message);
@@ -473,18 +477,7 @@ internal sealed class SimulatedApplication(ApplicationSeat seat) : ISimulatedApp
         });
     }
 
-    public void WithCredit(GroupReplica replica, int size, Action send)
-    {
-        if (replica.Waiting.Count > 0 || !HasCredit(replica, size))
-        {
-            replica.Waiting.Enqueue((size, send));
-            return;
-        }
-        replica.CreditUsed += size;
-        send();
-    }
-
-    private bool HasCredit(GroupReplica replica, int size) => replica.CreditUsed == 0 || replica.CreditUsed + size <= seat.CreditWindow;
+    public void WithCredit(GroupReplica replica, int size, Action send) => replica.WithCredit(seat.CreditWindow, size, send);
 
     private void JoinFailed(string group, Outcome outcome)
     {

@@ -26,6 +26,8 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
     private readonly List<Action> deferred = [];
     private bool turnArmed;
     private TimeSpan? tickArmed;
+    /// <summary>The machine's, as it was at the end of its last turn.</summary>
+    private TimeSpan deadline = TimeSpan.MaxValue;
     private int lateTicks;
     private ProcessEnd? end;
 
@@ -111,9 +113,9 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
     /// <summary>The deadline can only be heeded as exactly as a timer of an operating system can.</summary>
     private void ArmTick()
     {
-        if (Machine.NextDeadline == TimeSpan.MaxValue) return;
+        if (deadline == TimeSpan.MaxValue) return;
         TimeSpan late = TimeSpan.FromMicroseconds(random.Chance(0.05) ? random.Below(16_000) : random.Below(1_000));
-        TimeSpan at = startedAt + Machine.NextDeadline;
+        TimeSpan at = startedAt + deadline;
         if (tickArmed is { } armed && armed <= at + late) return;
         TimeSpan due = at + late > cluster.Time.Now ? at + late : cluster.Time.Now + TimeSpan.FromMicroseconds(1);
         tickArmed = due;
@@ -131,14 +133,15 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
         TimeSpan now = LocalNow;
         try
         {
-            if (Machine.NextDeadline <= now) Machine.Tick(now);
+            if (deadline <= now) Machine.Tick(now);
             for (int batch = random.Between(1, 16); batch > 0 && end is null && inputs.TryDequeue(out Input input); batch--)
             {
                 if (input.Call is { } call) call(now);
                 else Machine.FrameReceived(now, input.Connection, input.Frame);
             }
             Machine.EndTurn(now);
-            lateTicks = Machine.NextDeadline <= now ? lateTicks + 1 : 0;
+            deadline = Machine.NextDeadline;
+            lateTicks = deadline <= now ? lateTicks + 1 : 0;
         }
         catch (Exception exception)
         {
@@ -152,7 +155,7 @@ internal sealed class SimulatedProcess : INodeEffects, INetworkEndpoint
             return;
         }
         if (lateTicks > MaximumLateTicks)
-            cluster.Violate($"{Id}: the deadline {Machine.NextDeadline} stays in the past at {now}, however often Tick is called.");
+            cluster.Violate($"{Id}: the deadline {deadline} stays in the past at {now}, however often Tick is called.");
         if (inputs.Count > 0) ArmTurn();
         ArmTick();
     }

@@ -11,14 +11,15 @@ internal static class Phrase
     /// <summary>The operations worth typing, their fields in order, and what they do.</summary>
     public static readonly (string Operation, string[] Fields, string Help)[] Table =
     [
-        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same; answers to requests: copies=GROUP,GROUP get them too; pass-on=GROUP answers instead (pass-to=NODE: that member)"),
+        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same; answers to requests: copies=GROUP,GROUP get them too; pass-on=GROUP answers instead (pass-to=NODE: that member); entries=NAME,7: entry points by name and number; logged=true"),
         ("leave", ["group"], "stop being a member"),
         ("migrate", ["group", "to"], "move this membership to another node: it joins and this one leaves in one view"),
         ("configure", ["group", "key", "value"], "set an entry of the group's configuration data to any JSON: one event at every member"),
         ("members", ["group"], "the view: its number, and the members by rank"),
-        ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total; more: count=N size=BYTES timeout=5s groups=G,G to=NODE,NODE label=L"),
-        ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first timeout=5s groups=G,G (each member of them answers once) label=L; as=GROUP number=N: as all its members do, handled once"),
+        ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total causal-total safe group (one place among all messages and views); the group by its name or its id; more: count=N size=BYTES timeout=5s groups=G,G to=NODE,NODE label=L"),
+        ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first, majority, all or N; timeout=5s entry=NAME (or a number) groups=G,G (each member of them answers once) label=L; as=GROUP number=N: as all its members do, handled once"),
         ("groups", ["prefix"], "the names of the groups that begin so; at a site: @NewYork:/"),
+        ("find", ["group"], "look a group up by its name or its id, member or not: its name, id, view and members"),
         ("delete", ["group"], "all members leave; the name is free again"),
         ("watch", ["group"], "tell who joins, leaves or fails; or a node: node=NAME"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
@@ -40,6 +41,13 @@ internal static class Phrase
         ("news.unsubscribe", ["topic"], "print them no more"),
         ("news.post", ["topic", "text"], "post"),
         ("news.back", ["topic"], "the last posts of a topic; more: count=N"),
+        ("log.status", ["group"], "of a logged group, or with name=PATH of an object: how it stands, whom it waits for, its checkpoints"),
+        ("log.checkpoint", ["group"], "a numbered checkpoint of all members; more: groups=G,G at one instant"),
+        ("log.rollback", ["group", "number"], "all members go back to a checkpoint; more: groups=G,G together"),
+        ("log.override", ["group", "members"], "after all have failed: go on with these (A,B), whatever the others have"),
+        ("board.post", ["name", "item"], "as out; at the first use of a board: consistency=total or causal; more: lifetime=10s"),
+        ("board.read", ["name", "template"], "as rd; more: wait=false timeout=5s"),
+        ("board.take", ["name", "template"], "as in; more: wait=false timeout=5s"),
         ("out", ["name", "item"], "post a tuple on a board, in JSON without blanks: out /jobs [\"job\",1]"),
         ("rd", ["name", "template"], "wait for a tuple and leave it there; rdp does not wait. null: anything, {\"prefix\":\"x\"}, {\"min\":1,\"max\":5}"),
         ("rdp", ["name", "template"], "read a tuple, if there is one"),
@@ -62,10 +70,11 @@ internal static class Phrase
         ("stop", [], "leave in order, and end"),
     ];
 
-    private static readonly string[] Lists = ["groups", "copies"];
+    private static readonly string[] Lists = ["groups", "copies", "members"];
     private static readonly string[] Numbers = ["number", "count", "size", "back", "expect", "amount", "initial"];
     private static readonly string[] KnownFields = ["group", "groups", "copies", "pass-on", "pass-to", "to", "as", "number", "key", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
-        "name", "work", "execution", "back", "hold", "owner", "value", "mode", "linearizable", "initial"];
+        "name", "work", "execution", "back", "hold", "owner", "value", "mode", "linearizable", "initial",
+        "entry", "entries", "logged", "members", "consistency", "lifetime", "wait"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
@@ -98,9 +107,10 @@ internal static class Phrase
     {
         command[field] = value switch
         {
-            "true" or "on" when field is "on" or "linearizable" => true,
-            "false" or "off" when field is "on" or "linearizable" => false,
-            _ when (Numbers.Contains(field) || field == "replies") && int.TryParse(value, out int number) => number,
+            "true" or "on" when field is "on" or "linearizable" or "logged" or "wait" => true,
+            "false" or "off" when field is "on" or "linearizable" or "logged" or "wait" => false,
+            _ when (Numbers.Contains(field) || field is "replies" or "entry") && int.TryParse(value, out int number) => number,
+            _ when field == "entries" => new JsonArray([.. value.Split(',').Select(entry => int.TryParse(entry, out int number) ? (JsonNode)number : entry)]),
             _ when Lists.Contains(field) || (field == "to" && (string?)command["op"] == "send") => new JsonArray([.. value.Split(',').Select(name => (JsonNode)name)]),
             _ when field is "item" or "template" or "value" => Parsed(value),
             _ => value,

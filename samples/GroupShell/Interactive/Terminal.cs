@@ -3,7 +3,6 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Core.Groups;
 using Spectre.Console;
 
 namespace GroupShell.Interactive;
@@ -11,17 +10,22 @@ namespace GroupShell.Interactive;
 /// <summary>Input and output at a terminal; also usable with input from a file or pipe.</summary>
 internal sealed class Terminal : ILineOutput
 {
-    private static readonly string[] Orders = ["reliable", "fifo", "causal", "total"];
+    private static readonly string[] Orders = [.. OrderNames.All.Select(OrderNames.Of)];
 
     private readonly LineEditor _editor;
     private readonly SortedDictionary<string, JsonObject> _views = new(StringComparer.Ordinal);
+    private IReadOnlyCollection<string> _operations = [];
 
     public Terminal() => _editor = new LineEditor("> ", Complete);
 
     /// <summary>The commands that are typed, until the end of input.</summary>
-    public async IAsyncEnumerable<byte[]?> ReadCommands(GroupNode node)
+    /// <param name="who">Whom they drive.</param>
+    /// <param name="operations">What there is to be asked for.</param>
+    public async IAsyncEnumerable<byte[]?> ReadCommands(FormattableString who, IReadOnlyCollection<string> operations)
     {
-        Print(() => AnsiConsole.MarkupLineInterpolated($"Node [bold]{node.Name}[/] listens on {node.ListenAddress}. Type [bold]help[/] for the commands."));
+        _operations = [.. operations, "crash", "stop"];
+        Print(() => AnsiConsole.MarkupInterpolated(who));
+        Print(() => AnsiConsole.MarkupLine(". Type [bold]help[/] for the commands."));
         while (await Task.Run(ReadLine) is { } line)
         {
             if (line.Trim() is "help" or "?")
@@ -79,6 +83,18 @@ internal sealed class Terminal : ILineOutput
             case "exclude":
                 AnsiConsole.MarkupLine("[red]excluded: the others went on without this node; it comes back as a new incarnation[/]");
                 break;
+            case "watch":
+                AnsiConsole.MarkupLineInterpolated($"[blue]{group}[/] [bold]{Text(line, "node")}[/] {Text(line, "what")}");
+                break;
+            case "configured":
+                AnsiConsole.MarkupLineInterpolated($"[blue]{group}[/] {Text(line, "key")} is {line["value"]?.ToJsonString(Relaxed) ?? "removed"}");
+                break;
+            case "news":
+                AnsiConsole.MarkupLineInterpolated($"[blue]{Text(line, "topic")}[/] {Text(line, "number")} from [bold]{Text(line, "from")}[/]: {Text(line, "text")}");
+                break;
+            case "hold-lost":
+                AnsiConsole.MarkupLineInterpolated($"[red]the hold {Text(line, "hold")} of {Text(line, "name")} is lost[/]");
+                break;
             case "error":
                 AnsiConsole.MarkupLineInterpolated($"[red]{Text(line, "message")}[/]");
                 break;
@@ -111,10 +127,10 @@ internal sealed class Terminal : ILineOutput
         AnsiConsole.Write(table);
     }
 
-    private static void PrintHelp()
+    private void PrintHelp()
     {
         Table table = new Table().Border(TableBorder.None).HideHeaders().AddColumns("command", "what it does");
-        foreach ((string operation, string[] fields, string help) in Phrase.Table)
+        foreach ((string operation, string[] fields, string help) in Phrase.Table.Where(row => _operations.Contains(row.Operation)))
             table.AddRow(Cell($"{operation} {string.Join(' ', fields).ToUpperInvariant()}"), Cell(help));
         table.AddRow(Cell("views"), Cell("the views of all groups joined here"));
         AnsiConsole.Write(table);
@@ -122,7 +138,7 @@ internal sealed class Terminal : ILineOutput
 
     private IReadOnlyList<string> Complete(string line) => line.Split(' ').Length switch
     {
-        1 => [.. Phrase.Table.Select(row => row.Operation), "help", "views"],
+        1 => [.. _operations, "help", "views"],
         2 => [.. _views.Keys],
         _ => Orders,
     };

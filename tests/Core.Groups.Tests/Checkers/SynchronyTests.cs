@@ -190,6 +190,30 @@ public sealed class SynchronyTests : CheckerTests
     [Fact]
     public void A_forgotten_branch_where_votes_are_not_forgotten() => Finds("view", "From view 1", Forgotten, Primary with { Electorate = ["a", "b", "c"], Continuity = PrimaryContinuity.MajorityOfNames });
 
+    /// <summary>The leave of c is open when a and c go on without b, and die; b completes it with what a and c never had.</summary>
+    private const string SameName = Three + """
+        b send m1 total /g
+        a,c trans c2 [a c]
+        a,c view /g 2 v2 [a b] -c
+        a,c conf c2 [a c] primary
+        b trans c3 [b]
+        b deliver m1
+        b view /g 2 v2 [a b] -c
+        b,a.2,c.2 conf c3 [b a.2 c.2] primary
+        """;
+
+    [Fact]
+    public void A_view_of_one_name_on_a_forgotten_branch() => Assert.DoesNotContain(
+        AllCheckers.Run(TextHistory.Parse(SameName), Primary with { Electorate = ["a", "b", "c"] }), violation => violation.Checker == "virtual synchrony");
+
+    [Fact]
+    public void A_view_of_one_name_on_a_branch_that_somebody_alive_knows() =>
+        Finds("virtual synchrony", "a.1 left that view together with it and did not", SameName.Replace("c.2", "x", StringComparison.Ordinal), Primary with { Electorate = ["a", "b", "c"] });
+
+    [Fact]
+    public void A_view_of_one_name_on_a_forgotten_branch_where_votes_are_not_forgotten() => Finds(
+        "virtual synchrony", "a.1 left that view together with it and did not", SameName, Primary with { Electorate = ["a", "b", "c"], Continuity = PrimaryContinuity.MajorityOfNames });
+
     [Fact]
     public void A_view_that_a_companion_misses() => Finds("view", "c.1 went with it from there", Three + """
         a,c view /h 1 w1 [a c] +a +c

@@ -1,10 +1,12 @@
 // Clients of real nodes, over loopback: calls, fail-over, refusals, bytes that are no client's.
+extern alias Ticker;
 using System.Text;
 using Core.Groups.Protocol;
 using Core.Groups.Protocol.Clients;
 using Core.Groups.Tests.Transport;
 using Core.Groups.Transport;
 using Core.Groups.Wire;
+using FreeAddresses = Ticker::Samples.Shared.FreeAddresses;
 
 namespace Core.Groups.Tests.Hosting;
 
@@ -75,6 +77,19 @@ public sealed class GroupClientTests
         await using RealCluster cluster = await RealCluster.StartAsync(1, o => o.Mode = ClusterMode.Extended);
         var refused = await Assert.ThrowsAsync<NotSupportedException>(() => ConnectAsync(cluster));
         Assert.Contains("extended mode", refused.Message);
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task Nodes_that_are_gone_cost_a_client_no_wait()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(1);
+        // A wait before each next node would be longer than the test may take: and with six of seven gone, there would be one.
+        await using GroupClient client = await ConnectAsync(cluster, o =>
+        {
+            o.Nodes = [.. FreeAddresses.Take(6), .. o.Nodes];
+            o.Delay = o.MaximumDelay = TimeSpan.FromMinutes(5);
+        });
+        Assert.Equal("a", client.Server!.Value.Name);
     }
 
     [Fact(Timeout = Limit)]

@@ -78,6 +78,31 @@ public sealed class MigrationTests
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_logged_group_does_not_move_nor_a_group_to_where_it_would_be_logged()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(2, o => o.OnMigration = name => name switch
+        {
+            "/test/broken" => throw new InvalidOperationException("as asked"),
+            "/test/wrong" => new GroupOptions { Journal = new NoJournal() }, // without a state there is nothing to log
+            _ => Logged(),
+        });
+        ProcessGroup logged = await cluster.Nodes[0].JoinAsync("/test/logged", Logged());
+        var refused = await Assert.ThrowsAsync<MigrationFailedException>(() => logged.MigrateAsync(cluster.Nodes[1].Id).AsTask());
+        Assert.Contains("join the group at the target, then leave it here", refused.Message);
+        Assert.Equal(["a"], (await cluster.Nodes[1].FindGroupAsync("/test/logged"))!.Members.Select(m => m.Name));
+        await logged.FlushAsync();
+
+        foreach ((string name, string reason) in new[] { ("/test/plain", "give no journal"), ("/test/broken", "callback at the target failed"), ("/test/wrong", "callback at the target failed") })
+        {
+            Member plain = await Member.JoinAsync(cluster.Nodes[0], name);
+            refused = await Assert.ThrowsAsync<MigrationFailedException>(() => plain.Group.MigrateAsync(cluster.Nodes[1].Id).AsTask().WaitAsync(RealCluster.Patience));
+            Assert.Contains(reason, refused.Message);
+            await plain.SendAsync("still here");
+            Assert.Equal(["still here"], await plain.ReadAsync(1));
+        }
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task Inside_a_handler_of_the_group_it_is_an_error_at_once()
     {
         await using RealCluster cluster = await StartAsync(2, []);
@@ -98,5 +123,30 @@ public sealed class MigrationTests
         });
         await group.SendAsync(Order.Fifo, Encoding.UTF8.GetBytes("go"));
         Assert.Contains("outside the handler", Assert.IsType<InvalidOperationException>(await error.Task.WaitAsync(RealCluster.Patience)).Message);
+    }
+
+    private static GroupOptions Logged() => new()
+    {
+        State = StateTransfer.Json(static () => 0, static _ => { }), Journal = new NoJournal(), Configure = static group => group.IgnoreMessages(),
+    };
+
+    /// <summary>Writes nothing down.</summary>
+    private sealed class NoJournal : IGroupJournal
+    {
+        public ValueTask OnViewAsync(View view) => default;
+
+        public ValueTask OnMessageAsync(JournalMessage message) => default;
+
+        public ValueTask OnConfiguredAsync(ConfigurationEntry entry) => default;
+
+        public ValueTask OnQuestionAsync(MessageId id, ReadOnlyMemory<byte> question, Action<ReadOnlyMemory<byte>, string?> answer)
+        {
+            answer(default, null);
+            return default;
+        }
+
+        public ValueTask<StateSnapshot> GiveAsync(IJournaledMember member) => member.SaveAsync();
+
+        public ValueTask LoadAsync(IAsyncEnumerable<ReadOnlyMemory<byte>>? given, IJournaledMember member) => member.LoadAsync(given);
     }
 }

@@ -1,5 +1,6 @@
 // Which messages go to more than one group, and which only look so.
 using Core.Groups.Protocol;
+using Core.Groups.Tracing;
 
 namespace Core.Groups.Tests.Paper;
 
@@ -109,6 +110,37 @@ public sealed class SpreadTests
         cluster["d"].SayLoaded();
         cluster.Quiet();
         Assert.Empty(cluster.Judge());
+    }
+
+    /// <summary>It needs a moment in which no GBCAST is open in any of its groups, and there may be none.</summary>
+    [Theory]
+    [InlineData(nameof(WeakRules.None), false, true)]
+    [InlineData(nameof(WeakRules.None), true, true)]
+    [InlineData(nameof(WeakRules.SpreadIsNotWaitedFor), false, false)]
+    [InlineData(nameof(WeakRules.SpreadIsNotWaitedFor), true, false)]
+    public void A_message_to_several_groups_comes_through_a_steady_stream_of_GBCASTs(string weak, bool gathers, bool leaves)
+    {
+        var cluster = new HandDrivenCluster("abc", new Dictionary<string, string> { ["g"] = "abc", ["h"] = "abc" }, Enum.Parse<WeakRules>(weak), gathers: gathers);
+        Send();
+        cluster.DeliverSome(20);
+        cluster["a"].Send(["g", "h"], Order.Fifo, null);
+        for (int frames = 0; frames < 3000 && !HasLeft(); frames += 10)
+        {
+            Send();
+            cluster.Step(10);
+        }
+        Assert.Equal(leaves, HasLeft());
+        cluster.Quiet();
+        Assert.True(HasLeft());
+        Assert.Empty(cluster.Judge());
+
+        bool HasLeft() => cluster.History.Any(e => e is { Kind: TraceKind.Send, Order: Order.Fifo });
+
+        void Send()
+        {
+            cluster["b"].Send("g", Order.Group);
+            cluster["c"].Send("h", Order.Group);
+        }
     }
 
     /// <summary>A causal call that must wait for its past waits for that only: what comes in meanwhile does not hold it up for ever.</summary>

@@ -55,6 +55,9 @@ public sealed class WeakenedRuleTests
             "send b Total g, hold ac, hold ae, hold db, hold dc, hold de, drain, "
                 + "break ac, break ae, break db, break dc, break de, crash a, crash d", Gathers: true),
         // failure atomicity
+        [WeakRules.GatheredMarkerCountsAtOnce] = new("abcd", "g=abcd h=ab",
+            "hold bd, send b Fifo g, send c Group g, drain", Gathers: true),
+        // failure atomicity
         [WeakRules.MarkersAreNotForwarded] = new("abcde", "g=acd h=bcd",
             "leave c g, dl cd, dl da, dl ca, dl ad, dl da, dl ac, dl dc, dl ca, dl ca, dl cb, sever cb, dl cb, send d Total g"),
         // failure atomicity

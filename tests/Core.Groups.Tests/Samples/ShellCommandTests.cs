@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using GroupShell;
+using GroupShell.Interactive;
 
 namespace Core.Groups.Tests.Samples;
 
@@ -76,11 +78,31 @@ public sealed class ShellCommandTests
     }
 
     [Fact]
-    public void Operations_are_known_planned_or_unknown()
+    public async Task Every_operation_is_in_the_help_and_the_help_has_no_others()
     {
-        Assert.Equal("not-supported", CommandLine.Unknown("log.status").Code);
-        Assert.Equal("not-supported", CommandLine.Unknown("force-primary").Code);
+        await using GroupNode node = await GroupNode.StartAsync(new GroupNodeOptions { Name = "a" });
+        var answers = new Answers(new NoOutput());
+        var shell = new global::GroupShell.Shell(node, new EventFeed(new NoOutput()), answers, new Migrants(), logsAll: false);
+        string[] documented = [.. Phrase.Table.Select(row => row.Operation)];
+        Assert.Equal([.. shell.Operations.Concat(["crash", "stop"]).Order()], documented.Order());
+
+        await using GroupClient client = await GroupClient.ConnectAsync(new GroupClientOptions { Nodes = [node.ListenAddress] });
+        Assert.All(new ClientShell(client, answers).Operations, operation => Assert.Contains(operation, documented));
         Assert.Equal("unknown-operation", CommandLine.Unknown("lock.acquired").Code);
+    }
+
+    [Theory]
+    [InlineData("join /g entries=tell,7 logged=true", "{\"op\":\"join\",\"group\":\"/g\",\"entries\":[\"tell\",7],\"logged\":true}")]
+    [InlineData("request /g total how are you entry=7 replies=majority", "{\"op\":\"request\",\"group\":\"/g\",\"order\":\"total\",\"text\":\"how are you\",\"entry\":7,\"replies\":\"majority\"}")]
+    [InlineData("log.override /g a,b", "{\"op\":\"log.override\",\"group\":\"/g\",\"members\":[\"a\",\"b\"]}")]
+    public void What_a_person_types_becomes_the_command_of_a_program(string line, string command) =>
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(command), Phrase.Translate(line)), Phrase.Translate(line)!.ToJsonString());
+
+    private sealed class NoOutput : ILineOutput
+    {
+        public void Append(ReadOnlySpan<byte> line) { }
+
+        public ValueTask WhenDrained() => default;
     }
 
     [Theory]

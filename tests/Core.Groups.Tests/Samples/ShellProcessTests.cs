@@ -60,6 +60,42 @@ public sealed class ShellProcessTests
     }
 
     [Fact]
+    public async Task A_client_calls_by_the_groups_id_and_at_entry_points_and_goes_on_when_its_node_is_killed()
+    {
+        string[] addresses = FreeAddresses.Take(3);
+        await using Shell a = new("a", addresses[0], addresses), b = new("b", addresses[1], addresses), c = new("c", addresses[2], addresses);
+        var nodes = new Dictionary<string, Shell> { ["a"] = a, ["b"] = b, ["c"] = c };
+        string id = "";
+        foreach (Shell shell in nodes.Values)
+            id = (string)(await shell.AskAsync("join", "\"group\":\"/g\",\"entries\":[\"tell\",7]"))["group-id"]!;
+        await using var client = new Shell("teller", "127.0.0.1:0", addresses, "--client");
+        JsonObject ready = await client.ReadAsync(line => true);
+        Assert.StartsWith("teller-", (string?)ready["name"]);
+
+        JsonObject found = await client.AskAsync("find", $"\"group\":\"{id}\"");
+        Assert.Equal(("/g", id), ((string?)found["name"], (string?)found["group-id"]));
+        Assert.Equal(["/g"], (await client.AskAsync("groups", ""))["names"]!.AsArray().Select(n => (string)n!));
+        Assert.Equal("no-such-group", (string?)(await client.AskAsync("find", "\"group\":\"/none\""))["error"]);
+        Assert.Equal(["a:1", "b:1", "c:1"], await TextsAsync("1", ""));
+        Assert.Equal(["a@tell:2", "b@tell:2", "c@tell:2"], await TextsAsync("2", ",\"entry\":\"tell\""));
+        Assert.Equal(["a#7:3", "b#7:3", "c#7:3"], await TextsAsync("3", ",\"entry\":7"));
+        Assert.Equal(["a#7:m", "b#7:m", "c#7:m"], (await b.AskAsync("request", "\"group\":\"/g\",\"order\":\"total\",\"text\":\"m\",\"entry\":7"))["answers"]!.AsArray().Select(x => (string)x!["text"]!).Order());
+
+        string served = (string)(await client.AskAsync("config", ""))["server"]!;
+        nodes[served].Kill();
+        string[] left = [.. nodes.Keys.Where(n => n != served)];
+        JsonObject sent = await client.AskAsync("send", $"\"group\":\"{id}\",\"order\":\"total\",\"text\":\"after\"");
+        foreach (string name in left)
+            Assert.Equal("after", (string?)(await nodes[name].ReadAsync(line => (string?)line["msg"] == (string?)sent["ids"]!.AsArray()[0]))["text"]);
+        Assert.Contains((string?)(await client.AskAsync("config", ""))["server"], left);
+        Assert.True((bool)(await client.AskAsync("stop", ""))["ok"]!);
+        Assert.Equal(0, await client.ExitAsync());
+
+        async Task<string[]> TextsAsync(string text, string more) =>
+            [.. (await client.AskAsync("request", $"\"group\":\"{id}\",\"order\":\"total\",\"text\":\"{text}\"{more}"))["answers"]!.AsArray().Select(x => (string)x!["text"]!).Order()];
+    }
+
+    [Fact]
     public async Task Groups_are_listed_deleted_by_anyone_and_their_processes_end_when_asked_to()
     {
         string[] addresses = FreeAddresses.Take(2);

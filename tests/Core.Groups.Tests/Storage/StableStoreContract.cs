@@ -3,6 +3,8 @@ namespace Core.Groups.Tests.Storage;
 
 public abstract class StableStoreContract
 {
+    private static readonly byte[] Large = [.. Enumerable.Range(0, (5 << 19) + 1).Select(i => (byte)(i / 7))]; // 2.5 MiB
+
     /// <summary>Opens the store; the same one each time.</summary>
     protected abstract ValueTask<IStableStore> OpenAsync();
 
@@ -18,12 +20,14 @@ public abstract class StableStoreContract
             await store.WriteAsync("x", new byte[1000]);
             await store.WriteAsync("x", new byte[] { 1, 2, 3 });
             await store.WriteAsync("X/ä", ReadOnlyMemory<byte>.Empty);
+            await store.WriteAsync("X", Large);
         }
 
         await using IStableStore again = await OpenAsync();
         Assert.Equal(id, again.Id);
         Assert.Equal(new byte[] { 1, 2, 3 }, (await again.ReadAsync("x"))!.Value.ToArray());
         Assert.Empty((await again.ReadAsync("X/ä"))!.Value.ToArray());
+        Assert.Equal(Large, (await again.ReadAsync("X"))!.Value.ToArray());
         await again.DeleteAsync("x");
         await again.DeleteAsync("x");
         Assert.Null(await again.ReadAsync("x"));

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using Core.Groups.Transport;
 using static Core.Groups.Tests.Transport.TestPeer;
 
@@ -56,23 +57,24 @@ public sealed class HostileBytesTests
     }
 
     [Fact]
-    public async Task Too_many_strangers_are_closed_unheard_and_room_is_found_again()
+    public async Task Too_many_strangers_wait_until_others_have_had_their_time_and_room_is_found_again()
     {
-        await using TestPeer a = await StartAsync(Options("a") with { MaximumHandshakes = 4 });
+        const int Strangers = 20, Room = 4;
+        TimeSpan time = TimeSpan.FromMilliseconds(300);
+        await using TestPeer a = await StartAsync(Options("a") with { MaximumHandshakes = Room, HandshakeTimeout = time });
         await using TestPeer b = await StartAsync("b");
-        RawPeer[] strangers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => RawPeer.ConnectAsync(a.Address)));
-        List<Task<int>> ends = [.. strangers.Select(stranger => stranger.DrainAsync())];
-
-        for (int closed = 0; closed < 16; closed++)
+        long start = Stopwatch.GetTimestamp();
+        RawPeer[] strangers = await Task.WhenAll(Enumerable.Range(0, Strangers).Select(_ => RawPeer.ConnectAsync(a.Address)));
+        (HandshakeError Error, string Reason)[] ends = await Task.WhenAll(strangers.Select(async stranger =>
         {
-            ends.Remove(await Task.WhenAny(ends).WaitAsync(Patience));
-        }
-        Assert.All(ends, end => Assert.False(end.IsCompleted));
+            using (stranger)
+            {
+                return await stranger.ReceiveRefusalAsync().WaitAsync(Patience);
+            }
+        }));
+        Assert.All(ends, end => Assert.Equal(HandshakeError.TimedOut, end.Error));
+        Assert.True(Stopwatch.GetElapsedTime(start) >= (Strangers / Room - 1) * time);
 
-        foreach (RawPeer stranger in strangers)
-        {
-            stranger.Dispose();
-        }
         using var limit = new CancellationTokenSource(Patience);
         while (b.Connected.Reader.Count == 0)
         {

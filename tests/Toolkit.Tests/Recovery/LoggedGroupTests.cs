@@ -1,4 +1,5 @@
 // Logged groups on real nodes: they come back from the logs of the last to fail.
+using Core.Groups;
 using Toolkit.Recovery;
 
 namespace Toolkit.Tests.Recovery;
@@ -20,6 +21,22 @@ public sealed class LoggedGroupTests
         await nodes[1].Group.UpdateAsync("three").AsTask().WaitAsync(Patience);
         await nodes[0].Group.FlushAsync().WaitAsync(Patience);
         for (int i = 0; i < 3; i++) Assert.Equal(["one", "two", "three"], nodes[i].Entries);
+    }
+
+    [Fact]
+    public async Task AMemberDoesNotMoveAndIsToldWhatToDoInstead()
+    {
+        await using var nodes = new LedgerNodes(3);
+        LedgerNode[] started = [await nodes.StartAsync(0), await nodes.StartAsync(1), await nodes.StartAsync(2)];
+        await Task.WhenAll(started[0].JoinAsync(), started[1].JoinAsync()).WaitAsync(Patience);
+        await started[0].Group.UpdateAsync("one").AsTask().WaitAsync(Patience);
+        var refused = await Assert.ThrowsAsync<MigrationFailedException>(() => started[0].Group.Group.MigrateAsync(started[2].Node.Id).AsTask().WaitAsync(Patience));
+        Assert.Contains("join the group at the target, then leave it here", refused.Message);
+
+        await started[2].JoinAsync().WaitAsync(Patience);
+        await started[0].Group.DisposeAsync();
+        await started[2].Group.UpdateAsync("two").AsTask().WaitAsync(Patience);
+        await started[2].WaitForAsync(["one", "two"]).WaitAsync(Patience);
     }
 
     [Fact]
