@@ -16,7 +16,7 @@ internal static class FrameTable
             Console.Error.WriteLine($"'{sizes}' is no list of numbers of nodes like 10,50,100,200 (2 to 500).");
             return 2;
         }
-        Console.WriteLine("nodes  floors    one message  eight at once  one safe message  one GBCAST");
+        Console.WriteLine("nodes  floors    formed after    in frames  one message  eight at once  one safe message  one GBCAST");
         foreach (int n in nodes)
         {
             Print("direct", LargeCluster.Measure(Seed, n, gatherAbove: int.MaxValue));
@@ -26,5 +26,5 @@ internal static class FrameTable
     }
 
     private static void Print(string floors, FrameCounts counts) =>
-        Console.WriteLine($"{counts.Nodes,5}  {floors,-8}  {counts.Message,11}  {counts.Batch,13}  {counts.Safe,16}  {counts.Change,10}");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{counts.Nodes,5}  {floors,-8}  {counts.Formed.TotalSeconds,10:0.00} s  {counts.Forming,11}  {counts.Message,11}  {counts.Batch,13}  {counts.Safe,16}  {counts.Change,10}"));
 }

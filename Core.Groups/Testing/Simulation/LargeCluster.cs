@@ -6,11 +6,13 @@ using Core.Groups.Protocol;
 namespace Core.Groups.Testing.Simulation;
 
 /// <summary>What one message in a group of all nodes costs, in frames of all nodes together.</summary>
+/// <param name="Formed">The virtual time after which all nodes are in one configuration and in the group, with its state, and at rest.</param>
+/// <param name="Forming">The frames until then.</param>
 /// <param name="Message">One total message in an idle group, until it is delivered and nothing is kept of it.</param>
 /// <param name="Batch">Eight members send one each at once.</param>
 /// <param name="Safe">One safe message.</param>
 /// <param name="Change">One GBCAST of the application.</param>
-internal sealed record FrameCounts(int Nodes, long Message, long Batch, long Safe, long Change);
+internal sealed record FrameCounts(int Nodes, TimeSpan Formed, long Forming, long Message, long Batch, long Safe, long Change);
 
 internal static class LargeCluster
 {
@@ -45,9 +47,11 @@ internal static class LargeCluster
     public static FrameCounts Measure(ulong seed, int nodes, int gatherAbove)
     {
         SimulatedCluster cluster = Form(seed, nodes, heartbeat: TimeSpan.FromHours(1), s => s with { GatherAbove = gatherAbove });
+        TimeSpan formed = cluster.Time.Now;
+        long forming = Frames(cluster);
         cluster.RunFor(Rest);
         return new FrameCounts(
-            nodes, Count(cluster, Order.Total, 1), Count(cluster, Order.Total, Senders), Count(cluster, Order.Safe, 1), Count(cluster, Order.Group, 1));
+            nodes, formed, forming, Count(cluster, Order.Total, 1), Count(cluster, Order.Total, Senders), Count(cluster, Order.Safe, 1), Count(cluster, Order.Group, 1));
     }
 
     private static long Count(SimulatedCluster cluster, Order order, int senders)

@@ -9,6 +9,8 @@ public sealed class LargeClusterTests
 {
     /// <summary>Data, floors to the gatherer, floors from there, acknowledgements, and what is stable and settled: each n frames.</summary>
     private const int FramesPerMember = 8;
+    /// <summary>The announcement is one, and markers and finishes go to the oldest member and from there to all.</summary>
+    private const int FramesPerMemberOfAChange = 14;
     private const int Nodes = 36;
 
     [Fact]
@@ -17,6 +19,7 @@ public sealed class LargeClusterTests
         FrameCounts gathered = LargeCluster.Measure(seed: 1, Nodes, new NodeSettings { Address = "" }.GatherAbove);
         Assert.InRange(gathered.Message, Nodes, FramesPerMember * Nodes);
         Assert.InRange(gathered.Safe, Nodes, (FramesPerMember + 1) * Nodes);
+        Assert.InRange(gathered.Change, Nodes, FramesPerMemberOfAChange * Nodes);
     }
 
     [Fact]
