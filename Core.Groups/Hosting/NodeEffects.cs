@@ -2,6 +2,7 @@
 // Keeps: trace lines reach the operating system before any frame leaves and before the application sees anything
 // (trace contract); nothing here calls back into the machine.
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Core.Groups.Protocol;
 using Core.Groups.Protocol.Groups;
 using Core.Groups.Tracing;
@@ -33,7 +34,22 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     /// <summary>From now on this call's join is told of.</summary>
     public void AddJoin(long call, GroupMembership membership) => _joining.Add(call, membership);
 
-    public void RemoveJoin(long call) => _joining.Remove(call);
+    public void RemoveJoin(long call) => TryEndJoin(call, out _);
+
+    private bool TryEndJoin(long call, [NotNullWhen(true)] out GroupMembership? membership)
+    {
+        if (!_joining.Remove(call, out membership))
+        {
+            return false;
+        }
+
+        if (_joining.Count == 0)
+        {
+            _joining.TrimExcess(); // there may have been thousands at once
+        }
+
+        return true;
+    }
 
     public bool IsMember(GroupMembership membership) =>
         _members.TryGet(membership.Id, out GroupMembership? member) && member == membership;
@@ -247,7 +263,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void Joined(long call, GroupId group, string name)
     {
-        if (_joining.Remove(call, out GroupMembership? membership))
+        if (TryEndJoin(call, out GroupMembership? membership))
         {
             membership.Begin(group, host.Generation);
             _members.Add(group, membership);
@@ -263,7 +279,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
         host.Calls.Take(call);
         bool isRefused = pending.IsJoin && outcome is not (Outcome.Excluded or Outcome.Stopped); // those end all groups alike
-        if (isRefused && _joining.Remove(call, out GroupMembership? refused))
+        if (isRefused && TryEndJoin(call, out GroupMembership? refused))
         {
             incarnations.Forget(refused);
             refused.Finish();
@@ -277,7 +293,7 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
 
     public void JoinRefused(long call, string reason)
     {
-        if (_joining.Remove(call, out GroupMembership? refused))
+        if (TryEndJoin(call, out GroupMembership? refused))
         {
             incarnations.Forget(refused);
             refused.EndWith(() => new JoinRefusedException(refused.Name, reason));

@@ -87,6 +87,9 @@ internal sealed class PendingCalls
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<long, PendingCall> _calls = [];
+
+    /// <summary>What is larger is let go of when it is empty.</summary>
+    private const int KeptCapacity = 1024;
     private long _last;
     private Func<Exception>? _closed;
 
@@ -122,7 +125,17 @@ internal sealed class PendingCalls
     {
         lock (_gate)
         {
-            return _calls.Remove(number, out PendingCall? call) ? call : null;
+            if (!_calls.Remove(number, out PendingCall? call))
+            {
+                return null;
+            }
+
+            if (_calls.Count == 0 && _calls.Capacity > KeptCapacity)
+            {
+                _calls.TrimExcess(); // thousands of joins at once have grown it
+            }
+
+            return call;
         }
     }
 
