@@ -20,4 +20,11 @@ public sealed class FoundScheduleTests
     [InlineData("abc", "g=ac h=ac", "sever ba, dl ab, dl bc, dl cb, dl bc, dl ca, send a Fifo g, crash b, dl ca, dl bc, dl ba, send a Fifo g, dl ca, send a Fifo h, send a Fifo g")]
     public void IsKeptInExtendedMode(string names, string groups, string acts) => Assert.Empty(new Schedule(names, groups, acts, IsExtended: true).Run());
 
+    /// <summary>
+    /// A joiner of a large group hears of its first GBCAST from the gatherer alone: what another member sent to the group and to the joiner
+    /// as a single process (or by another group) can still be on its way, and came behind the GBCAST, and so behind a later total message.
+    /// </summary>
+    [Theory]
+    [InlineData("abcde", "g=abc h=de", "hold bd, hold ed, beside b Total g d, join d g, tick d, tick d, tick d, tick d, tick d, tick d, tick d, drain, tick d, send a Total g, drain, go bd, tick a, drain")]
+    public void IsKeptInALargeGroup(string names, string groups, string acts) => Assert.Empty(new Schedule(names, groups, acts, Gathers: true).Run());
 }

@@ -44,7 +44,7 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             case "go": cluster.Release(first, second); break;
             case "send": cluster[first].Send(act[3], Enum.Parse<Order>(act[2])); break;
             case "both": cluster[first].Send(["g", "h"], Enum.Parse<Order>(act[2]), null); break;
-            case "beside": cluster[first].Send([act[3]], Enum.Parse<Order>(act[2]), null, cluster[second].Id); break;
+            case "beside": cluster[first].Send([act[3]], Enum.Parse<Order>(act[2]), null, cluster[act[4]].Id); break;
             case "label": cluster[first].Send(act.Length > 3 ? [act[3]] : ["g", "h"], Enum.Parse<Order>(act[2]), "L"); break;
             case "big": cluster[first].Send(act[3], Enum.Parse<Order>(act[2]), 62_000); break;
             case "configure": cluster[first].Configure(act[2]); break;
