@@ -122,7 +122,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     }
 
     private TimeSpan Deadline(Proposal proposal) =>
-        context.Now + (context.Settings.AttemptTimeout * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
+        context.Now + (context.AttemptTimeout(proposal.Members.Length) * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
 
     /// <summary>The attempts that may be completed or gone on from; not those that left this node out.</summary>
     private ImmutableArray<ConfigurationId> Recorded
