@@ -53,7 +53,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             Groups.Migrations.Rename(before);
         };
         Groups.HasCalls = Calls.Has;
-        Groups.Flusher.HasSpreadCalls = Calls.HasSpread;
+        Groups.Flusher.WaitingSpread = Calls.WaitingSpread;
         Groups.HasBroadcast = Calls.IsBroadcastNext;
         Groups.Flusher.BeforeMarker = Calls.SendBroadcasts;
         Groups.Flusher.BeforeJointMarker = Calls.SendBroadcasts;

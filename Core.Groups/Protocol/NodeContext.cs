@@ -8,6 +8,8 @@ namespace Core.Groups.Protocol;
 
 internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffects effects)
 {
+    /// <summary>The attempts of so many members have the time that is set; those of more have more.</summary>
+    private const int UsualMembers = 50;
     /// <summary>The members of the present configuration.</summary>
     private readonly Dictionary<NodeId, int> _ranks = [];
 
@@ -54,6 +56,12 @@ internal sealed class NodeContext(NodeId self, NodeSettings settings, INodeEffec
     }
 
     public int RankOf(NodeId node) => _ranks.TryGetValue(node, out int rank) ? rank : -1;
+
+    /// <summary>
+    /// How long an attempt at a configuration of so many members may take. Each of its steps waits for the latest of n² frames: in a
+    /// large cluster some are always late, and no attempt would ever end in the time of a small one.
+    /// </summary>
+    public TimeSpan AttemptTimeout(int members) => settings.AttemptTimeout * Math.Max(1, members / (double)UsualMembers);
 
     public NodeId NodeAt(int rank) => Configuration!.Members[rank];
 

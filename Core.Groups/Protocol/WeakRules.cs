@@ -76,7 +76,7 @@ internal enum WeakRules : long
     InstalledIsNotCompleted = 1L << 20,
     /// <summary>An attempt that may have formed is not gone on from.</summary>
     AttemptIsNotContinued = 1L << 21,
-    /// <summary>A kept plan stays valid after the node has taken in more.</summary>
+    /// <summary>A kept plan stays valid after the node has recorded a later attempt.</summary>
     KeptPlanIsNeverVoid = 1L << 22,
 
     // ---- primary (section 6)
@@ -87,8 +87,8 @@ internal enum WeakRules : long
     VotesByName = 1L << 24,
     /// <summary>Those that remain go on when they outweigh the missing that are not proven dead.</summary>
     SomeDeadSuffice = 1L << 25,
-    /// <summary>A newer session is adopted and the attempts that it outdates are kept.</summary>
-    AdoptsAndKeepsAttempts = 1L << 26,
+    /// <summary>A newer session is adopted and the attempts that it outdates count as before.</summary>
+    OutdatedAttemptsCount = 1L << 26,
     /// <summary>Attempts are dropped on hearing of a newer session, which is not adopted.</summary>
     DropsAndDoesNotAdopt = 1L << 27,
     /// <summary>The minimum weight counts those that leave.</summary>

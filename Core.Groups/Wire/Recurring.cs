@@ -8,6 +8,9 @@ internal sealed class Recurring<T>(Recurring<T>.Reader read)
     /// <summary>How many are kept: as many variants as are told at one time.</summary>
     private const int Kept = 8;
 
+    /// <summary>What is longer is not kept, in bytes: thousands of groups are not told alike by all.</summary>
+    private const int LongestKept = 64 << 10;
+
     private readonly (byte[]? Bytes, T Value)[] _kept = new (byte[]?, T)[Kept];
     private int _next;
 
@@ -22,8 +25,12 @@ internal sealed class Recurring<T>(Recurring<T>.Reader read)
         }
         int start = reader.Position;
         T value = read(ref reader);
+        if (reader.Position - start > LongestKept) return value;
         _kept[_next] = (reader.Since(start).ToArray(), value);
         _next = (_next + 1) % Kept;
         return value;
     }
+
+    /// <summary>Lets go of all values.</summary>
+    public void Clear() => Array.Clear(_kept);
 }

@@ -29,18 +29,22 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
     }
 
     /// <summary>
-    /// A message to this group and others needs a moment in which no GBCAST is open in any of them: while one waits, at any member,
-    /// nothing is announced in them until it comes. Else a steady stream of joins could hold it up for ever.
+    /// A message to this group and others needs a moment in which no GBCAST is open in any of them and everybody has the state: while
+    /// one waits, at any member, no join is announced in them until it comes, and nothing at all if it waits for no state. Else a
+    /// steady stream of joins could hold it up for ever.
     /// </summary>
-    public void Hold(GroupMember group, bool spreadWaits)
+    public void Hold(GroupMember group, MessageFlags waiting)
     {
-        if (spreadWaits && !context.Settings.Weak.Lacks(WeakRules.SpreadIsNotWaitedFor)) group.HeldUntil = context.Now + LongestHold;
+        group.IsHeldWholly = (waiting & MessageFlags.SpreadIsReady) != 0;
+        if ((waiting & MessageFlags.SpreadWaits) != 0 && !context.Settings.Weak.Lacks(WeakRules.SpreadIsNotWaitedFor)) group.HeldUntil = context.Now + LongestHold;
         else if (group.HeldUntil != default)
         {
             group.HeldUntil = default;
             LookAgain(group);
         }
     }
+
+    private bool IsHeld(GroupMember group) => group.HeldUntil > context.Now && !group.IsHalted;
 
     public TimeSpan Deadline()
     {
@@ -71,7 +75,7 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
                 _toAnnounce.Remove(group);
                 continue;
             }
-            if (group.HeldUntil > context.Now && !group.IsHalted) continue;
+            if (IsHeld(group) && (group.IsHeldWholly || !HasMoreThanJoins(group))) continue;
             bool mustStay = MustStay(group, order);
             if (mustStay && (group.IsHalted || !groups.HasBroadcast(group.Id))) continue;      // a donor stays until its state is on its way
             if (group.Joins?.Count > 0 && (!group.HasState || context.IsMerging) && !group.IsLeaving && group.Deleters is null) continue;
@@ -120,8 +124,10 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
     private bool IsLastWithState(GroupMember group) =>
         group.IsLoaded && group.View.Members.Length > 1 && group.View.Members.All(m => m == context.Self || group.Awaiting?.Contains(m) == true);
 
-    private bool HasToAnnounce(GroupMember group) =>
-        group.Joins?.Count > 0 || group.IsLeaving || group.Migration is { IsWelcome: true } || group.Deleters is not null || group.Rankings?.Count > 0 || groups.HasBroadcast(group.Id);
+    private bool HasToAnnounce(GroupMember group) => group.Joins?.Count > 0 || HasMoreThanJoins(group);
+
+    private bool HasMoreThanJoins(GroupMember group) =>
+        group.IsLeaving || group.Migration is { IsWelcome: true } || group.Deleters is not null || group.Rankings?.Count > 0 || groups.HasBroadcast(group.Id);
 
     private void Announce(GroupMember group, GroupOrder order, bool mustStay)
     {
@@ -148,7 +154,7 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
             group.Joins = null;
         }
         else if (group.Rankings?.Count > 0) AddRanking(group, order, operations);
-        if (operations.Count == 0 && !group.IsLeaving)
+        if (operations.Count == 0 && !group.IsLeaving && !IsHeld(group))
         {
             foreach (NodeId joiner in group.Joins ?? [])
             {
@@ -159,7 +165,11 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
             }
             if (operations.Count == 0) group.Joins = null;
         }
-        if (operations.Count == 0 && !groups.HasBroadcast(group.Id)) return;
+        if (operations.Count == 0 && !groups.HasBroadcast(group.Id))
+        {
+            if (group.Joins is not null) _toAnnounce.Add(group);      // they are held
+            return;
+        }
         group.IsAnnounced = true;
         Destination to = ordering.Destinations.Intern(order.Id, order.Epoch, destinations, order.ViewSet);
         MessageFlags flags = order.View.Length > context.Settings.GatherAbove ? MessageFlags.Gathered : MessageFlags.None;

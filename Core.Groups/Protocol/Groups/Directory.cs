@@ -338,8 +338,15 @@ internal sealed class Directory(NodeContext context, Services services, GroupSer
         Services.WriteGroups(writer, entry.Formerly);
     }
 
-    // There may be thousands of entries: their members are the configuration's own objects, not what the wire made anew.
-    private RegistryEntry Read(ref WireReader reader) => new(
-        reader.Group(), reader.Text(), [.. Services.ReadNodes(ref reader).Select(n => Context.RankOf(n) is >= 0 and var rank ? Context.NodeAt(rank) : n)],
-        reader.Varint(), Services.ReadGroups(ref reader));
+    // There may be thousands of entries: their names and members are those that are here already, not what the wire made anew.
+    private RegistryEntry Read(ref WireReader reader)
+    {
+        GroupId id = reader.Group();
+        string name = reader.Text();
+        ImmutableArray<NodeId> members = Services.ReadNodes(ref reader);
+        GroupMember? own = groups.Find(id);
+        if (own?.View is { } view && view.Members.SequenceEqual(members)) members = view.Members;
+        else members = [.. members.Select(n => Context.RankOf(n) is >= 0 and var rank ? Context.NodeAt(rank) : n)];
+        return new RegistryEntry(id, own?.Name == name ? own.Name : name, members, reader.Varint(), Services.ReadGroups(ref reader));
+    }
 }

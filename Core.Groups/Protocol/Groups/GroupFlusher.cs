@@ -10,8 +10,8 @@ internal sealed class GroupFlusher(NodeContext context, GroupService groups)
     /// <summary>This node's marker is owed: what it sends by GBCAST leaves before it.</summary>
     public Action<GroupOrder> BeforeMarker { get; set; } = static _ => { };
     public Action<JointChange> BeforeJointMarker { get; set; } = static _ => { };
-    /// <summary>Whether calls to this group and others wait.</summary>
-    public Func<GroupId, bool> HasSpreadCalls { get; set; } = static _ => false;
+    /// <summary>What a finish says of this node's messages to a group and others that wait.</summary>
+    public Func<GroupId, MessageFlags> WaitingSpread { get; set; } = static _ => MessageFlags.None;
 
     private OrderingLayer Ordering => context.Ordering!;
 
@@ -28,7 +28,7 @@ internal sealed class GroupFlusher(NodeContext context, GroupService groups)
     {
         MessageFlags flags = groups.Find(order.Id) is { IsLoaded: false } ? MessageFlags.Loading : MessageFlags.None;
         if (IsGatherer(order)) flags |= MessageFlags.Gathered;
-        if (order.SpreadWaits || HasSpreadCalls(order.Id)) flags |= MessageFlags.SpreadWaits;
+        flags |= order.Waiting | WaitingSpread(order.Id);      // a gatherer's finish stands for those that it has
         bool isRead = !order.IsGathered || IsGatherer(order);
         Destination to = DestinationOf(order, order.ViewSet.Union(MemberSet.Of(order.ViewAfter())));
         Ordering.Emit(MessageKind.Finished, to, isRead ? GroupChangeFormat.WriteFinish(order) : default, [], flags);
@@ -45,7 +45,8 @@ internal sealed class GroupFlusher(NodeContext context, GroupService groups)
 
     public void OnFlushed(JointChange joint)
     {
-        MessageFlags flags = joint.Groups.Exists(g => HasSpreadCalls(g.Id)) ? MessageFlags.SpreadWaits : MessageFlags.None;
+        var flags = MessageFlags.None;
+        foreach (GroupOrder order in joint.Groups) flags |= WaitingSpread(order.Id);
         Ordering.Emit(MessageKind.Finished, joint.Destination, default, joint.Reference, flags);
     }
 

@@ -53,8 +53,10 @@ internal sealed class GroupMember(GroupId id, string name, bool isWanted)
     public bool WasDeleted { get; set; }
     public bool IsLeaving { get; set; }
     public List<long>? LeaveCalls { get; set; }
-    /// <summary>Until then nothing is announced: somewhere a message to this group and others waits for all of them to be at rest.</summary>
+    /// <summary>Until then no join is announced: somewhere a message to this group and others waits for all of them to be at rest.</summary>
     public TimeSpan HeldUntil { get; set; }
+    /// <summary>Nor anything else: it waits for nothing but that.</summary>
+    public bool IsHeldWholly { get; set; }
     /// <summary>This node's announcement is on its way.</summary>
     public bool IsAnnounced { get; set; }
 

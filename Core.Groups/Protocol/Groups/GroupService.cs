@@ -138,7 +138,7 @@ internal sealed class GroupService
         group.Pieces = null;      // what is not whole in its epoch begins again in the next
         if (!group.HasState && !_isCarryingPlan) group.Held.Add(default);
         if (announcement.Sender == _context.Ordering!.Self) group.IsAnnounced = false;
-        Announcer.Hold(group, order.SpreadWaits);
+        Announcer.Hold(group, order.Waiting);
         Announcer.EndRanking(group, announcement);
         foreach (NodeId joiner in joined) AwaitState(group, joiner);
         group.Awaiting?.RemoveWhere(n => !after.Contains(n));
@@ -273,7 +273,7 @@ internal sealed class GroupService
     {
         GroupMember[] mine = GroupsOf(spread);
         if (mine.Length == 0) return false;
-        foreach (GroupMember group in mine) Announcer.Hold(group, false);
+        foreach (GroupMember group in mine) Announcer.Hold(group, MessageFlags.None);
         // Nobody sends such a message while a member of its groups has no state.
         Deliver(Array.Find(mine, static g => g.HasState) ?? mine[0], message);
         return true;

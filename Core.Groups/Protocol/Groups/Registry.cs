@@ -16,7 +16,7 @@ internal sealed record RegistryEntry(GroupId Id, string Name, ImmutableArray<Nod
 
 internal sealed class Registry
 {
-    private readonly SortedDictionary<string, RegistryEntry> _entries = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, RegistryEntry> _entries = new(StringComparer.Ordinal);
     private readonly Dictionary<GroupId, RegistryEntry> _byId = [];
     private readonly HashSet<NodeId> _missing = [];
     private readonly List<Action> _waiting = [];
@@ -54,6 +54,8 @@ internal sealed class Registry
 
     private void Set(RegistryEntry entry)
     {
+        // The name is there already, as a rule: it is not kept twice.
+        if (_entries.TryGetValue(entry.Name, out RegistryEntry? known)) entry = entry with { Name = known.Name };
         _entries[entry.Name] = entry;
         foreach (GroupId id in entry.Formerly.Append(entry.Id)) _byId[id] = entry;
     }
@@ -66,7 +68,7 @@ internal sealed class Registry
     }
 
     /// <summary>The names that begin so, in order.</summary>
-    public IEnumerable<string> NamesWith(string prefix) => _entries.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal));
+    public IEnumerable<string> NamesWith(string prefix) => _entries.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal);
 
     /// <summary>The group of a name, or of an id in text, made for <paramref name="creator"/> if there is none and a candidate id is given.</summary>
     public (RegistryEntry? Entry, bool Created) Find(string name, GroupId candidate, NodeId creator)

@@ -67,14 +67,18 @@ internal sealed class Services(NodeContext context, ChannelTable channels)
 
     public static ImmutableArray<GroupId> ReadGroups(ref WireReader reader)
     {
-        var groups = ImmutableArray.CreateBuilder<GroupId>(reader.Count(16));
+        int count = reader.Count(16);
+        if (count == 0) return [];
+        var groups = ImmutableArray.CreateBuilder<GroupId>(count);
         for (int left = groups.Capacity; left > 0; left--) groups.Add(reader.Group());
         return groups.MoveToImmutable();
     }
 
     public static ImmutableArray<NodeId> ReadNodes(ref WireReader reader)
     {
-        var nodes = ImmutableArray.CreateBuilder<NodeId>(reader.Count(2));
+        int count = reader.Count(2);
+        if (count == 0) return [];
+        var nodes = ImmutableArray.CreateBuilder<NodeId>(count);
         for (int left = nodes.Capacity; left > 0; left--) nodes.Add(reader.Node());
         return nodes.MoveToImmutable();
     }

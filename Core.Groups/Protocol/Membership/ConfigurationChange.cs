@@ -1,7 +1,7 @@
 // One configuration change: propose, Status, exchange, RecoveryDone, Recovered, install. The one flush of the protocol.
 // Keeps: a node answers no proposal older than what it promised; from Status to install it sends and delivers nothing and
-// takes in data of those that go along only; an attempt that it recorded is completed, gone on from, or void for ever,
-// before it takes in anything that the kept plan does not hold.
+// takes in data of those that go along only; an attempt that it recorded is completed or gone on from by the plan that it
+// kept, whatever it has taken in since, until it records a later one: then the kept plan is void for ever.
 // Follows: protocol.md section 5 (steps 2 to 5, "Completing what was decided"); EVS section 3.
 // Deviations: Statuses go from each to all (one hop less than through the representative, as in the model); a change that
 // will not be primary ends at once at each member, which stays blocked where it was.
@@ -122,7 +122,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     }
 
     private TimeSpan Deadline(Proposal proposal) =>
-        context.Now + (context.Settings.AttemptTimeout * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
+        context.Now + (context.AttemptTimeout(proposal.Members.Length) * (proposal.Id.Representative == context.Self ? 1.0 : 1.4));
 
     /// <summary>The attempts that may be completed or gone on from; not those that left this node out.</summary>
     private ImmutableArray<ConfigurationId> Recorded
@@ -148,7 +148,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         attempt.Decision = context.Settings.IsExtended ? attempt.Label(Weak) : attempt.Decide(Weak);
         // In extended mode everybody goes on, from the configuration where it stands.
         if (!context.Settings.IsExtended && !GoesOn(attempt, attempt.Decision)) return;
-        if (attempt.Chain is null && !Weak.Lacks(WeakRules.KeptPlanIsNeverVoid)) Void();
         MemberStatus self = attempt.Statuses[context.Self];
         attempt.Together = self.Installed is null ? [context.Self]
             : [.. attempt.Proposal.Members.Select(m => m.Id).Where(m => attempt.Statuses[m].Installed == self.Installed)];
@@ -279,7 +278,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             var oracle = new CollectiveOracle(ordering, [.. attempt.Together.Select(n => (context.RankOf(n), attempt.Statuses[n]))]);
             plan.Compute(ordering, ++_plans, oracle);
         }
-        attempt.Plan = _kept = plan;
+        attempt.Plan = plan;
+        if (_kept is null || !Weak.Lacks(WeakRules.KeptPlanIsNeverVoid)) _kept = plan;
         if (plan.Session is { } session) Votes.Record(session, attempt.Voters);
         ImmutableArray<GroupTold> told = user.Tell(plan);
         Stable.Keep(() => TellRecovered(attempt, told));
@@ -381,8 +381,6 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         _traceBlocked = false;
         context.Trace(TraceKind.Unblock);
     }
-
-    private void Void() => _kept = null;
 
     /// <param name="isLineageOver">What it knew of was another lineage than the one that goes on.</param>
     public void Exclude(string reason, bool isLineageOver = false)

@@ -13,6 +13,8 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromMilliseconds(500), LongestBackoff = TimeSpan.FromSeconds(15);
     private readonly SortedDictionary<NodeId, Backoff> _passed = [];
     private (NodeId Node, TimeSpan Since)? _waiting;
+    /// <summary>How many nodes this one reached when it chose last.</summary>
+    private int _reached;
     /// <summary>The nodes of other working components that this one sees, since when nothing has changed in them.</summary>
     private (ImmutableArray<NodeId> Members, TimeSpan Since, TimeSpan Until)? _meeting;
 
@@ -26,6 +28,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
 
     public Choice Choose(Presence own, ReachSet reach)
     {
+        _reached = reach.Count;
         List<Candidate> candidates = CandidatesOf(own, reach);
         if (context.Settings.IsExtended && context.Configuration?.Members.Any(IsGoneOn) == true)
         {
@@ -122,7 +125,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
         return deadline;
     }
 
-    private TimeSpan Patience => context.Settings.AttemptTimeout * 1.5;
+    private TimeSpan Patience => context.AttemptTimeout(_reached) * 1.5;
 
     private bool IsCandidate(NodeId node, Presence presence, Presence own)
     {

@@ -13,4 +13,11 @@ internal sealed class KnownRecords
     public Recurring<Session?> Session { get; } = new(Primary.Session.Read);
     public Recurring<Proposal> Proposal { get; } = new(Membership.Proposal.Read);
     public Recurring<ImmutableArray<GroupTold>> Told { get; } = new(ChangeRecords.ReadTold);
+
+    /// <summary>A change has ended: what was told in it does not come again.</summary>
+    public void Forget()
+    {
+        Proposal.Clear();
+        Told.Clear();
+    }
 }

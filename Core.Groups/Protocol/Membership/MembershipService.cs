@@ -375,6 +375,7 @@ internal sealed class MembershipService
     {
         foreach (long call in EndForcing()) _context.Effects.Completed(call, Outcome.Done);
         _gathering.OnInstalled(_context.Configuration!.Members);
+        _known.Forget();
         foreach (Channel channel in _channels.All.ToArray())
         {
             if (channel.IsConnected || Change.Concerns(channel.Id)) continue;

@@ -224,7 +224,9 @@ internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId>
 
     private static ImmutableArray<NodeId> ReadNodes(ref WireReader reader)
     {
-        var nodes = ImmutableArray.CreateBuilder<NodeId>(reader.Count(2));
+        int count = reader.Count(2);
+        if (count == 0) return [];
+        var nodes = ImmutableArray.CreateBuilder<NodeId>(count);
         for (int left = nodes.Capacity; left > 0; left--) nodes.Add(reader.Node());
         return nodes.MoveToImmutable();
     }

@@ -323,7 +323,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         group.Announcement = message;
         group.Operations = GroupChangeFormat.ReadOperations(message.Body);
         group.Loading = MemberSet.Empty;
-        group.SpreadWaits = false;
+        group.Waiting = MessageFlags.None;
         if (!_changing.Contains(group)) _changing.Add(group);
         if (!group.IsGathered || group.View[0] != self) sink.OnAnnounced(group);      // the gatherer's marker comes when it has the others'
     }
@@ -372,7 +372,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         foreach (GroupOrder group in joint.Groups)
         {
             group.Closing = joint.OwnFinish;
-            group.SpreadWaits = joint.SpreadWaits;
+            group.Waiting = joint.Waiting;
             Change(group, announcement);
         }
         foreach ((Message message, GroupId group) in joint.Behind) RouteAgain(message, group);

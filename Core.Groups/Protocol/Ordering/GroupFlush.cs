@@ -18,7 +18,7 @@ internal static class GroupFlush
             return;
         }
         group.Finished = group.Finished.With(message.Sender);
-        group.SpreadWaits |= (message.Flags & MessageFlags.SpreadWaits) != 0;
+        group.Waiting |= message.Flags & MessageFlags.Spread;
         if ((message.Flags & MessageFlags.Loading) != 0) group.Loading = group.Loading.With(message.Sender);
         if ((message.Flags & MessageFlags.Gathered) != 0)
         {

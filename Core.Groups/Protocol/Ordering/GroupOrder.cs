@@ -51,8 +51,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public Message? Closing { get; set; }
     /// <summary>The members that had not loaded the state when they finished the last GBCAST: a joiner learns it so.</summary>
     public MemberSet Loading { get; set; } = MemberSet.Empty;
-    /// <summary>At a member that finished the last GBCAST a message to this group and others waits.</summary>
-    public bool SpreadWaits { get; set; }
+    /// <summary>What the finishes of the last GBCAST said of messages to this group and others that wait.</summary>
+    public MessageFlags Waiting { get; set; }
     /// <summary>Markers and finishes of the open epoch: done when its GBCAST is delivered.</summary>
     public List<Message>? OpenMessages { get; set; }
 

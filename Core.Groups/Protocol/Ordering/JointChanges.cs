@@ -29,8 +29,8 @@ internal sealed class JointChange(Dependency id)
     public List<(Message Message, GroupId Group)> Behind { get; } = [];
     /// <summary>This node's finish, which stands for it in the causal past.</summary>
     public Message? OwnFinish { get; private set; }
-    /// <summary>At a member a message to several groups waits.</summary>
-    public bool SpreadWaits { get; private set; }
+    /// <summary>What the finishes say of messages to several groups that wait.</summary>
+    public MessageFlags Waiting { get; private set; }
     /// <summary>Markers and finishes: done at its end.</summary>
     public List<Message> OpenMessages { get; } = [];
 
@@ -39,7 +39,7 @@ internal sealed class JointChange(Dependency id)
     public void Finish(Message message, int self)
     {
         Finished = Finished.With(message.Sender);
-        SpreadWaits |= (message.Flags & MessageFlags.SpreadWaits) != 0;
+        Waiting |= message.Flags & MessageFlags.Spread;
         if (message.Sender == self) OwnFinish = message;
     }
 

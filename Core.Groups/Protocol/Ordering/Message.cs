@@ -65,6 +65,10 @@ internal enum MessageFlags : ushort
     Gathered = 512,
     /// <summary>Of a finish: a message to several groups waits at its sender, or at one for which it stands.</summary>
     SpreadWaits = 1024,
+    /// <summary>With it: nothing but GBCASTs is in its way; in all its groups everybody has the state.</summary>
+    SpreadIsReady = 2048,
+    /// <summary>What a finish says of such messages.</summary>
+    Spread = SpreadWaits | SpreadIsReady,
 }
 
 /// <summary>The highest message of a stream in the causal past: by sender's rank and sequence.</summary>

@@ -96,7 +96,7 @@ internal static class PrimaryRule
     private static PrimaryDecision? Continue(IReadOnlyList<Voter> voters, LineageId lineage, bool hasElectorate, WeakRules weak)
     {
         Session? last = LastOf(voters, lineage);
-        Session[] pending = weak.Lacks(WeakRules.NoAttempts) ? [] : [.. voters.SelectMany(v => v.Attempts).Distinct().Where(a => a.Lineage == lineage && IsPending(a, voters)).OrderBy(a => a.Number)];
+        Session[] pending = weak.Lacks(WeakRules.NoAttempts) ? [] : [.. voters.SelectMany(v => v.Attempts).Distinct().Where(a => a.Lineage == lineage && IsPending(a, voters, weak)).OrderBy(a => a.Number)];
         if (last is null && pending.Length == 0) return null;
         foreach (Session session in last is null ? pending : pending.Append(last))
         {
@@ -118,8 +118,9 @@ internal static class PrimaryRule
         voters.Select(v => v.Last).Where(s => s is not null && s.Lineage == lineage).MaxBy(s => s!.Number);
 
     /// <summary>Whether an attempt may have formed, and nothing newer of its lineage is known.</summary>
-    public static bool IsPending(Session attempt, IReadOnlyList<Voter> voters) =>
-        !(LastOf(voters, attempt.Lineage) is { } last && last.Number >= attempt.Number) && !HasFailed(attempt, voters);
+    public static bool IsPending(Session attempt, IReadOnlyList<Voter> voters, WeakRules weak = WeakRules.None) =>
+        (weak.Lacks(WeakRules.OutdatedAttemptsCount) || !(LastOf(voters, attempt.Lineage) is { } last && last.Number >= attempt.Number))
+        && !HasFailed(attempt, voters);
 
     /// <summary>
     /// A member of the attempt that never recorded it says so: then nobody can have installed it. So does a member that has

@@ -1,7 +1,7 @@
 // What one node remembers of primaries: what it promised, the last session that it knows, and the attempts whose outcome
 // it does not know.
-// Keeps: a newer session is adopted together with dropping the attempts that it outdates, never one without the other; who
-// records an attempt knows what the attempt goes on from.
+// Keeps: attempts are outdated by the newest session that is known, and by nothing else (PrimaryRule.IsPending): to know it and
+// to let go of them are one act. Who records an attempt knows what the attempt goes on from.
 // Follows: protocol.md section 6. StableVotes brings it to a stable store; without one a restarted node begins empty.
 using System.Collections.Immutable;
 using Core.Groups.Wire;
@@ -46,10 +46,11 @@ internal sealed class VoteMemory(WeakRules weak, ulong memory = 0)
     /// <summary>Whether a newer session shows that an incarnation can never go on: it is not in it, and could not have formed a later one.</summary>
     public bool IsOverBecauseOf(Session newer, NodeId self) => !newer.Contains(self) && !Attempts.Any(a => a.Number >= newer.Number);
 
+    /// <summary>A newer session of this lineage is known: the attempts that it outdates count no more, here or where they are told.</summary>
     public void Adopt(Session newer)
     {
-        if (!weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) Last = newer;
-        if (!weak.Lacks(WeakRules.AdoptsAndKeepsAttempts)) Attempts = [.. Attempts.Where(a => a.Number > newer.Number)];
+        if (weak.Lacks(WeakRules.DropsAndDoesNotAdopt)) Attempts = [.. Attempts.Where(a => a.Number > newer.Number)];
+        else Last = newer;
     }
 
     public void Install(Session session)

@@ -68,16 +68,22 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
 
     public bool Has(GroupId group) => _waitingIn.ContainsKey(group);
 
-    /// <summary>Whether a call to this group and others, or processes beside it, waits.</summary>
-    public bool HasSpread(GroupId group)
+    /// <summary>Whether a call to this group and others, or processes beside it, waits, and whether for nothing but GBCASTs.</summary>
+    public MessageFlags WaitingSpread(GroupId group)
     {
-        if (!_waitingIn.ContainsKey(group)) return false;
+        var flags = MessageFlags.None;
+        if (!_waitingIn.ContainsKey(group)) return flags;
         foreach (Waiting waiting in _waiting)
         {
-            if (waiting.Cast.Spread is not null && waiting.Cast.Uses(group)) return true;
+            if (waiting.Cast.Spread is not { } spread || !waiting.Cast.Uses(group)) continue;
+            flags |= MessageFlags.SpreadWaits;
+            if (Array.TrueForAll(spread.Groups, g => groups.Find(g) is { IsHalted: false } member && IsWhole(member))) flags |= MessageFlags.SpreadIsReady;
         }
-        return false;
+        return flags;
     }
+
+    /// <summary>Whether all members have the state.</summary>
+    private static bool IsWhole(GroupMember group) => group.HasState && group.Awaiting is not { Count: > 0 };
 
     private bool MaySend => context.IsWorking && !context.IsMerging;
 
@@ -355,7 +361,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             // Of one group alone, in no order but its own, a joiner holds a message as it holds the others of the group. A total one
             // stands in the order of all nodes too, in which the joiner holds nothing back (found by the simulator: mix 2005692).
             bool isAlone = parts.Length == 1 && spread.Label is null && !cast.Kind.IsTotal() && cast.Kind != MessageKind.Group;
-            mayGo &= !group.IsHalted && order.Announcement is null && (isAlone || (group.HasState && group.Awaiting is not { Count: > 0 })) && (isSettled || parts.Length == 1);
+            mayGo &= !group.IsHalted && order.Announcement is null && (isAlone || IsWhole(group)) && (isSettled || parts.Length == 1);
             parts[i] = new DestinationPart(order.Id, order.Epoch, order.ViewSet, order.Name);
             all = all.Union(order.ViewSet);
         }

@@ -1,5 +1,6 @@
 // EVS 2.2 (the primary component model): primary configurations are unique, that is totally ordered by what nodes
 // installed (never by clocks), and continuous: consecutive ones share what CheckOptions.Continuity says (protocol, section 6).
+// Strangers may begin again where what was known is lost with those who failed, not where they were excluded for nothing.
 using Core.Groups.Tracing;
 
 namespace Core.Groups.Testing.Checkers;
@@ -22,6 +23,8 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
         }
         if (options.Continuity == PrimaryContinuity.None)
             yield break;
+        foreach (Violation lost in FindLostStates(history, graph, all))
+            yield return lost;
         for (int i = 1; i < primaries.Count; i++)
         {
             Period earlier = primaries[i - 1], later = primaries[i];
@@ -36,6 +39,33 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
                 yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);
         }
     }
+
+    /// <summary>
+    /// Strangers began again, although most of the primary before had not failed: they were excluded and came back among the strangers,
+    /// and no primary had gone on without them. So what they knew was lost with nobody's failure.
+    /// </summary>
+    private IEnumerable<Violation> FindLostStates(History history, ConfigurationGraph graph, List<Period> primaries)
+    {
+        for (int i = 1; i < primaries.Count; i++)
+        {
+            Period later = primaries[i];
+            if (later.Members.Any(member => history.Find(member)?.FindRegular(later.RegularId) is { RegularOrdinal: > 1 }))
+                continue;
+            foreach (Period last in primaries[..i].Where(earlier => graph.Precedes(earlier, later)))
+            {
+                List<NodeId> excluded = [.. last.Members.Where(member => history.Find(member) is { } trace && IsExcludedFrom(trace, last)
+                    && later.Members.Any(again => again.Name == member.Name && again.Incarnation > member.Incarnation))];
+                bool wentOn = primaries.Exists(other => other != last && other != later && graph.Precedes(last, other) && !graph.Precedes(later, other));
+                if (!wentOn && 2 * WeightOf(excluded) > WeightOf(last.Members))
+                    yield return this.Found($"Strangers began {later} although most of the primary {last} had not failed: {string.Join(", ", excluded.Order())} were excluded, and no primary had gone on without them.", last.Line, later.Line);
+            }
+        }
+    }
+
+    private int WeightOf(IEnumerable<NodeId> members) => members.Sum(member => options.WeightOf(member.Name));
+
+    private static bool IsExcludedFrom(NodeTrace trace, Period last) =>
+        trace.FindRegular(last.RegularId) is { Next: null } && trace.Events[^1].Kind == TraceKind.Exclude;
 
     /// <summary>
     /// A configuration that each node which installed it left at once for the next, or in which the filter stopped it before
@@ -91,8 +121,7 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
         List<NodeId> common = [.. earlier.Line.Members.Where(member => byIncarnation ? later.Members.Contains(member) : names.Contains(member.Name))];
         if (options.Continuity == PrimaryContinuity.Member)
             return common.Count > 0;
-        int held = common.Sum(member => options.WeightOf(member.Name));
-        int all = earlier.Members.Sum(member => options.WeightOf(member.Name));
+        int held = WeightOf(common), all = WeightOf(earlier.Members);
         return 2 * held > all || (2 * held == all && common.Count > 0 && common[0] == earlier.Line.Members[0]);
     }
 }

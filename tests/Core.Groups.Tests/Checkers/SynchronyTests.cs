@@ -267,4 +267,30 @@ public sealed class SynchronyTests : CheckerTests
         Finds("quiet end", words, Three + lines, Primary with { Survivors = Nodes("a", "b", "c") });
         Assert.DoesNotContain(AllCheckers.Run(TextHistory.Parse(Three + lines), Primary), violation => violation.Checker == "quiet end");
     }
+
+    /// <summary>Strangers may begin again when most of the last primary failed; not when they were excluded although nobody had gone on.</summary>
+    [Fact]
+    public void What_most_members_knew_is_lost_with_most_of_them_only()
+    {
+        CheckOptions electorate = Primary with { Electorate = ["a", "b", "c"] };
+        Finds("primary", "most of the primary configuration c1 had not failed: a.1, b.1 were excluded", """
+            a,b,c conf c1 [a b c] primary
+            c fail
+            a,b exclude
+            a.2,b.2,c.2 conf c2 [a.2 b.2 c.2] primary
+            """, electorate);
+        Passes("""
+            a,b,c conf c1 [a b c] primary
+            a,b fail
+            c exclude
+            a.2,b.2,c.2 conf c2 [a.2 b.2 c.2] primary
+            """, electorate);
+        Passes("""
+            a,b,c conf c1 [a b c] primary
+            b trans c2 [b]
+            b conf c2 [b c.2] primary
+            a,b exclude
+            a.2,b.2,c.2 conf c3 [a.2 b.2 c.2] primary
+            """, electorate);
+    }
 }

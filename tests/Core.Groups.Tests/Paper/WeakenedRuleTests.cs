@@ -50,6 +50,10 @@ public sealed class WeakenedRuleTests
         // total order
         [WeakRules.GatheredFloorsCountAtOnce] = new("abcd", "g=abcd h=ab",
             "hold bd, send b Total g, dl ba, dl bc, send c Total g, drain", Gathers: true),
+        // failure atomicity: b delivers by a gathered floor of which c and e, who go along with it, do not know
+        [WeakRules.StatusOmitsGathered] = new("abcde", "g=abcde h=ab",
+            "send b Total g, hold ac, hold ae, hold db, hold dc, hold de, drain, "
+                + "break ac, break ae, break db, break dc, break de, crash a, crash d", Gathers: true),
         // failure atomicity
         [WeakRules.GatheredMarkerCountsAtOnce] = new("abcd", "g=abcd h=ab",
             "hold bd, send b Fifo g, send c Group g, drain", Gathers: true),
@@ -79,12 +83,35 @@ public sealed class WeakenedRuleTests
         // liveness
         [WeakRules.PromisesAreForgotten] = new("abcd", "g=abcd h=cd",
             "crash b, dl bd, sever ad, break ac, dl ad, dl da"),
+        // safe: c records {b, c, e}, which b and e install, then {a, c, d}, in which a and d rely on it to have d's message, and meets b and e
+        [WeakRules.KeptPlanIsNeverVoid] = new("abcde", "g=abcde h=ab",
+            "send d Safe g, dl da, hold dc, break db, break de, sever db, sever de, sever ab, sever ae, hold ba, hold ea, hold bd, hold ed, "
+                + "hold ec, drain, dl ec, drain, dl ec, drain, dl ec, drain, dl ec, drain, hold bc, hold cb, hold ce, tick c 57, "
+                + "go ba, go ea, go bd, go ed, drain, dl dc 6, drain, dl dc, drain, dl dc, drain, "
+                + "hold ac, hold ca, hold cd, tick c 57, go bc, go cb, go ce, go ec, drain, tick b, drain", IsExtended: true),
+        // primary: what d alone had recorded comes back with its store, and would end the primary that went on without it
+        [WeakRules.OutdatedAttemptsCount] = new("abcde", "g=abc h=ab",
+            "crash e, dl ea, dl eb, dl ec, dl ed, hold da, hold db, hold dc, drain, dl da, dl db, dl dc, drain, dl da, dl db, dl dc, drain, "
+                + "dl da, drain, dl da, drain, dl db, drain, dl dc, drain, break da, break db, break dc, crash d, go da, go db, go dc, drain, "
+                + "start d, drain", IsStored: true),
         // primary
         [WeakRules.NoAttempts] = new("abc", "g=abc h=bc",
             "sever ca, dl ca, dl ab, send b Fifo h, dl ab, dl ba, dl ab, sever ab, dl ab"),
         // liveness
         [WeakRules.AttemptIsNotContinued] = new("abcd", "g=abcd h=bc",
             "crash b, dl ba, dl ac, dl cd, dl ad, tick a, dl ad, tick a, sever cd, dl cd, tick a"),
+        // liveness: b is told by a, in a change that cannot be primary, that {a, b, c} was installed; without a and e only that lets b, c and a new d go on
+        [WeakRules.InstalledIsNotCompleted] = new("abcde", "g=abc h=ab",
+            "crash d, sever ae, sever be, sever ce, hold ab, hold ac, drain, dl ab, dl ac, drain, dl ab, dl ac, drain, hold bc, hold cb, "
+                + "dl ab 3, dl ac 3, drain, dl ab 2, dl ac 2, drain, break cb, sever bc, sever ac, go ac, drain, go bc, drain, go ab, go cb, drain, "
+                + "sever ab, sever ad, drain, mend bc, start d, drain, work bcd"),
+        // the state holds what b never gets (StateJudge)
+        [WeakRules.SnapshotLeavesAtOnce] = new("abc", "g=a h=ab",
+            "hold ab, send a Reliable h, join c g, drain, break ab, crash a"),
+        // group broadcast: c, in g only, has not got what b sent to h and to c before the GBCAST, and d takes c's finish for that
+        [WeakRules.JointMarkersOfOwnGroups] = new("abcde", "g=acd h=ab",
+            "both a Group, hold ea, hold eb, drain, hold bc, beside b Causal h c, drain, go ea, drain, go eb, drain, "
+                + "tick a, tick b, tick d, drain, break bc, crash a, crash b"),
         // self-delivery
         [WeakRules.JointIgnoresVoid] = new("abcd", "g=ac h=bc",
             "leave a g, both c Group"),
