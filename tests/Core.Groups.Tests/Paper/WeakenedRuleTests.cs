@@ -146,12 +146,13 @@ public sealed class WeakenedRuleTests
         Assert.True(Find(weak) is not null, $"Nothing is noticed without {rule}: neither in the kept schedule nor in {Tries} random ones.");
     }
 
-    [Fact]
-    public void NothingIsMissedWithAllRules()
+    [Theory]
+    [InlineData(false), InlineData(true)]
+    public void NothingIsMissedWithAllRules(bool isExtended)
     {
         for (int seed = 1; seed <= 300; seed++)
         {
-            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, WeakRules.None, steps: 250, gathers: seed % 3 == 0);
+            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, WeakRules.None, steps: 250, isExtended, gathers: seed % 3 == 0);
             Assert.True(violations.Count == 0, $"Seed {seed}: {violations.FirstOrDefault()}\n{schedule}");
         }
     }
