@@ -49,12 +49,19 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     public GroupOptions OptionsOfMigrant(string group)
     {
         GroupLane lane = lanes.Of(group);
+        ProcessGroup? taken = null;
         return new GroupOptions
         {
             Configure = member =>
             {
                 RegisterHandlers(member, null, Itself);
-                lane.Group = member;
+                taken = member;
+            },
+            OnView = _ =>
+            {
+                // It is a member from its first view on; later ones find it in its lane, or another membership.
+                (lane.Group, taken) = (taken ?? lane.Group, null);
+                return default;
             },
             OnConfigured = entry => feed.OnConfigured(lane.Name, entry.Key, entry.Value),
             OnKill = OnKillAsync,

@@ -273,7 +273,10 @@ internal sealed class GroupService
     {
         GroupMember[] mine = GroupsOf(spread);
         if (mine.Length == 0) return false;
-        foreach (GroupMember group in mine) Announcer.Hold(group, MessageFlags.None);
+        if ((message.Flags & MessageFlags.MorePieces) == 0)
+        {
+            foreach (GroupMember group in mine) Announcer.Hold(group, MessageFlags.None);
+        }
         // Nobody sends such a message while a member of its groups has no state.
         Deliver(Array.Find(mine, static g => g.HasState) ?? mine[0], message);
         return true;

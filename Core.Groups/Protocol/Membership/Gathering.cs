@@ -30,10 +30,7 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
     {
         _reached = reach.Count;
         List<Candidate> candidates = CandidatesOf(own, reach);
-        if (context.Settings.IsExtended && context.Configuration?.Members.Any(IsGoneOn) == true)
-        {
-            candidates.RemoveAll(c => c.Node != context.Self && (context.RankOf(c.Node) < 0 || IsGoneOn(c.Node)));
-        }
+        if (IsLeft) candidates.RemoveAll(c => c.Node != context.Self && !IsAlsoLeft(c.Node));
         var clique = new List<NodeId>();
         // The different sets of what the clique's nodes reach: each holds the whole clique. Mostly there is one.
         var reaches = new List<ReachSet>();
@@ -53,6 +50,31 @@ internal sealed class Gathering(NodeContext context, Reachability reachability, 
         }
         return new Choice(candidates[0].Node, [.. clique], [.. leavers]);
     }
+
+    /// <summary>
+    /// Whether nodes that were chosen still reach each other and may go along. That others would be chosen by now is no reason to give
+    /// them up: what presences say changes with the attempt itself, and two choices could take turns for ever.
+    /// </summary>
+    public bool AreTogether(ImmutableArray<PeerIdentity> members, Presence own, ReachSet reach)
+    {
+        ReachSet? last = null;
+        bool isLeft = IsLeft;
+        foreach (PeerIdentity member in members)
+        {
+            Presence? presence = member.Id == context.Self ? own : reachability.Of(member.Id);
+            if (presence is null || (member.Id != context.Self && (!IsCandidate(member.Id, presence, own) || (isLeft && !IsAlsoLeft(member.Id))))) return false;
+            ReachSet its = member.Id == context.Self ? reach : presence.Reach;
+            if (ReferenceEquals(its, last)) continue;      // mostly all reach the same
+            if (!members.All(m => its.Contains(m.Id))) return false;
+            last = its;
+        }
+        return true;
+    }
+
+    /// <summary>In extended mode what others have left of this configuration goes on by itself first.</summary>
+    private bool IsLeft => context.Settings.IsExtended && context.Configuration?.Members.Any(IsGoneOn) == true;
+
+    private bool IsAlsoLeft(NodeId node) => context.RankOf(node) >= 0 && !IsGoneOn(node);
 
     /// <summary>The nodes that this one and they themselves reach, in the order in which they would be ranked.</summary>
     private List<Candidate> CandidatesOf(Presence own, ReachSet reach)

@@ -245,7 +245,7 @@ internal sealed class MembershipService
         if (Change.Current is { } attempt)
         {
             _gathering.WaitsNoMore();
-            if (!MustGiveUp(attempt, reach) && !IsOutdated(attempt, choice)) return false;
+            if (!MustGiveUp(attempt, reach) && !IsOutdated(attempt, choice, own, reach)) return false;
             Change.Abandon();
             return true;
         }
@@ -310,9 +310,9 @@ internal sealed class MembershipService
     /// This node's own proposal, to nodes that meanwhile say that they belong elsewhere, or that not all of them reach each
     /// other: such a one does not answer, and must not be taken for dead.
     /// </summary>
-    private bool IsOutdated(Attempt attempt, Gathering.Choice choice) =>
+    private bool IsOutdated(Attempt attempt, Gathering.Choice choice, Presence own, ReachSet reach) =>
         attempt.Id.Representative == _context.Self && !attempt.IsExchanging
-        && (attempt.Proposal.Members.ExceptBy(choice.Members, static m => m.Id).Any()
+        && (!_gathering.AreTogether(attempt.Proposal.Members, own, reach)
             || attempt.WithoutStatus.Any(m => m == choice.Representative && _context.IsBlocked && Reachability.Of(m) is { IsBlocked: false }));
 
     private bool MustGiveUp(Attempt attempt, ReachSet reach)

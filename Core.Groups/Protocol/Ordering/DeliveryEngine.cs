@@ -110,7 +110,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         {
             _pending.Spread.OnEntered(message);
             group.Pending++;
-            if (message.Sender == self) group.LastSent = message.Sequence;
+            if (message.Sender == self) group.LastSent = group.LastSpread = message.Sequence;
             if (message.Kind.IsTotal() && message.Destination.Spread!.IsInGroupOrders) Enqueue(group, message);
         }
     }
@@ -390,7 +390,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         }
         if (!_pending.HasDelivered(group)) return progress;
         if (!group.ViewSet.Contains(self) && _joint?.Before(group.Id, group.Epoch) is not null) return false;      // a joiner
-        if (GroupFlush.IsFinishDue(group, self, logs, weak))
+        if (GroupFlush.IsFinishDue(group, self, logs, oracle, weak))
         {
             group.FinishSent = progress = true;
             sink.OnFlushed(group);

@@ -33,12 +33,14 @@ internal static class GroupFlush
         group.IsGathered && !group.IsMarkerOwed && group.View[0] == self && group.ViewSet.IsSubsetOf(group.Marked.With(self));
 
     /// <summary>Whether this member has everything that was sent in the epoch, and (the gatherer) all the others have it too.</summary>
-    public static bool IsFinishDue(GroupOrder group, int self, ReadOnlySpan<SenderLog> logs, WeakRules weak)
+    public static bool IsFinishDue(GroupOrder group, int self, ReadOnlySpan<SenderLog> logs, IOrderingOracle oracle, WeakRules weak)
     {
         if (group.FinishSent || !group.ViewSet.Contains(self)) return false;
         if (!group.IsGathered) return group.ViewSet.IsSubsetOf(group.Marked);
         int gatherer = group.View[0];
         if (!group.Marked.Contains(gatherer)) return false;
+        // A joiner hears the gatherer alone: what went to it beside the group would come behind its first GBCAST.
+        if (group.LastSpread > 0 && !oracle.IsStable(new Dependency(self, group.LastSpread)) && !weak.Lacks(WeakRules.GatheredMarkerCountsAtOnce)) return false;
         return gatherer == self ? group.ViewSet.IsSubsetOf(group.Finished.With(self)) : weak.Lacks(WeakRules.GatheredMarkerCountsAtOnce) || HasCovered(group, logs);
     }
 

@@ -47,6 +47,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public List<Dependency>? Covered { get; set; }
     /// <summary>The sequence of this node's last message in this epoch; 0: none.</summary>
     public long LastSent { get; set; }
+    /// <summary>The sequence of this node's last message in this epoch that others than the members get too; 0: none.</summary>
+    public long LastSpread { get; set; }
     /// <summary>The finish that stands for the GBCAST in the causal past: this node's own, or the one that stands for all.</summary>
     public Message? Closing { get; set; }
     /// <summary>The members that had not loaded the state when they finished the last GBCAST: a joiner learns it so.</summary>
@@ -111,7 +113,7 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
         OpenMessages = Casts = null;
         Closing = null;
         Covered = null;
-        LastSent = 0;
+        LastSent = LastSpread = 0;
         Gatherer = null;
         Gathered = null;
         _destination = null;

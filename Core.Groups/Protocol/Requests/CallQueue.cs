@@ -167,6 +167,7 @@ internal sealed class CallQueue(NodeContext context, ChannelTable channels, Grou
             return false;
         }
         Remove(node);
+        GiveBack(cast);      // of its other groups (found by the simulator: mix 4024996)
         Fail(cast, Outcome.NotMember);
         return true;
     }

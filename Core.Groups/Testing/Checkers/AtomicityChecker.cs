@@ -1,5 +1,5 @@
 // EVS 4, failure atomicity: nodes that go together from one configuration to the next delivered the same messages in it
-// (of those addressed to both). Where orders span groups (by labels, or total messages and GBCASTs to several groups), the regular
+// (of those addressed to both). Where orders span groups (by labels, or total messages and GBCASTs to several groups or processes), the regular
 // configuration and the transitional one that closes it count as one (protocol, section 4).
 namespace Core.Groups.Testing.Checkers;
 
@@ -19,7 +19,7 @@ internal sealed class AtomicityChecker : IChecker
                 together.Add((period.Key, next.Key), company = []);
             company.Add(period);
         }
-        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || ((message.IsTotal || message.Order == Order.Group) && message.Groups.Length > 0 && message.Groups.Length + message.Line.To.Length > 1));
+        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || ((message.IsTotal || message.Order == Order.Group) && message.Groups.Length + message.Line.To.Length > 1));
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {

@@ -118,7 +118,7 @@ internal sealed class ViewChecker(CheckOptions options) : IChecker
 
     /// <summary>Whether a view is a merge, or takes up one that a configuration change has interrupted: then the sides meet again, without a change of members.</summary>
     private bool MayBeUnreconciled(ViewPeriod at) => IsMerge(at)
-        || (!options.IsPrimaryMode && at.Ordinal > 0 && at.InstalledIn is { IsTransitional: false } && MayBeUnreconciled(at.Membership.Views[at.Ordinal - 1]));
+        || (!options.IsPrimaryMode && at.Ordinal > 0 && MayBeUnreconciled(at.Membership.Views[at.Ordinal - 1]));
 
     private static IEnumerable<GroupView> PreviousOf(GroupView view) =>
         view.Installations.Where(at => at.Ordinal > 0).Select(at => at.Membership.Views[at.Ordinal - 1].View).Distinct();

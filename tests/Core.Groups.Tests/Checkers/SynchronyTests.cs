@@ -94,9 +94,12 @@ public sealed class SynchronyTests : CheckerTests
         a,b,c conf c2 [a b c] primary
         """);
 
-    [Fact]
-    public void With_labels_the_transitional_configuration_counts_with_the_regular_one() => Passes(Three + """
-        a send m1 total /g label=L
+    [Theory]
+    [InlineData("/g label=L")]
+    [InlineData("/g to=b")]
+    [InlineData("to=a+b+c")]
+    public void In_orders_that_span_groups_the_transitional_configuration_counts_with_the_regular_one(string to) => Passes(Three + $"""
+        a send m1 total {to}
         a deliver m1
         a,b,c trans c2 [a b c]
         b,c deliver m1

@@ -1,5 +1,6 @@
 // Clients of real nodes, over loopback: calls, fail-over, refusals, bytes that are no client's.
 extern alias Ticker;
+using System.Collections.Concurrent;
 using System.Text;
 using Core.Groups.Protocol;
 using Core.Groups.Protocol.Clients;
@@ -114,6 +115,30 @@ public sealed class GroupClientTests
             await survivor.ReadAsync(500);
             Assert.Equal(Enumerable.Range(0, 500).Select(i => i.ToString()), survivor.Texts);
         }
+    }
+
+    [Fact(Timeout = Limit)]
+    public async Task A_crowd_of_clients_moves_when_their_node_fails_and_each_call_is_handled_once()
+    {
+        const int Crowd = 200;
+        await using RealCluster cluster = await RealCluster.StartAsync(3);
+        var handled = new ConcurrentQueue<string>();
+        await AnswerAsync(cluster.Nodes[2], "/crowd", handled.Enqueue);
+        GroupClient[] clients = await Task.WhenAll(Enumerable.Range(0, Crowd).Select(_ => ConnectAsync(cluster, o => o.Nodes = [.. o.Nodes.Take(2)])));
+        Task<GroupReplies<string>> AskAsync(int i, string text) =>
+            clients[i].RequestAsync<string, string>("/crowd", $"{i} {text}", Replies.First, timeout: RealCluster.Patience).AsTask();
+        Task<GroupReplies<string>>[] under = [.. Enumerable.Range(0, Crowd).Select(i => AskAsync(i, "before"))];
+        cluster.Nodes[0].Crash();
+        Task<GroupReplies<string>>[] after = [.. Enumerable.Range(0, Crowd).Select(i => AskAsync(i, "after"))];
+        foreach (GroupReplies<string> replies in await Task.WhenAll([.. under, .. after]))
+        {
+            Assert.Equal("c", replies.Answers.Single().From.Name);
+        }
+
+        Assert.Equal(2 * Crowd, handled.Count);
+        Assert.All(handled.GroupBy(t => t.Split(' ')[0]), texts => Assert.Equal([$"{texts.Key} before", $"{texts.Key} after"], texts));
+        Assert.All(clients, client => Assert.Equal("b", client.Server!.Value.Name));
+        await Task.WhenAll(clients.Select(c => c.DisposeAsync().AsTask()));
     }
 
     [Fact(Timeout = Limit)]

@@ -13,6 +13,8 @@ public sealed class FoundScheduleTests
     // a, b and c had recorded an attempt that d showed to have failed, and d died before they recorded the next one: they could not go on
     // from it any more (its plan was void too early), but it bound their votes. All were excluded, and the state was lost with two of five.
     [InlineData("abcde", "g=abc h=ab", "crash e, dl ea, dl eb, dl ec, dl ed, hold ad, hold bd, hold cd, drain, dl ad, drain, dl bd 2, dl cd 2, drain, tick a 41, drain, dl ad 8, drain, crash d")]
+    // Whom b chose depended on who had answered it: it gave up one proposal for another, and that for the first, and never ended.
+    [InlineData("abcd", "g=abc h=acd", "tick a, both c Group, dl cb, dl cd, dl db, dl ba, dl ca, dl ab, dl ba, sever cd, tick a, sever ba, dl cd, dl ba, sever bc")]
     public void IsKept(string names, string groups, string acts) => Assert.Empty(new Schedule(names, groups, acts).Run());
 
     [Theory]
@@ -20,4 +22,11 @@ public sealed class FoundScheduleTests
     [InlineData("abc", "g=ac h=ac", "sever ba, dl ab, dl bc, dl cb, dl bc, dl ca, send a Fifo g, crash b, dl ca, dl bc, dl ba, send a Fifo g, dl ca, send a Fifo h, send a Fifo g")]
     public void IsKeptInExtendedMode(string names, string groups, string acts) => Assert.Empty(new Schedule(names, groups, acts, IsExtended: true).Run());
 
+    /// <summary>
+    /// A joiner of a large group hears of its first GBCAST from the gatherer alone: what another member sent to the group and to the joiner
+    /// as a single process (or by another group) can still be on its way, and came behind the GBCAST, and so behind a later total message.
+    /// </summary>
+    [Theory]
+    [InlineData("abcde", "g=abc h=de", "hold bd, hold ed, beside b Total g d, join d g, tick d, tick d, tick d, tick d, tick d, tick d, tick d, drain, tick d, send a Total g, drain, go bd, tick a, drain")]
+    public void IsKeptInALargeGroup(string names, string groups, string acts) => Assert.Empty(new Schedule(names, groups, acts, Gathers: true).Run());
 }

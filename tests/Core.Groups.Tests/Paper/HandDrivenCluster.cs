@@ -65,18 +65,24 @@ internal sealed class HandDrivenCluster
     public HandDrivenNode this[string name] => _nodes[name];
     public IReadOnlyList<string> Violations => _violations;
     public IReadOnlyList<TraceEvent> History => _history;
+    public StateJudge States { get; } = new();
     public ulong LastMarker { get; set; }
+
+    /// <summary>A weaker protocol: what was numbered waits, on its link, until the application that gets it has consumed what came before.</summary>
+    public bool ReceivesByCredit { get; init; }
 
     /// <summary>The directions in which something can be delivered now.</summary>
     public (string From, string To)[] Deliverable =>
-        [.. _links.Where(l => l.Value.Count > 0 && !_held.Contains(l.Key)).Select(l => l.Key)];
+        [.. _links.Where(l => l.Value.Count > 0 && !_held.Contains(l.Key) && !IsRefused(l.Key.To)).Select(l => l.Key)];
+
+    private bool IsRefused(string to) => ReceivesByCredit && _nodes[to].IsBehind;
 
     // ---- the acts of a schedule
 
     /// <summary>Delivers the next frame from one node to another, also over a link that is held. False: there is none.</summary>
     public bool Deliver(string from, string to)
     {
-        if (!_links[(from, to)].TryDequeue(out LinkItem item)) return false;
+        if (IsRefused(to) || !_links[(from, to)].TryDequeue(out LinkItem item)) return false;
         HandDrivenNode node = _nodes[to];
         if (item.Connected is { } peer) node.Do((m, now) => m.PeerConnected(now, item.Connection, peer));
         else if (item.Frame is { } frame) node.Do((m, now) => m.FrameReceived(now, item.Connection, frame));
@@ -175,6 +181,19 @@ internal sealed class HandDrivenCluster
         Disconnect(a, b);
     }
 
+    /// <summary>Time passes until these nodes work together, without the others. False: they do not within fifteen seconds.</summary>
+    public bool Work(string names)
+    {
+        HandDrivenNode[] nodes = [.. names.Select(name => _nodes[$"{name}"])];
+        for (int round = 0; round < 600; round++)
+        {
+            Drain();
+            if (Array.TrueForAll(nodes, node => node.Obstacle(nodes) is null)) return true;
+            foreach (HandDrivenNode node in nodes) Tick(node.Name);
+        }
+        return false;
+    }
+
     // ---- the end
 
     /// <summary>Everything is delivered, everybody lives and works, until nothing is left to do.</summary>
@@ -210,8 +229,10 @@ internal sealed class HandDrivenCluster
             Continuity = _isStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member,
             Survivors = _isQuiet && _violations.Count == 0 ? [.. _nodes.Values.Where(n => n.IsUp).Select(n => n.Id)] : null,
         };
-        foreach (Violation violation in AllCheckers.Run(Testing.Checkers.History.From(_history), options)) Violate(violation.ToString());
+        History history = Testing.Checkers.History.From(_history);
+        foreach (Violation violation in AllCheckers.Run(history, options)) Violate(violation.ToString());
         if (!_isQuiet) return _violations;
+        if (!_isExtended) States.Judge(_history, history, [.. _nodes.Values.Where(n => n.IsUp).Select(n => n.Id)]).ForEach(Violate);
         foreach (var group in _nodes.Values.SelectMany(n => n.Replicas).GroupBy(r => r.Name))
         {
             GroupReplica first = group.First();

@@ -17,6 +17,8 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     private readonly SortedSet<string> _joining = new(StringComparer.Ordinal);
     private readonly Queue<Action<NodeMachine, TimeSpan>> _later = new();
     private readonly List<GroupId> _unsaid = [];
+    private readonly Queue<GroupId> _unconsumed = new();
+    private readonly Dictionary<string, long> _joinCalls = [];
     private NodeMachine? _machine;
     private int _incarnation;
     private ReadOnlyMemory<byte> _remembered;
@@ -46,6 +48,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         _replicas.Clear();
         _joining.Clear();
         _later.Clear();
+        _unconsumed.Clear();
     }
 
     /// <summary>One turn, and the turns of the application that follow from it.</summary>
@@ -78,6 +81,14 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (_wanted.Remove(group) && Find(group) is { } replica) Do((m, now) => m.Leave(now, ++_lastCall, replica.Id));
     }
 
+    /// <summary>Gives up a join that is under way: where it is too late for that, the membership ends at once.</summary>
+    public void GiveUp(string group)
+    {
+        if (!_joining.Remove(group)) return;
+        _wanted.Remove(group);
+        Do((m, now) => m.Cancel(now, _joinCalls[group]));
+    }
+
     /// <summary>Multicasts; nothing happens if the node is no member that has the state.</summary>
     public void Send(string group, Order order, int size = 8)
     {
@@ -107,6 +118,18 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         IsSlow = false;
         foreach (GroupId group in _unsaid) Do((m, now) => m.StateLoaded(now, group, true));
         _unsaid.Clear();
+    }
+
+    /// <summary>A handler of the application does not return: nothing that was delivered is consumed.</summary>
+    public bool IsStanding { get; set; }
+
+    public bool IsBehind => _unconsumed.Count > 0;
+
+    /// <summary>The handler returns, and the application consumes what has come meanwhile.</summary>
+    public void GoOn()
+    {
+        IsStanding = false;
+        while (_unconsumed.TryDequeue(out GroupId group)) Do((m, now) => m.Consumed(now, group, 1));
     }
 
     /// <summary>Sets an entry of the group's configuration data.</summary>
@@ -145,7 +168,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     private void AskToJoin(string group)
     {
         if (!IsUp || Find(group) is not null || !_joining.Add(group)) return;
-        long call = ++_lastCall;
+        long call = _joinCalls[group] = ++_lastCall;
         var candidate = new GroupId(((ulong)name[0] << 32) + ((ulong)_incarnation * 1000) + (ulong)call, group[^1]);
         Do((m, now) => m.Join(now, call, group, candidate));
     }
@@ -213,6 +236,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     {
         if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;
         byte[] state = replica.Save(ballast: 0);
+        cluster.States.OnSaved(Id, state, cluster.History.Count);
         _later.Enqueue((m, now) => m.StateSaved(now, token, state));
     }
 
@@ -226,6 +250,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     {
         if (!_replicas.TryGetValue(group, out GroupReplica? replica)) return;
         if (replica.IsLoaded || (state is { } bytes && !replica.TryLoad(bytes))) cluster.Violate($"{Id} cannot load a state of {replica.Name}.");
+        if (state is { } loaded) cluster.States.OnLoaded(Id, loaded);
         replica.IsLoaded = true;
         if (IsSlow) _unsaid.Add(group);
         else _later.Enqueue((m, now) => m.StateLoaded(now, group, true));
@@ -258,6 +283,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         {
             if (!each.Apply(delivery, BitConverter.ToUInt64(delivery.Body.Span))) cluster.Violate($"{Id} got {delivery.Message} twice.");
         }
-        _later.Enqueue((m, now) => m.Consumed(now, replica.Id, 1));
+        if (IsStanding) _unconsumed.Enqueue(replica.Id);
+        else _later.Enqueue((m, now) => m.Consumed(now, replica.Id, 1));
     }
 }

@@ -6,8 +6,8 @@ namespace Core.Groups.Tests.Paper;
 
 /// <summary>
 /// Acts: <c>dl ab</c> (deliver the next frame from a to b; <c>dl ab 6</c>: the next six), <c>drain</c>, <c>some 9</c> (frames, each link in turn), <c>steps 9</c> (the same, and where there is none, time passes), <c>tick a</c> (25 ms pass at one node; <c>tick a 57</c>: so often), <c>hold ab</c>, <c>go ab</c>, <c>send a Total g</c>,
-/// <c>both a Total</c> (to g and h), <c>beside a Total g b</c> (to g and to b as a single process), <c>label a Total g</c> or <c>label a Total</c> (with a label, to g or to both), <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
-/// <c>break ab</c> (loses what is on its way from a to b). They are separated by commas.
+/// <c>both a Total</c> (to g and h), <c>beside a Total g b</c> (to g and to b as a single process), <c>label a Total g</c> or <c>label a Total</c> (with a label, to g or to both), <c>big a Total g</c> (more than a frame), <c>join a g</c>, <c>giveup a g</c> (a join), <c>leave a g</c>, <c>configure a g</c>, <c>rank a g</c>, <c>crash a</c>, <c>start a</c>, <c>sever ab</c>, <c>mend ab</c>,
+/// <c>break ab</c> (loses what is on its way from a to b), <c>work abc</c> (time passes until these work together, without the others). They are separated by commas.
 /// </summary>
 /// <param name="Names">The nodes.</param>
 /// <param name="Groups">The groups and their members: <c>g=abc h=ab</c>.</param>
@@ -40,16 +40,20 @@ internal sealed record Schedule(string Names, string Groups, string Acts, bool I
             case "some": cluster.DeliverSome(Count(act[1])); break;
             case "steps": cluster.Step(Count(act[1])); break;
             case "tick": for (int i = act.Length > 2 ? Count(act[2]) : 1; i > 0; i--) cluster.Tick(first); break;
+            case "work":
+                if (!cluster.Work(act[1])) cluster.Violate($"{act[1]} can reach each other, and do not work together.");
+                break;
             case "hold": cluster.Hold(first, second); break;
             case "go": cluster.Release(first, second); break;
             case "send": cluster[first].Send(act[3], Enum.Parse<Order>(act[2])); break;
             case "both": cluster[first].Send(["g", "h"], Enum.Parse<Order>(act[2]), null); break;
-            case "beside": cluster[first].Send([act[3]], Enum.Parse<Order>(act[2]), null, cluster[second].Id); break;
+            case "beside": cluster[first].Send([act[3]], Enum.Parse<Order>(act[2]), null, cluster[act[4]].Id); break;
             case "label": cluster[first].Send(act.Length > 3 ? [act[3]] : ["g", "h"], Enum.Parse<Order>(act[2]), "L"); break;
             case "big": cluster[first].Send(act[3], Enum.Parse<Order>(act[2]), 62_000); break;
             case "configure": cluster[first].Configure(act[2]); break;
             case "rank": cluster[first].Rank(act[2]); break;
             case "join": cluster[first].Join(act[2]); break;
+            case "giveup": cluster[first].GiveUp(act[2]); break;
             case "leave": cluster[first].Leave(act[2]); break;
             case "crash": cluster.Crash(first); break;
             case "start": cluster.Start(first); break;
