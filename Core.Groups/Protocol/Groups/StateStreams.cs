@@ -212,9 +212,10 @@ internal sealed class StateStreams(NodeContext context, Services services, Group
         foreach (GroupId group in _incoming.Keys.Order().ToArray()) Break(group);
     }
 
+    /// <summary>A membership has ended; a state of a later one stays.</summary>
     public void Forget(GroupMember group)
     {
-        Break(group.Id);
+        if (_incoming.TryGetValue(group.Id, out Incoming? incoming) && incoming.Epoch <= group.CutEpoch) Break(group.Id);
         foreach (long token in _sources.Where(s => s.Value.Group == group).Select(s => s.Key).ToArray()) End(token);
     }
 }

@@ -436,11 +436,12 @@ internal sealed class StateTransfers(NodeContext context, Services services, Gro
         _failed.Clear();
     }
 
+    /// <summary>A membership has ended. The node may have joined again already: the state of a later membership stays.</summary>
     public void Forget(GroupMember group)
     {
         Streams.Forget(group);
-        foreach (var key in _incoming.Keys.Where(k => k.Group == group.Id).ToArray()) _incoming.Remove(key);
-        foreach (var key in _failed.Keys.Where(k => k.Group == group.Id).ToArray()) _failed.Remove(key);
+        foreach (var key in _incoming.Where(i => i.Key.Group == group.Id && i.Value.Epoch <= group.CutEpoch).Select(i => i.Key).ToArray()) _incoming.Remove(key);
+        foreach (var key in _failed.Where(f => f.Key.Group == group.Id && f.Value <= group.CutEpoch).Select(f => f.Key).ToArray()) _failed.Remove(key);
         foreach (long token in _outgoing.Where(o => o.Value.Group == group).Select(o => o.Key).ToArray()) _outgoing.Remove(token);
     }
 }

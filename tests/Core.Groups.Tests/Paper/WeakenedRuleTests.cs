@@ -105,6 +105,9 @@ public sealed class WeakenedRuleTests
             "crash d, sever ae, sever be, sever ce, hold ab, hold ac, drain, dl ab, dl ac, drain, dl ab, dl ac, drain, hold bc, hold cb, "
                 + "dl ab 3, dl ac 3, drain, dl ab 2, dl ac 2, drain, break cb, sever bc, sever ac, go ac, drain, go bc, drain, go ab, go cb, drain, "
                 + "sever ab, sever ad, drain, mend bc, start d, drain, work bcd"),
+        // liveness: b gave its join up, became a member all the same, and has joined again before it has left
+        [WeakRules.LeaverDropsAll] = new("abc", "g=ac h=ab",
+            "hold cb, join b g, drain, giveup b g, dl cb, drain, dl cb, drain, dl cb, drain, dl cb, drain, join b g, drain"),
         // the state holds what b never gets (StateJudge)
         [WeakRules.SnapshotLeavesAtOnce] = new("abc", "g=a h=ab",
             "hold ab, send a Reliable h, join c g, drain, break ab, crash a"),
