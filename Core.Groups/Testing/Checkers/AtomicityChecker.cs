@@ -1,6 +1,6 @@
 // EVS 4, failure atomicity: nodes that go together from one configuration to the next delivered the same messages in it
 // (of those addressed to both). Where orders span groups (by labels, or total messages and GBCASTs to several groups or processes), the regular
-// configuration and the transitional one that closes it count as one (protocol, section 4).
+// configuration in which such a one was sent and the transitional one that closes it count as one (protocol, section 4).
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>Nodes that go together through a configuration change delivered the same messages before it.</summary>
@@ -19,7 +19,8 @@ internal sealed class AtomicityChecker : IChecker
                 together.Add((period.Key, next.Key), company = []);
             company.Add(period);
         }
-        bool spansGroups = history.Messages.Any(message => message.Line.Label is not null || ((message.IsTotal || message.Order == Order.Group) && message.Groups.Length + message.Line.To.Length > 1));
+        // Null: of one that spans groups no trace tells where it was sent.
+        HashSet<string?> spanned = [.. history.Messages.Where(SpansGroups).Select(message => message.SentIn?.RegularId)];
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {
@@ -33,7 +34,7 @@ internal sealed class AtomicityChecker : IChecker
                     continue;
                 foreach (Period other in company)
                 {
-                    if (message.IsOwedBy(other.Trace) && !IsDeliveredIn(message, other, spansGroups))
+                    if (message.IsOwedBy(other.Trace) && !IsDeliveredIn(message, other, spanned.Contains(other.RegularId) || spanned.Contains(null)))
                     {
                         yield return this.Found(
                             $"{delivery.Trace} delivered {message} in {period}; {other.Trace} went with it from there to {next} and did not (EVS 4).",
@@ -43,6 +44,9 @@ internal sealed class AtomicityChecker : IChecker
             }
         }
     }
+
+    private static bool SpansGroups(Message message) => message.Line.Label is not null
+        || ((message.IsTotal || message.Order == Order.Group) && message.Groups.Length + message.Line.To.Length > 1);
 
     private static bool IsDeliveredIn(Message message, Period period, bool spansGroups)
     {
