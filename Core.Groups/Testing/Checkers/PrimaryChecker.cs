@@ -42,7 +42,8 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
 
     /// <summary>
     /// Strangers began again, although most of the primary before had not failed: they were excluded and came back among the strangers,
-    /// and no primary had gone on without them. So what they knew was lost with nobody's failure.
+    /// and no primary had gone on without them. So what they knew was lost with nobody's failure. (Not where their lineage had given way
+    /// to one that began apart, and that failed afterwards: they were told that it was lost.)
     /// </summary>
     private IEnumerable<Violation> FindLostStates(History history, ConfigurationGraph graph, List<Period> primaries)
     {
@@ -55,12 +56,16 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
             {
                 List<NodeId> excluded = [.. last.Members.Where(member => history.Find(member) is { } trace && IsExcludedFrom(trace, last)
                     && later.Members.Any(again => again.Name == member.Name && again.Incarnation > member.Incarnation))];
-                bool wentOn = primaries.Exists(other => other != last && other != later && graph.Precedes(last, other) && !graph.Precedes(later, other));
+                bool wentOn = primaries.Exists(other => other != last && other != later && !graph.Precedes(later, other) && (graph.Precedes(last, other) || IsApart(other, last)));
                 if (!wentOn && 2 * WeightOf(excluded) > WeightOf(last.Members))
                     yield return this.Found($"Strangers began {later} although most of the primary {last} had not failed: {string.Join(", ", excluded.Order())} were excluded, and no primary had gone on without them.", last.Line, later.Line);
             }
         }
     }
+
+    /// <summary>Whether a primary began without the other's members, and one of its own may have lived beside it: nothing there proves it dead.</summary>
+    private static bool IsApart(Period one, Period other) =>
+        !one.Members.Overlaps(other.Members) && one.Members.Any(member => other.Members.All(m => m.Name != member.Name));
 
     private int WeightOf(IEnumerable<NodeId> members) => members.Sum(member => options.WeightOf(member.Name));
 

@@ -295,5 +295,15 @@ public sealed class SynchronyTests : CheckerTests
             a,b exclude
             a.2,b.2,c.2 conf c3 [a.2 b.2 c.2] primary
             """, electorate);
+        const string Apart = """
+            a,b conf c1 [a b] primary
+            a fail
+            a.2,c conf c2 [a.2 c] primary
+            b exclude
+            a.2,c exclude
+            a.3,b.2,c.2 conf c3 [a.3 b.2 c.2] primary
+            """;
+        Passes(Apart, electorate);       // a.2 and c may have given way to b's lineage
+        Finds("primary", "most of the primary configuration c2 had not failed: a.2, c.1 were excluded", Apart.Replace("a,b conf c1 [a b] primary\na fail\n", "", StringComparison.Ordinal).Replace("b exclude\n", "", StringComparison.Ordinal), electorate);
     }
 }
