@@ -77,7 +77,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         BlockedWith = [];
         var attempt = new Attempt(proposal) { Deadline = Deadline(proposal) };
         Current = attempt;
-        _future.RemoveAll(h => !IsOf(h, _kept?.Proposal.Id));
+        _future.RemoveAll(h => !IsOfKept(h));
         if (!context.IsFrozen)
         {
             context.IsFrozen = true;
@@ -411,7 +411,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             if (Current is { IsExchanging: true, Plan: null, Chain: null } attempt && (attempt.Together.Contains(from.Id) || Weak.Lacks(WeakRules.TakesFromStrangers))) TakeHeld(held);
             else _stash.Add(held);
         }
-        else if (!Weak.Lacks(WeakRules.EarlyFramesAreDropped) && (IsOf(held, Current?.Id) || IsOf(held, _kept?.Proposal.Id))) _future.Add(held);
+        else if (!Weak.Lacks(WeakRules.EarlyFramesAreDropped) && (IsOf(held, Current?.Id) || IsOfKept(held))) _future.Add(held);
     }
 
     /// <summary>A member was heard in the present configuration: once all were, nobody needs to be told of it again.</summary>
@@ -424,6 +424,16 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void TakeHeld(Held held)
     {
         if (held.Header.Configuration.Span.SequenceEqual(context.ConfigurationBytes.Span)) user.OnHeld(held.From, held.Header, held.Records, silently: true);
+    }
+
+    /// <summary>Whether it is of an attempt that this node has recorded, or of one from which that goes on: others may have installed it.</summary>
+    private bool IsOfKept(Held held)
+    {
+        for (RecoveryPlan? plan = _kept; plan is not null; plan = plan.Chain)
+        {
+            if (IsOf(held, plan.Proposal.Id)) return true;
+        }
+        return false;
     }
 
     private static bool IsOf(Held held, ConfigurationId? id) =>
