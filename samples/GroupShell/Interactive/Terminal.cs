@@ -89,6 +89,9 @@ internal sealed class Terminal : ILineOutput
             case "configured":
                 AnsiConsole.MarkupLineInterpolated($"[blue]{group}[/] {Text(line, "key")} is {line["value"]?.ToJsonString(Relaxed) ?? "removed"}");
                 break;
+            case "progress":
+                AnsiConsole.MarkupLineInterpolated($"[blue]{group}[/] state at the {Text(line, "end")}: {Text(line, "bytes")} of {Text(line, "length")} bytes");
+                break;
             case "news":
                 AnsiConsole.MarkupLineInterpolated($"[blue]{Text(line, "topic")}[/] {Text(line, "number")} from [bold]{Text(line, "from")}[/]: {Text(line, "text")}");
                 break;
