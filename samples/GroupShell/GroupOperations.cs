@@ -25,7 +25,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, Answers an
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
         if (texts is null)
         {
-            lane.Group = await node.JoinAsync(lane.Name, options, ct).ConfigureAwait(false);
+            (lane.Group, lane.State) = (await node.JoinAsync(lane.Name, options, ct).ConfigureAwait(false), state);
             return Membership(lane.Group, state);
         }
 
@@ -39,11 +39,12 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, Answers an
         GroupLane[] all = [.. command.ManyGroups().Select(lanes.Of)];
         if (recovery.WantsLog(command))
             throw new ShellException("not-supported", "Logged groups are joined one by one: use 'join'.");
-        Dictionary<string, GroupOptions> options = all.ToDictionary(lane => lane.Name, lane => OptionsOf(command, lane, null, SizedState.Of(command, lane.Name, answers)));
+        Dictionary<string, SizedState?> states = all.ToDictionary(lane => lane.Name, lane => SizedState.Of(command, lane.Name, answers));
+        Dictionary<string, GroupOptions> options = all.ToDictionary(lane => lane.Name, lane => OptionsOf(command, lane, null, states[lane.Name]));
         using LaneTurns turns = await LaneTurns.TakeAsync(all, ct).ConfigureAwait(false);
         IReadOnlyList<ProcessGroup> joined = await node.JoinAllAsync(all.Select(lane => lane.Name), name => options[name], ct).ConfigureAwait(false);
         foreach ((GroupLane lane, ProcessGroup group) in all.Zip(joined))
-            lane.Group = group;
+            (lane.Group, lane.State) = (group, states[lane.Name]);
         return json => json.WriteNumber("joined", joined.Count);
     }
 
@@ -78,7 +79,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, Answers an
             Configure = member =>
             {
                 RegisterHandlers(member, null, Itself);
-                taken = member;
+                (taken, lane.State) = (member, null);
             },
             OnView = _ =>
             {
@@ -95,6 +96,8 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, Answers an
     {
         (GroupLane lane, string to) = (lanes.Of(command.Name("group")), command.Name("to"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
+        if (lane is { Group: not null, State: not null })
+            throw new ShellException("not-supported", $"'{lane.Name}' has a state, which the target does not know of: join it there with 'state', then leave it here.");
         NodeId? target = node.Members.Where(m => m.Id.Name == to).Select(m => (NodeId?)m.Id).FirstOrDefault();
         GroupInfo moved = await (lane.Group ?? throw new NotMemberException(lane.Name))
             .MigrateAsync(target ?? throw ShellException.BadField("to", "must be a node of the configuration"), ct).ConfigureAwait(false);

@@ -12,7 +12,7 @@ internal static class Phrase
     public static readonly (string Operation, string[] Fields, string Help)[] Table =
     [
         ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same; answers to requests: copies=GROUP,GROUP get them too; pass-on=GROUP answers instead (pass-to=NODE: that member); entries=NAME,7: entry points by name and number; logged=true; state=BYTES: so much state, which joiners get as one object, or as a stream with streamed=true (all members say the same; the first one's size counts)"),
-        ("join-all", ["prefix", "count"], "join (and create) groups in bulk, all or none: PREFIX1, PREFIX2, … up to the count; or groups=G,G; more: as for join, but logged"),
+        ("join-all", ["prefix", "count"], "join (and create) groups in bulk, all or none: PREFIX1, PREFIX2, … up to the count; or groups=G,G; more: as for join, without logged"),
         ("leave", ["group"], "stop being a member"),
         ("migrate", ["group", "to"], "move this membership to another node: it joins and this one leaves in one view"),
         ("configure", ["group", "key", "value"], "set an entry of the group's configuration data to any JSON: one event at every member"),

@@ -49,6 +49,9 @@ public sealed class ShellStateTests
             bool isOnTheWay = shell.Seen.Any(line => (string?)line["ev"] == "progress" && !(bool)line["complete"]! && (long)line["bytes"]! < bytes);
             Assert.Equal(streamed.Length > 0, isOnTheWay);
         }
+
+        // A member that moved would leave its state behind.
+        Assert.Equal("not-supported", (string?)(await a.AskAsync("migrate", "\"group\":\"/g\",\"to\":\"b\""))["error"]);
     }
 
     [Fact]
