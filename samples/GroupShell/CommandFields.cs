@@ -10,6 +10,7 @@ internal sealed class CommandFields(JsonElement command)
 {
     private const int LongestName = 1000;
     private const int MostMessages = 1_000_000;
+    private const int MostGroups = 100_000;
 
     public bool Has(string field) => command.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
 
@@ -36,6 +37,17 @@ internal sealed class CommandFields(JsonElement command)
             throw ShellException.BadField(field, "must be a list of names");
         return [.. value.EnumerateArray().Select(e => Decoded(field, e)).Distinct()];
     }
+
+    /// <summary>The field `groups`; or `prefix` and `count`, for PREFIX1 to PREFIXcount.</summary>
+    public string[] ManyGroups()
+    {
+        if (Has("groups") == Has("prefix"))
+            throw ShellException.BadField("groups", "or 'prefix' with 'count' must be given, and not both");
+        string[] names = Has("groups") ? Names("groups") : [.. Numbered(Name("prefix"), Integer("count", 1, MostGroups))];
+        return names.Length is > 0 and <= MostGroups ? names : throw ShellException.BadField("groups", $"must name 1 to {MostGroups} groups");
+    }
+
+    private static IEnumerable<string> Numbered(string prefix, int count) => Enumerable.Range(1, count).Select(number => $"{prefix}{number}");
 
     /// <summary>An entry point: a name or a number; null if it is not there.</summary>
     public EntryAddress? Entry() => Has("entry") ? EntryOf("entry", Required("entry")) : default(EntryAddress?);

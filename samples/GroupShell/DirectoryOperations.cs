@@ -1,4 +1,4 @@
-// The operations on groups as wholes, members or not, and on other nodes: groups (their names), delete, kill, watch.
+// The operations on groups as wholes, members or not, and on other nodes: groups (their names), delete (one or many), kill, watch.
 using Core.Groups;
 using Toolkit.Recovery;
 
@@ -39,6 +39,17 @@ internal sealed class DirectoryOperations(GroupNode node, GroupLanes lanes, Answ
         if (lane.Group is { } group)
             await group.Completion.WaitAsync(ct).ConfigureAwait(false);
         return null;
+    }
+
+    /// <summary>Many groups at once; those that are not there are passed over.</summary>
+    public async Task<AnswerFields?> DeleteAllAsync(CommandFields command, CancellationToken ct)
+    {
+        GroupLane[] all = [.. command.ManyGroups().Select(lanes.Of)];
+        using LaneTurns turns = await LaneTurns.TakeAsync(all, ct).ConfigureAwait(false);
+        ProcessGroup[] left = [.. all.Select(lane => lane.Group).OfType<ProcessGroup>()];
+        int deleted = await node.DeleteAllAsync(all.Select(lane => lane.Name), ct).ConfigureAwait(false);
+        await Task.WhenAll(left.Select(group => group.Completion)).WaitAsync(ct).ConfigureAwait(false);
+        return json => json.WriteNumber("deleted", deleted);
     }
 
     /// <summary>Watches a group until it ends, or a node (by its name) as long as this one runs.</summary>

@@ -30,6 +30,9 @@ internal sealed class GroupLane(string name)
     /// <summary>What a logged group has delivered.</summary>
     public GroupTexts? Texts { get; set; }
 
+    /// <summary>The state of a chosen size that this membership began with; null: none.</summary>
+    public SizedState? State { get; set; }
+
     public SendWindow Window { get; } = new();
 
     /// <summary>Waits until every operation before has started. The turn is to be disposed when this one has.</summary>

@@ -1,4 +1,4 @@
-// The operations on groups: join, leave, members, send, request, flush. Each starts in its turn of the group's lane.
+// The operations on groups: join (one or many), leave, members, send, request, flush. Each starts in its turn of the group's lane.
 using System.Text;
 using System.Text.Json;
 using Core.Groups;
@@ -6,7 +6,7 @@ using Core.Groups;
 namespace GroupShell;
 
 /// <summary>Carries out the operations on groups.</summary>
-internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes lanes, RecoveryOperations recovery)
+internal sealed class GroupOperations(GroupNode node, EventFeed feed, Answers answers, GroupLanes lanes, RecoveryOperations recovery)
 {
     private static readonly AnswerWish Itself = new([], null, null);
     private readonly TaskCompletionSource _killed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -17,13 +17,45 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     public async Task<AnswerFields?> JoinAsync(CommandFields command, CancellationToken ct)
     {
         GroupLane lane = lanes.Of(command.Name("group"));
+        GroupTexts? texts = recovery.WantsLog(command) ? new GroupTexts() : null;
+        SizedState? state = SizedState.Of(command, lane.Name, answers);
+        if (texts is not null && state is not null)
+            throw ShellException.BadField("state", "is for groups that are not logged: those have a state already");
+        GroupOptions options = OptionsOf(command, lane, texts, state);
+        using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
+        if (texts is null)
+        {
+            (lane.Group, lane.State) = (await node.JoinAsync(lane.Name, options, ct).ConfigureAwait(false), state);
+            return Membership(lane.Group, state);
+        }
+
+        (lane.Logged, lane.Texts) = (await recovery.JoinAsync(lane.Name, options, texts, ct).ConfigureAwait(false), texts);
+        return Membership(lane.Logged.Group);
+    }
+
+    /// <summary>Many groups at once, all or none.</summary>
+    public async Task<AnswerFields?> JoinAllAsync(CommandFields command, CancellationToken ct)
+    {
+        GroupLane[] all = [.. command.ManyGroups().Select(lanes.Of)];
+        if (recovery.WantsLog(command))
+            throw new ShellException("not-supported", "Logged groups are joined one by one: use 'join'.");
+        Dictionary<string, SizedState?> states = all.ToDictionary(lane => lane.Name, lane => SizedState.Of(command, lane.Name, answers));
+        Dictionary<string, GroupOptions> options = all.ToDictionary(lane => lane.Name, lane => OptionsOf(command, lane, null, states[lane.Name]));
+        using LaneTurns turns = await LaneTurns.TakeAsync(all, ct).ConfigureAwait(false);
+        IReadOnlyList<ProcessGroup> joined = await node.JoinAllAsync(all.Select(lane => lane.Name), name => options[name], ct).ConfigureAwait(false);
+        foreach ((GroupLane lane, ProcessGroup group) in all.Zip(joined))
+            (lane.Group, lane.State) = (group, states[lane.Name]);
+        return json => json.WriteNumber("joined", joined.Count);
+    }
+
+    private GroupOptions OptionsOf(CommandFields command, GroupLane lane, GroupTexts? texts, SizedState? state)
+    {
         byte[]? credentials = command.Has("credentials") ? Encoding.UTF8.GetBytes(command.Text("credentials")) : null;
         AnswerWish wish = AnswerWish.Of(command);
         EntryAddress[] entries = command.Entries();
-        GroupTexts? texts = recovery.WantsLog(command) ? new GroupTexts() : null;
-        using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
-        var options = new GroupOptions
+        return new GroupOptions
         {
+            State = state?.Transfer,
             Configure = group =>
             {
                 RegisterHandlers(group, texts, wish);
@@ -35,14 +67,6 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
             Credentials = credentials,
             InspectJoin = credentials is null ? null : (_, shown) => ValueTask.FromResult(shown.Span.SequenceEqual(credentials) ? null : "its credentials are not those of the members."),
         };
-        if (texts is null)
-        {
-            lane.Group = await node.JoinAsync(lane.Name, options, ct).ConfigureAwait(false);
-            return Membership(lane.Group);
-        }
-
-        (lane.Logged, lane.Texts) = (await recovery.JoinAsync(lane.Name, options, texts, ct).ConfigureAwait(false), texts);
-        return Membership(lane.Logged.Group);
     }
 
     /// <summary>How this shell takes the place of a member that moves here.</summary>
@@ -55,7 +79,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
             Configure = member =>
             {
                 RegisterHandlers(member, null, Itself);
-                taken = member;
+                (taken, lane.State) = (member, null);
             },
             OnView = _ =>
             {
@@ -72,6 +96,8 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
     {
         (GroupLane lane, string to) = (lanes.Of(command.Name("group")), command.Name("to"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
+        if (lane is { Group: not null, State: not null })
+            throw new ShellException("not-supported", $"'{lane.Name}' has a state, which the target does not know of: join it there with 'state', then leave it here.");
         NodeId? target = node.Members.Where(m => m.Id.Name == to).Select(m => (NodeId?)m.Id).FirstOrDefault();
         GroupInfo moved = await (lane.Group ?? throw new NotMemberException(lane.Name))
             .MigrateAsync(target ?? throw ShellException.BadField("to", "must be a node of the configuration"), ct).ConfigureAwait(false);
@@ -272,9 +298,14 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, GroupLanes
         return Encoding.UTF8.GetBytes($"{who}:{payload.Shown}");
     }
 
-    private static AnswerFields Membership(ProcessGroup group)
+    private static AnswerFields Membership(ProcessGroup group, SizedState? state = null)
     {
         View view = group.View;
-        return json => json.WriteGroup(new GroupInfo(group.Id, group.Name, view.Number, view.Members));
+        return json =>
+        {
+            json.WriteGroup(new GroupInfo(group.Id, group.Name, view.Number, view.Members));
+            if (state is not null)
+                json.WriteNumber("state", state.Bytes);
+        };
     }
 }

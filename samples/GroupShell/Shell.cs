@@ -23,7 +23,7 @@ internal sealed class Shell
         (_node, _feed, _answers) = (node, feed, answers);
         var lanes = new GroupLanes();
         var recovery = new RecoveryOperations(node, feed, lanes, logsAll);
-        _groups = new GroupOperations(node, feed, lanes, recovery);
+        _groups = new GroupOperations(node, feed, answers, lanes, recovery);
         migrants.Take = _groups.OptionsOfMigrant;
         var directory = new DirectoryOperations(node, lanes, answers);
         var self = new NodeOperations(node, feed);
@@ -35,6 +35,7 @@ internal sealed class Shell
             ["stats"] = (_, _) => self.StatsAsync(),
             ["quiet"] = (command, _) => self.QuietAsync(command),
             ["join"] = _groups.JoinAsync,
+            ["join-all"] = _groups.JoinAllAsync,
             ["members"] = _groups.MembersAsync,
             ["leave"] = _groups.LeaveAsync,
             ["send"] = _groups.SendAsync,
@@ -43,6 +44,7 @@ internal sealed class Shell
             ["groups"] = directory.GroupsAsync,
             ["find"] = directory.FindAsync,
             ["delete"] = directory.DeleteAsync,
+            ["delete-all"] = directory.DeleteAllAsync,
             ["kill"] = directory.KillAsync,
             ["watch"] = directory.WatchAsync,
             ["configure"] = _groups.ConfigureAsync,

@@ -11,7 +11,8 @@ internal static class Phrase
     /// <summary>The operations worth typing, their fields in order, and what they do.</summary>
     public static readonly (string Operation, string[] Fields, string Help)[] Table =
     [
-        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same; answers to requests: copies=GROUP,GROUP get them too; pass-on=GROUP answers instead (pass-to=NODE: that member); entries=NAME,7: entry points by name and number; logged=true"),
+        ("join", ["group"], "become a member; credentials=WORD: show it, and let in only who shows the same; answers to requests: copies=GROUP,GROUP get them too; pass-on=GROUP answers instead (pass-to=NODE: that member); entries=NAME,7: entry points by name and number; logged=true; state=BYTES: so much state, which joiners get as one object, or as a stream with streamed=true (all members say the same; the first one's size counts)"),
+        ("join-all", ["prefix", "count"], "join (and create) groups in bulk, all or none: PREFIX1, PREFIX2, … up to the count; or groups=G,G; more: as for join, without logged"),
         ("leave", ["group"], "stop being a member"),
         ("migrate", ["group", "to"], "move this membership to another node: it joins and this one leaves in one view"),
         ("configure", ["group", "key", "value"], "set an entry of the group's configuration data to any JSON: one event at every member"),
@@ -21,6 +22,7 @@ internal static class Phrase
         ("groups", ["prefix"], "the names of the groups that begin so; at a site: @NewYork:/"),
         ("find", ["group"], "look a group up by its name or its id, member or not: its name, id, view and members"),
         ("delete", ["group"], "all members leave; the name is free again"),
+        ("delete-all", ["prefix", "count"], "delete groups in bulk, named as for join-all; those that are not there are passed over"),
         ("watch", ["group"], "tell who joins, leaves or fails; or a node: node=NAME"),
         ("kill", ["group", "text"], "ask the members' processes to end: a shell does, in order"),
         ("force-primary", [], "begin a new lineage with whoever is reached, after a loss that no rule can heal"),
@@ -71,10 +73,11 @@ internal static class Phrase
     ];
 
     private static readonly string[] Lists = ["groups", "copies", "members"];
-    private static readonly string[] Numbers = ["number", "count", "size", "back", "expect", "amount", "initial"];
+    private static readonly string[] Numbers = ["number", "count", "size", "back", "expect", "amount", "initial", "state"];
+    private static readonly string[] Flags = ["on", "linearizable", "logged", "streamed", "wait"];
     private static readonly string[] KnownFields = ["group", "groups", "copies", "pass-on", "pass-to", "to", "as", "number", "key", "order", "text", "count", "size", "timeout", "replies", "on", "label", "prefix", "credentials", "node",
         "name", "work", "execution", "back", "hold", "owner", "value", "mode", "linearizable", "initial",
-        "entry", "entries", "logged", "members", "consistency", "lifetime", "wait"];
+        "entry", "entries", "logged", "state", "streamed", "members", "consistency", "lifetime", "wait"];
 
     /// <summary>The command object of a line; null for an empty line.</summary>
     public static JsonObject? Translate(string line)
@@ -107,9 +110,9 @@ internal static class Phrase
     {
         command[field] = value switch
         {
-            "true" or "on" when field is "on" or "linearizable" or "logged" or "wait" => true,
-            "false" or "off" when field is "on" or "linearizable" or "logged" or "wait" => false,
-            _ when (Numbers.Contains(field) || field is "replies" or "entry") && int.TryParse(value, out int number) => number,
+            "true" or "on" when Flags.Contains(field) => true,
+            "false" or "off" when Flags.Contains(field) => false,
+            _ when (Numbers.Contains(field) || field is "replies" or "entry") && long.TryParse(value, out long number) => number,
             _ when field == "entries" => new JsonArray([.. value.Split(',').Select(entry => int.TryParse(entry, out int number) ? (JsonNode)number : entry)]),
             _ when Lists.Contains(field) || (field == "to" && (string?)command["op"] == "send") => new JsonArray([.. value.Split(',').Select(name => (JsonNode)name)]),
             _ when field is "item" or "template" or "value" => Parsed(value),

@@ -1,5 +1,5 @@
 // The shell for a person: what is typed becomes the commands that programs send, and their lines become readable again.
-// The views of all groups stand in a table that is printed whenever one of them changes.
+// The views of all groups stand in a table that is printed whenever one of them changes, as long as they are few.
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -11,6 +11,8 @@ namespace GroupShell.Interactive;
 internal sealed class Terminal : ILineOutput
 {
     private static readonly string[] Orders = [.. OrderNames.All.Select(OrderNames.Of)];
+
+    private const int MostInTable = 20;
 
     private readonly LineEditor _editor;
     private readonly SortedDictionary<string, JsonObject> _views = new(StringComparer.Ordinal);
@@ -65,7 +67,10 @@ internal sealed class Terminal : ILineOutput
                 break;
             case "view":
                 _views[group] = line;
-                PrintViews();
+                if (_views.Count <= MostInTable)
+                    PrintViews();
+                else
+                    AnsiConsole.MarkupLineInterpolated($"[blue]{group}[/] view {Text(line, "view")}: {Names(line, "members")}");
                 break;
             case "leave":
                 _views.Remove(group);
@@ -88,6 +93,9 @@ internal sealed class Terminal : ILineOutput
                 break;
             case "configured":
                 AnsiConsole.MarkupLineInterpolated($"[blue]{group}[/] {Text(line, "key")} is {line["value"]?.ToJsonString(Relaxed) ?? "removed"}");
+                break;
+            case "progress":
+                AnsiConsole.MarkupLineInterpolated($"[blue]{group}[/] state at the {Text(line, "end")}: {Text(line, "bytes")} of {Text(line, "length")} bytes");
                 break;
             case "news":
                 AnsiConsole.MarkupLineInterpolated($"[blue]{Text(line, "topic")}[/] {Text(line, "number")} from [bold]{Text(line, "from")}[/]: {Text(line, "text")}");

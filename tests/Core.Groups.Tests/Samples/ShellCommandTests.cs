@@ -94,6 +94,9 @@ public sealed class ShellCommandTests
     [Theory]
     [InlineData("join /g entries=tell,7 logged=true", "{\"op\":\"join\",\"group\":\"/g\",\"entries\":[\"tell\",7],\"logged\":true}")]
     [InlineData("request /g total how are you entry=7 replies=majority", "{\"op\":\"request\",\"group\":\"/g\",\"order\":\"total\",\"text\":\"how are you\",\"entry\":7,\"replies\":\"majority\"}")]
+    [InlineData("join /g state=5000000000 streamed=true", "{\"op\":\"join\",\"group\":\"/g\",\"state\":5000000000,\"streamed\":true}")]
+    [InlineData("join-all /many/ 1000", "{\"op\":\"join-all\",\"prefix\":\"/many/\",\"count\":1000}")]
+    [InlineData("delete-all groups=/g,/h", "{\"op\":\"delete-all\",\"groups\":[\"/g\",\"/h\"]}")]
     [InlineData("log.override /g a,b", "{\"op\":\"log.override\",\"group\":\"/g\",\"members\":[\"a\",\"b\"]}")]
     public void What_a_person_types_becomes_the_command_of_a_program(string line, string command) =>
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(command), Phrase.Translate(line)), Phrase.Translate(line)!.ToJsonString());
@@ -135,6 +138,15 @@ public sealed class ShellCommandTests
         Assert.Equal(1, fields.Count());
         Assert.Equal(Replies.All, fields.Replies());
         Assert.Equal(Timeout.InfiniteTimeSpan, fields.Timeout());
+    }
+
+    [Fact]
+    public void Many_groups_are_named_one_by_one_or_numbered()
+    {
+        Assert.Equal(["/g", "/h"], Fields("{\"groups\":[\"/g\",\"/h\",\"/g\"]}").ManyGroups());
+        Assert.Equal(["/m/1", "/m/2"], Fields("{\"prefix\":\"/m/\",\"count\":2}").ManyGroups());
+        foreach (string wrong in (string[])["{}", "{\"groups\":[]}", "{\"groups\":[\"/g\"],\"prefix\":\"/m/\",\"count\":2}", "{\"prefix\":\"/m/\"}", "{\"prefix\":\"/m/\",\"count\":0}"])
+            Assert.Equal("bad-field", Assert.Throws<ShellException>(() => Fields(wrong).ManyGroups()).Code);
     }
 
     [Fact]
