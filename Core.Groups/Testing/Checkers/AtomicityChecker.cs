@@ -1,6 +1,8 @@
 // EVS 4, failure atomicity: nodes that go together from one configuration to the next delivered the same messages in it
 // (of those addressed to both). Where orders span groups (by labels, or total messages and GBCASTs to several groups or processes), the regular
 // configuration in which such a one was sent and the transitional one that closes it count as one (protocol, section 4).
+using Core.Groups.Tracing;
+
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>Nodes that go together through a configuration change delivered the same messages before it.</summary>
@@ -20,7 +22,7 @@ internal sealed class AtomicityChecker : IChecker
             company.Add(period);
         }
         // Null: of one that spans groups no trace tells where it was sent.
-        HashSet<string?> spanned = [.. history.Messages.Where(SpansGroups).Select(message => message.SentIn?.RegularId)];
+        HashSet<string?> spanned = [.. history.Messages.Where(SpansGroups).Select(message => message.SentIn?.RegularId), .. history.Traces.SelectMany(LeftWithCalls)];
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {
@@ -42,6 +44,25 @@ internal sealed class AtomicityChecker : IChecker
                     }
                 }
             }
+        }
+    }
+
+    /// <summary>
+    /// The configurations in which calls of a node were not sent to the end. One may be a GBCAST to several groups that was announced
+    /// there, at a place that spans them, of which no trace tells.
+    /// </summary>
+    private static IEnumerable<string> LeftWithCalls(NodeTrace trace)
+    {
+        var calls = new HashSet<long>();
+        int at = 0;
+        foreach (Period period in trace.Periods.Where(period => !period.IsTransitional))
+        {
+            for (int end = period.Next?.Start ?? trace.Events.Count; at < end; at++)
+            {
+                if (trace.Events[at].Kind == TraceKind.Call) calls.Add(trace.Events[at].Call);
+                else if (trace.Events[at].Kind == TraceKind.Send) calls.Remove(trace.Events[at].Call);
+            }
+            if (calls.Count > 0) yield return period.RegularId;
         }
     }
 

@@ -106,6 +106,24 @@ public sealed class SynchronyTests : CheckerTests
         a,b,c conf c2 [a b c] primary
         """);
 
+    /// <summary>A call that never left may have been a GBCAST to several groups, announced and not sent.</summary>
+    [Theory]
+    [InlineData("b call 1", true)]
+    [InlineData("b call 1\nb send m2 fifo /g call=1\na,b,c deliver m2", false)]
+    public void Where_a_call_never_left_the_transitional_configuration_counts_with_the_regular_one(string lines, bool passes)
+    {
+        string text = Three + $"""
+            a send m1 total /g
+            {lines.Replace("\n", "\n            ", StringComparison.Ordinal)}
+            a deliver m1
+            a,b,c trans c2 [a b c]
+            b,c deliver m1
+            a,b,c conf c2 [a b c] primary
+            """;
+        if (passes) Passes(text);
+        else Finds("failure atomicity", "went with it", text);
+    }
+
     [Fact]
     public void A_node_that_fails_owes_nothing() => Passes(Three + """
         a send m1 reliable /g
