@@ -15,7 +15,7 @@ public static class AllCheckers
             new ConfigurationChecker(),
             new PrimaryChecker(options),
             new SelfDeliveryChecker(options),
-            new AtomicityChecker(),
+            new AtomicityChecker(options),
             new CausalOrderChecker(),
             new FifoChecker(),
             new TotalOrderChecker(),

@@ -6,7 +6,7 @@ using Core.Groups.Tracing;
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>Nodes that go together through a configuration change delivered the same messages before it.</summary>
-internal sealed class AtomicityChecker : IChecker
+internal sealed class AtomicityChecker(CheckOptions options) : IChecker
 {
     public string Name => "failure atomicity";
 
@@ -22,7 +22,8 @@ internal sealed class AtomicityChecker : IChecker
             company.Add(period);
         }
         // Null: of one that spans groups no trace tells where it was sent.
-        HashSet<string?> spanned = [.. history.Messages.Where(SpansGroups).Select(message => message.SentIn?.RegularId), .. history.Traces.SelectMany(LeftWithCalls)];
+        HashSet<string?> spanned = [.. history.Messages.Where(SpansGroups).Select(message => message.SentIn?.RegularId)];
+        if (options.MayAnnounceUnsent) spanned.UnionWith(history.Traces.SelectMany(LeftWithCalls));
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {

@@ -42,6 +42,12 @@ public sealed record CheckOptions
     /// <summary>The electorate weight that every primary must hold; 0 means a majority of the electorate.</summary>
     public int MinimumPrimaryWeight { get; init; }
 
+    /// <summary>
+    /// GBCASTs to several groups were asked for. One that was announced and never sent is in no trace, and yet has a place that spans
+    /// groups: in a configuration in which some call never left, failure atomicity counts the transitional one with the regular one.
+    /// </summary>
+    public bool MayAnnounceUnsent { get; init; }
+
     /// <summary>How many violations are reported at most, per checker.</summary>
     public int MaximumViolations { get; init; } = 10;
 

@@ -346,6 +346,9 @@ internal sealed class SimulatedCluster
         return message;
     }
 
+    /// <summary>Whether a GBCAST to more than one group, or beside one, was asked for.</summary>
+    public bool HasAskedToSpan => announced.Values.Any(message => message is { Order: Order.Group, Spread: not null });
+
     public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
 
     /// <summary>What was delivered under an id; null if no application was given it.</summary>

@@ -51,6 +51,7 @@ internal static class SimulationRun
             Electorate = [.. cluster.Seeds],
             Continuity = continuity,
             MinimumPrimaryWeight = continuity == PrimaryContinuity.None ? 1 : 0, // what is forced may hold less than the rest
+            MayAnnounceUnsent = cluster.HasAskedToSpan,
             Survivors = isQuiet && cluster.Violations.Count == 0
                 ? [.. cluster.Nodes.Where(node => node.Process is not null).Select(node => node.Process!.Id)] : null,
         };

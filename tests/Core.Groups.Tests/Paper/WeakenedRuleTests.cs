@@ -123,11 +123,14 @@ public sealed class WeakenedRuleTests
             "both b Group, dl ba, dl bc, dl bd, dl be, send e Total h, dl dc, hold dc, drain, "
                 + "sever ad, sever ae, sever ab, sever cb, sever cd, sever ce, steps 200", IsExtended: true),
         // failure atomicity
-        [WeakRules.SpreadIgnoresOpenChanges] = new("abcd", "g=bcd h=ab",
-            "leave a h, dl ab, leave d g, dl db, dl bc, dl ba, dl ad, leave c g, dl cb, dl bc, tick b, tick b, both b Safe, sever bd, "
-                + "dl cb, dl db, dl cd, dl bc, tick c, dl ab, dl ac, dl ba, dl ba, dl ab, dl ad, dl cb, dl bc, dl ba, dl cd, dl cb, "
-                + "dl bc, dl ca, dl dc, dl ac, dl dc, tick a, dl ac, dl ca, dl ac, dl ca, tick a, dl ba, dl ac, dl ac, dl ca, dl cd, "
-                + "dl da, dl dc, sever ab, dl ba, dl ad, dl dc, dl ca, dl cd, dl da, dl da, dl ac"),
+        [WeakRules.SpreadIgnoresOpenChanges] = new("abcd", "g=abd h=bcd",
+            "tick b, big c CausalTotal h, dl cd, dl dc, tick c, dl cb, dl bd, both b Fifo, dl bd, configure a g, dl ba, dl bc, "
+                + "dl dc, configure d g, dl cb, dl cd, both b Group, beside d Fifo h c, dl da, dl bc, tick c, tick b, dl ba, dl ac, "
+                + "dl ab, dl bc, dl ca, dl dc, dl ac, send d Causal g, dl ad, dl bd, dl cb, dl cb, dl cd, dl da, dl cb, dl ab, dl ca, "
+                + "dl cd, send d Group h, dl ad, dl da, dl dc, dl dc, dl db, dl cd, dl dc, dl ab, dl ba, beside c Safe h b, dl ad, "
+                + "dl bd, dl ab, dl db, dl ab, dl ac, dl db, dl ab, dl bd, dl cb, dl db, dl da, dl db, dl ba, dl bd, dl ac, dl cb, "
+                + "dl ad, dl db, dl db, dl da, dl dc, dl ad, dl ad, dl db, dl ac, dl da, dl db, dl bc, dl da, dl db, dl ab, dl bc, "
+                + "dl dc, dl cd, dl bc, dl cd, dl ca, crash d, dl ab, dl ba"),
         // view
         [WeakRules.VotesByName] = new("abc", "g=bc h=ab",
             "sever ab, dl ab, break ac, dl ca, dl ca, dl bc, dl bc, dl cb, dl cb, dl bc, dl cb, crash b, break ca, start b"),
