@@ -19,7 +19,7 @@ internal sealed class GroupFlusher(NodeContext context, GroupService groups)
     {
         if (groups.Find(order.Id) is not { IsHalted: true }) BeforeMarker(order);      // the state that it hands over would lack them
         Dependency[] covered = [];
-        if (IsGatherer(order)) covered = [.. order.Covered ?? []];
+        if (order.IsGatheredBy(Ordering.Self)) covered = [.. order.Covered ?? []];
         else if (order.IsGathered && order.LastSent > 0) covered = [new Dependency(Ordering.Self, order.LastSent)];
         Ordering.Emit(MessageKind.Marker, DestinationOf(order, order.ViewSet), GroupChangeFormat.WriteCovered(covered), []);
     }
@@ -27,9 +27,9 @@ internal sealed class GroupFlusher(NodeContext context, GroupService groups)
     public void OnFlushed(GroupOrder order)
     {
         MessageFlags flags = groups.Find(order.Id) is { IsLoaded: false } ? MessageFlags.Loading : MessageFlags.None;
-        if (IsGatherer(order)) flags |= MessageFlags.Gathered;
+        if (order.IsGatheredBy(Ordering.Self)) flags |= MessageFlags.Gathered;
         flags |= order.Waiting | WaitingSpread(order.Id);      // a gatherer's finish stands for those that it has
-        bool isRead = !order.IsGathered || IsGatherer(order);
+        bool isRead = !order.IsGathered || order.IsGatheredBy(Ordering.Self);
         Destination to = DestinationOf(order, order.ViewSet.Union(MemberSet.Of(order.ViewAfter())));
         Ordering.Emit(MessageKind.Finished, to, isRead ? GroupChangeFormat.WriteFinish(order) : default, [], flags);
     }
@@ -50,12 +50,10 @@ internal sealed class GroupFlusher(NodeContext context, GroupService groups)
         Ordering.Emit(MessageKind.Finished, joint.Destination, default, joint.Reference, flags);
     }
 
-    private bool IsGatherer(GroupOrder order) => order.IsGathered && order.View[0] == Ordering.Self;
-
     /// <summary>To whom a marker or a finish goes: to all, or to the oldest member of a large group.</summary>
     private Destination DestinationOf(GroupOrder order, MemberSet all)
     {
-        if (order.IsGathered && !IsGatherer(order)) all = MemberSet.Of([order.View[0], Ordering.Self]);
+        if (order.IsGathered && !order.IsGatheredBy(Ordering.Self)) all = MemberSet.Of([order.View[0], Ordering.Self]);
         return Ordering.Destinations.Intern(order.Id, order.Epoch, all, order.ViewSet);
     }
 }

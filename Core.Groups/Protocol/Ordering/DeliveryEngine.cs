@@ -325,7 +325,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
         group.Loading = MemberSet.Empty;
         group.Waiting = MessageFlags.None;
         if (!_changing.Contains(group)) _changing.Add(group);
-        if (!group.IsGathered || group.View[0] != self) sink.OnAnnounced(group);      // the gatherer's marker comes when it has the others'
+        if (!group.IsGatheredBy(self)) sink.OnAnnounced(group);      // the gatherer's marker comes when it has the others'
     }
 
     /// <summary>A GBCAST of more than one group: it opens in each of them in which none is open.</summary>

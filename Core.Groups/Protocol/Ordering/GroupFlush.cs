@@ -30,7 +30,7 @@ internal static class GroupFlush
 
     /// <summary>Whether the gatherer's marker is due, which says to all what the others' have said to it.</summary>
     public static bool IsMarkerDue(GroupOrder group, int self) =>
-        group.IsGathered && !group.IsMarkerOwed && group.View[0] == self && group.ViewSet.IsSubsetOf(group.Marked.With(self));
+        group.IsGatheredBy(self) && !group.IsMarkerOwed && group.ViewSet.IsSubsetOf(group.Marked.With(self));
 
     /// <summary>Whether this member has everything that was sent in the epoch, and (the gatherer) all the others have it too.</summary>
     public static bool IsFinishDue(GroupOrder group, int self, ReadOnlySpan<SenderLog> logs, IOrderingOracle oracle, WeakRules weak)

@@ -41,6 +41,8 @@ internal sealed class GroupOrder(GroupId id, string name, int[] view, long numbe
     public bool FinishSent { get; set; }
     /// <summary>Markers and finishes go through the oldest member, as the announcement says.</summary>
     public bool IsGathered => Announcement is { Flags: var flags } && (flags & MessageFlags.Gathered) != 0;
+    /// <summary>Whether they go through this member.</summary>
+    public bool IsGatheredBy(int rank) => IsGathered && View[0] == rank;
     /// <summary>This node, the oldest member, has all the others' markers, and its own is owed.</summary>
     public bool IsMarkerOwed { get; set; }
     /// <summary>What markers cover: the last message of each sender in this epoch, where that is not said by the order on its link.</summary>
