@@ -287,16 +287,18 @@ internal sealed class MembershipService
     }
 
     /// <summary>
-    /// Strangers that reach each other could begin a new lineage right beside a survivor of the old one, whom they have just not
-    /// met yet, and whose state would be lost with its lineage: they first hear of every seed that it is with them, or that
-    /// nobody listens there, for as long as it takes to suspect it.
+    /// Nodes that were started just now have no state. They could begin a lineage, or go on with one as a majority of what their
+    /// stores remember, right beside a survivor whom they have just not met yet, and whose state would be lost. They first hear
+    /// of every seed that it is with them or that nobody listens there, and of all others in the last session that they
+    /// are back, for as long as it takes to suspect them.
     /// </summary>
     private bool MaySomebodyBeThere(Gathering.Choice choice, ReachSet reach)
     {
-        if (_context.Settings.IsExtended || _context.Now >= _startedAt + _context.Settings.Suspect || Change.Last is not null || !Change.Attempts.IsEmpty) return false;
-        if (choice.Members is [_] && _own.Weight < MinimumWeight) return false;      // it does not begin anything
-        if (choice.Members.Any(n => n != _context.Self && Reachability.Of(n)?.Last is not null)) return false;
-        return _context.Settings.Seeds.Any(s => s != _context.Settings.Address && !_empty.Contains(s) && !choice.Members.Any(n => n != _context.Self && reach[n] == s));
+        if (_context.Settings.IsExtended || _context.Configuration is not null || _context.Now >= _startedAt + _context.Settings.Suspect) return false;
+        if (choice.Members is [_] && _own.Weight < MinimumWeight) return false;      // it does nothing by itself
+        if (choice.Members.Any(n => n != _context.Self && Reachability.Of(n)?.Configuration is not null)) return false;
+        return _context.Settings.Seeds.Any(s => s != _context.Settings.Address && !_empty.Contains(s) && !choice.Members.Any(n => n != _context.Self && reach[n] == s))
+            || Change.Last?.Members.Any(m => !m.IsElector && !choice.Members.Any(n => n.Name == m.Id.Name)) == true;
     }
 
     private bool IsHealthy(ReachSet reach) =>

@@ -11,14 +11,17 @@ internal sealed class RealCluster : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly string[] _seeds;
+    private readonly string? _directory;
 
-    private RealCluster(string[] seeds) => _seeds = seeds;
+    private RealCluster(string[] seeds, bool isStored) => (_seeds, _directory) = (seeds, isStored ? Directory.CreateTempSubdirectory("cluster").FullName : null);
 
     public List<GroupNode> Nodes { get; } = [];
 
-    public static async Task<RealCluster> StartAsync(int nodes, Action<GroupNodeOptions>? configure = null)
+    public static Task<RealCluster> StartAsync(int nodes, Action<GroupNodeOptions>? configure = null) => StartAsync(nodes, isStored: false, configure);
+
+    public static async Task<RealCluster> StartAsync(int nodes, bool isStored, Action<GroupNodeOptions>? configure = null)
     {
-        var cluster = new RealCluster(FreeAddresses.Take(nodes));
+        var cluster = new RealCluster(FreeAddresses.Take(nodes), isStored);
         for (int i = 0; i < nodes; i++)
         {
             cluster.Nodes.Add(await GroupNode.StartAsync(cluster.OptionsOf(i, configure)));
@@ -26,6 +29,13 @@ internal sealed class RealCluster : IAsyncDisposable
 
         await Task.WhenAll(cluster.Nodes.Select(n => n.WaitForPrimaryAsync().AsTask())).WaitAsync(Patience);
         return cluster;
+    }
+
+    /// <summary>The node dies; when this completes it holds its store no more.</summary>
+    public async Task CrashAsync(int index)
+    {
+        Nodes[index].Crash();
+        await Nodes[index].Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>The node is started again under its name and address.</summary>
@@ -40,6 +50,7 @@ internal sealed class RealCluster : IAsyncDisposable
         var options = new GroupNodeOptions
         {
             Name = ((char)('a' + index)).ToString(), Listen = _seeds[index], Seeds = _seeds,
+            DataDirectory = _directory is null ? null : Path.Combine(_directory, $"{index}"),
             Heartbeat = TimeSpan.FromMilliseconds(50), SuspectAfter = TimeSpan.FromSeconds(20), // longer than a busy machine stands still
         };
         configure?.Invoke(options);
@@ -48,11 +59,8 @@ internal sealed class RealCluster : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (GroupNode node in Nodes)
-        {
-            node.Crash(); // at once: an orderly stop is a test of its own
-            await node.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        for (int i = 0; i < Nodes.Count; i++) await CrashAsync(i); // at once: an orderly stop is a test of its own
+        if (_directory is not null) Directory.Delete(_directory, recursive: true);
     }
 }
 
