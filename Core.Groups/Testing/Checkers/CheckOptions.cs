@@ -9,6 +9,11 @@ public enum PrimaryContinuity
     None,
     /// <summary>A member, by name (EVS 2.2): for a cluster with an electorate, which may begin a new lineage after a total loss.</summary>
     Member,
+    /// <summary>
+    /// A member, and votes: of the primary that its own members come from it holds a weighted majority, by incarnation, or a newer incarnation
+    /// of everybody that is missing: for a cluster with an electorate where votes are forgotten with those who gave them.
+    /// </summary>
+    VotesOrProof,
     /// <summary>A weighted majority of the earlier one, by name: for votes on stable storage.</summary>
     MajorityOfNames,
     /// <summary>A weighted majority of the earlier one, by incarnation: for votes without stable storage and no electorate.</summary>

@@ -48,8 +48,8 @@ internal sealed record Scenario(string Name, string Promise)
     public int Clients { get; init; }
     /// <summary>The nodes' disks; null: nothing outlives a process.</summary>
     public DiskProfile? Disk { get; init; }
-    /// <summary>What consecutive primaries must share.</summary>
-    public PrimaryContinuity Continuity { get; init; } = PrimaryContinuity.Member;
+    /// <summary>What consecutive primaries must share; null: see <see cref="SimulationRun.Judge"/>.</summary>
+    public PrimaryContinuity? Continuity { get; init; }
     /// <summary>Rules of the protocol that are taken away.</summary>
     public WeakRules Weak { get; init; }
     /// <summary>How often each act is drawn, relative to the others.</summary>

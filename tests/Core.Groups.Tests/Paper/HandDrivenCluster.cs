@@ -226,7 +226,7 @@ internal sealed class HandDrivenCluster
         {
             IsPrimaryMode = !_isExtended,
             Electorate = [.. _nodes.Keys],
-            Continuity = _isStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member,
+            Continuity = _isStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.VotesOrProof,
             Survivors = _isQuiet && _violations.Count == 0 ? [.. _nodes.Values.Where(n => n.IsUp).Select(n => n.Id)] : null,
         };
         History history = Testing.Checkers.History.From(_history);
