@@ -44,7 +44,7 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
             bool isInOrder = graph.Precedes(earlier, later) || (!options.IsPrimaryMode && earlier.Members.Overlaps(later.Members));
             if (!isInOrder)
                 yield return this.Found($"Two primaries could be active at once: no one went from {earlier} to {later} or back.", earlier.Line, later.Line);
-            else if (!Continues(graph, passed, earlier, later))
+            else if (!Continues(history, graph, passed, earlier, later))
                 yield return this.Found($"The primary {later} does not hold what it must of the primary before it, {earlier} ({options.Continuity}).", earlier.Line, later.Line);
         }
         foreach (Period later in all)
@@ -63,7 +63,7 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
         if (!options.IsPrimaryMode || options.Continuity != PrimaryContinuity.VotesOrProof)
             return null;
         IEnumerable<Period> before = later.Members.Select(member => history.Find(member)?.FindRegular(later.RegularId)?.Previous).OfType<Period>();
-        return before.Select(period => period.Trace.FindRegular(period.RegularId)!).FirstOrDefault(last => !HoldsMajority(last, later.Members.Contains)
+        return before.Select(period => period.Trace.FindRegular(period.RegularId)!).FirstOrDefault(last => !HoldsMajority(history, last, later.Members.Contains)
             && !last.Members.All(member => later.Members.Any(present => present.Name == member.Name && present.Incarnation >= member.Incarnation)));
     }
 
@@ -156,24 +156,26 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
     /// At once, or over configurations that were completed on the way: they had recorded what the later one goes on from. Who brought
     /// the majority of the earlier one may have died before it installed the one between.
     /// </summary>
-    private bool Continues(ConfigurationGraph graph, List<Period> passed, Period earlier, Period later) => Continues(earlier, later)
-        || passed.Exists(between => !graph.Precedes(between, earlier) && graph.Precedes(between, later) && Continues(earlier, between) && Continues(graph, passed, between, later));
+    private bool Continues(History history, ConfigurationGraph graph, List<Period> passed, Period earlier, Period later) => Continues(history, earlier, later)
+        || passed.Exists(between => !graph.Precedes(between, earlier) && graph.Precedes(between, later) && Continues(history, earlier, between) && Continues(history, graph, passed, between, later));
 
-    private bool Continues(Period earlier, Period later)
+    private bool Continues(History history, Period earlier, Period later)
     {
         var names = later.Members.Select(member => member.Name).ToHashSet();
         return options.Continuity switch
         {
             PrimaryContinuity.Member or PrimaryContinuity.VotesOrProof => earlier.Members.Any(member => names.Contains(member.Name)),
-            PrimaryContinuity.MajorityOfIncarnations => HoldsMajority(earlier, later.Members.Contains),
-            _ => HoldsMajority(earlier, member => names.Contains(member.Name)),
+            PrimaryContinuity.MajorityOfIncarnations => HoldsMajority(history, earlier, later.Members.Contains),
+            _ => HoldsMajority(history, earlier, member => names.Contains(member.Name)),
         };
     }
 
     /// <summary>Whether these are more than half of a primary, or half with its lowest ranked member.</summary>
-    private bool HoldsMajority(Period primary, Predicate<NodeId> isHere)
+    private bool HoldsMajority(History history, Period primary, Predicate<NodeId> isHere)
     {
-        int held = WeightOf(primary.Members.Where(member => isHere(member))), all = WeightOf(primary.Members);
-        return 2 * held > all || (2 * held == all && isHere(primary.Line.Members[0]));
+        int held = WeightOf(primary.Members.Where(Votes)), all = WeightOf(primary.Members);
+        return 2 * held > all || (2 * held == all && Votes(primary.Line.Members[0]));
+
+        bool Votes(NodeId member) => isHere(member) || (options.Leavers.Contains(member) && history.Find(member)?.FindRegular(primary.RegularId) is null or { Next: null });
     }
 }

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using Core.Groups.Testing.Checkers;
+using Core.Groups.Tracing;
 
 namespace Core.Groups.Tests.Checkers;
 
@@ -106,11 +108,45 @@ public sealed class SynchronyTests : CheckerTests
         a,b,c conf c2 [a b c] primary
         """);
 
+    /// <summary>Not where it was delivered in neither; unless the trace ends in between.</summary>
+    [Fact]
+    public void In_orders_that_span_groups_a_message_is_owed_until_the_transitional_configuration_ends()
+    {
+        const string History = Three + """
+            a send m1 total /g label=L
+            a,c deliver m1
+            a,b,c trans c2 [a b c]
+            """;
+        Passes(History);
+        Finds("failure atomicity", "b.1 went with it", History + "\na,b,c conf c2 [a b c] primary");
+    }
+
+    /// <summary>The send of m1 is in no trace: where it was delivered, and only there, the two count as one.</summary>
+    [Fact]
+    public void What_spans_groups_and_was_sent_in_no_trace_excuses_only_where_it_was_delivered()
+    {
+        const string Later = Three + """
+            x send m1 total /g label=L
+            a,b,c deliver m1
+            a,b,c trans c2 [a b c]
+            a,b,c conf c2 [a b c] primary
+            a send m2 total /g
+            a deliver m2
+            a,b,c trans c3 [a b c]
+            b,c deliver m2
+            a,b,c conf c3 [a b c] primary
+            """;
+        List<TraceEvent> events = TextHistory.ParseEvents(Later);
+        events.RemoveAll(line => line.Node.Name == "x");
+        Assert.Contains(AllCheckers.Run(History.From(events), Primary with { Incomplete = ["x"] }), violation => violation.Checker == "failure atomicity");
+    }
+
     /// <summary>A call that never left may have been a GBCAST to several groups, announced and not sent.</summary>
     [Theory]
-    [InlineData("b call 1", true)]
-    [InlineData("b call 1\nb send m2 fifo /g call=1\na,b,c deliver m2", false)]
-    public void Where_a_call_never_left_the_transitional_configuration_counts_with_the_regular_one(string lines, bool passes)
+    [InlineData("b call 1", 1, true)]
+    [InlineData("b call 1", 0, false)]
+    [InlineData("b call 1\nb send m2 fifo /g call=1\na,b,c deliver m2", 1, false)]
+    public void Where_a_call_never_left_the_transitional_configuration_counts_with_the_regular_one(string lines, int asked, bool passes)
     {
         string text = Three + $"""
             a send m1 total /g
@@ -120,7 +156,7 @@ public sealed class SynchronyTests : CheckerTests
             b,c deliver m1
             a,b,c conf c2 [a b c] primary
             """;
-        CheckOptions options = Primary with { MayAnnounceUnsent = true };
+        CheckOptions options = Primary with { SpanningBroadcasts = ImmutableDictionary<NodeId, int>.Empty.Add(new NodeId("b", 1), asked) };
         if (passes) Passes(text, options);
         else Finds("failure atomicity", "went with it", text, options);
         Finds("failure atomicity", "went with it", text, Primary);
