@@ -189,10 +189,14 @@ internal sealed class MembershipService
         {
             return session.Number > mine.Number && !Change.Attempts.Any(a => a.Number >= session.Number);
         }
-        if (presence.IsBlocked) return false;
+        if (presence.IsBlocked || !session.MayWork(IsReplaced, HasElectorate ? MinimumWeight : 0)) return false;
         // Two lineages: of two that work the one that was forced goes on, then the heavier, then the lower id; one that is blocked gives way.
         return Change.IsBlocked || session.GoesBefore(mine);
     }
+
+    /// <summary>Whether this configuration has a later incarnation of a node.</summary>
+    private bool IsReplaced(NodeId node) =>
+        _context.Configuration!.Members.Any(m => m.Name == node.Name && m.Incarnation > node.Incarnation);
 
     // ---- the turn
 
