@@ -23,7 +23,8 @@ public sealed class GroupNodeOptions
 
     /// <summary>
     /// Addresses of nodes to find the cluster by. All nodes give the same list: the nodes that listen there are the
-    /// electorate. Empty: the node starts a cluster alone.
+    /// electorate. Empty: the node starts a cluster alone. Seeds that all die and have no <see cref="DataDirectory"/> begin anew,
+    /// whatever other nodes remember.
     /// </summary>
     public IList<string> Seeds { get; set; } = [];
 

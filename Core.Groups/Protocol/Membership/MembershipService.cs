@@ -133,7 +133,7 @@ internal sealed class MembershipService
             case ControlRecord.Status:
                 Proposal proposal = _known.Proposal.Read(ref reader);
                 MemberStatus status = MemberStatus.Read(ref reader, _known);
-                var table = ChangeRecords.ReadTable(ref reader, _known);
+                var table = _known.Table.Read(ref reader);
                 if (Propose(from, proposal)) Change.OnStatus(from.Id, status, table);
                 break;
             case ControlRecord.RecoveryDone:
@@ -141,7 +141,7 @@ internal sealed class MembershipService
                 break;
             case ControlRecord.Recovered:
                 ConfigurationId id = reader.Configuration();
-                Change.OnRecovered(from.Id, id, _known.Told.Read(ref reader));
+                Change.OnRecovered(from.Id, id, ToldTable.ReadList(ref reader, _known));
                 break;
             default:
                 throw new WireFormatException("A control record has no known kind.");
@@ -189,10 +189,14 @@ internal sealed class MembershipService
         {
             return session.Number > mine.Number && !Change.Attempts.Any(a => a.Number >= session.Number);
         }
-        if (presence.IsBlocked) return false;
+        if (presence.IsBlocked || !session.MayWork(IsReplaced, HasElectorate ? MinimumWeight : 0)) return false;
         // Two lineages: of two that work the one that was forced goes on, then the heavier, then the lower id; one that is blocked gives way.
         return Change.IsBlocked || session.GoesBefore(mine);
     }
+
+    /// <summary>Whether this configuration has a later incarnation of a node.</summary>
+    private bool IsReplaced(NodeId node) =>
+        _context.Configuration!.Members.Any(m => m.Name == node.Name && m.Incarnation > node.Incarnation);
 
     // ---- the turn
 

@@ -37,6 +37,21 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
     public bool GoesBefore(Session other) =>
         (lineage.Forced, Weight, other.Lineage).CompareTo((other.Lineage.Forced, other.Weight, lineage)) > 0;
 
+    /// <summary>
+    /// Whether a primary configuration can still go on when these of its members are gone. One that stood still while others
+    /// began without it takes itself for the primary until it has found out. (Where all are left it went by the rules it had.)
+    /// </summary>
+    /// <param name="isGone">Which members are gone for sure.</param>
+    /// <param name="minimumWeight">The least weight of the electorate that a primary has; 0: there is none.</param>
+    public bool MayWork(Func<NodeId, bool> isGone, int minimumWeight)
+    {
+        SessionMember[] left = [.. members.Where(m => !isGone(m.Id))];
+        if (left.Length == members.Length) return true;
+        int weight = left.Sum(static m => m.Weight);
+        bool isMajority = 2 * weight > Weight || (2 * weight == Weight && !isGone(members[0].Id));
+        return isMajority && (lineage.Forced > 0 || left.Where(static m => m.IsElector).Sum(static m => m.Weight) >= minimumWeight);
+    }
+
     public bool Equals(Session? other) => other is not null && other.Number == Number;
     public override bool Equals(object? obj) => Equals(obj as Session);
     public override int GetHashCode() => Number.GetHashCode();
@@ -67,6 +82,7 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
         ConfigurationId number = reader.Configuration();
         var members = ImmutableArray.CreateBuilder<SessionMember>(reader.Count(12));
         for (int left = members.Capacity; left > 0; left--) members.Add(new SessionMember(reader.Node(), (int)Math.Min(reader.Varint(), int.MaxValue / 4096), reader.Fixed64(), reader.Flag()));
+        if (members.Count == 0) throw new WireFormatException("A session has no members.");
         return new Session(lineage, number, members.MoveToImmutable());
     }
 }

@@ -75,6 +75,42 @@ public sealed class LineageTests
         Assert.Empty(cluster.Violations);
     }
 
+    /// <summary>
+    /// All who remember stand still while the others begin anew. When one of them goes on, it takes itself for a member of the
+    /// primary, until it has found out about the rest: it is the one that gives way.
+    /// </summary>
+    [Theory]
+    [InlineData(1, true), InlineData(2, true), InlineData(3, true), InlineData(4, true), InlineData(1, false), InlineData(2, false)]
+    public void FrozenNodesDoNotEndTheLineageThatBeganWithoutThem(ulong seed, bool isMajorityOfTheirSession)
+    {
+        var cluster = new SimulatedCluster(seed, ["a", "b", "c", "d"], new SimulationOptions { Seeds = ["a", "b", "c"] });
+        StartAndJoin(cluster, "a", "b", "c", "d");
+        if (isMajorityOfTheirSession)
+        {
+            cluster.Crash("c");
+            Assert.True(cluster.RunUntil(() => cluster["a"].Process!.Scripted.Find("/g")?.View?.Members.Length == 3, TimeSpan.FromSeconds(30)));
+        }
+        cluster.Freeze("b");
+        cluster.Freeze("d");
+        cluster.Crash("a");
+        if (!isMajorityOfTheirSession) cluster.Crash("c");
+        StartAndJoin(cluster, "a", "c");
+        cluster.Thaw("b");
+        cluster.RunFor(TimeSpan.FromSeconds(1));
+        cluster.Thaw("d");
+        Assert.True(cluster.Quiesce(TimeSpan.FromSeconds(60)), string.Join('\n', cluster.Violations));
+        Assert.DoesNotContain(cluster.LogLines, line => line.Contains("excluded with its lineage") && (line.Contains(" a.2: ") || line.Contains(" c.2: ")));
+        SimulationRun.Judge(cluster, isQuiet: true);
+        Assert.Empty(cluster.Violations);
+    }
+
+    private static void StartAndJoin(SimulatedCluster cluster, params string[] names)
+    {
+        cluster.Start(names);
+        foreach (string name in names) cluster.Join(name, "/g");
+        Assert.True(cluster.RunUntil(() => names.All(name => cluster[name].Process!.Scripted.Find("/g") is { IsLoaded: true }), TimeSpan.FromSeconds(30)));
+    }
+
     private static Session Session(LineageId lineage, long epoch, params string[] names) =>
         new(lineage, new ConfigurationId(epoch, new NodeId(names[0], 1)), [.. names.Select(n => new SessionMember(new NodeId(n, 1), 1, 0, IsElector: true))]);
 
