@@ -15,14 +15,13 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
-    private static readonly IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> NoTable = ImmutableSortedDictionary<NodeId, ImmutableArray<GroupTold>>.Empty;
     private readonly ChangeRecords _records = new(context, channels);
     private readonly MessageExchange _exchange = new(context, channels, reachability, user);
     private readonly Installation _installation = new(context, channels, user);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
-    private IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> _table = NoTable;
+    private IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> _table = ToldTable.Empty;
     private RecoveryPlan? _kept;
     private int _plans;
     private bool _traceBlocked;
@@ -100,7 +99,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     {
         if (Current != attempt) return;
         attempt.Deadline = Deadline(attempt.Proposal);
-        Send(NoTable, to => !MayLack(to));
+        Send(ToldTable.Empty, to => !MayLack(to));
         Send(_table, MayLack);
         OnStatus(context.Self, status, _table);
 
@@ -108,7 +107,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             attempt.Proposal.Write(writer);
             status.Write(writer);
-            ChangeRecords.WriteTable(writer, table);
+            ToldTable.Write(writer, table);
         }, isTo);
 
         // Who was heard in this configuration has installed it, with its table: n² groups told by all are not told again to all.
@@ -290,7 +289,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void TellRecovered(Attempt attempt, ImmutableArray<GroupTold> told)
     {
         if (Current != attempt) return;
-        _records.SendOrTake(attempt.Proposal.Members.Select(m => m.Id), ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
+        _records.SendOrTake(attempt.Proposal.Members.Select(m => m.Id), ControlRecord.Recovered, attempt.Proposal, writer => ToldTable.WriteList(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
     }
 
     public void OnRecovered(NodeId from, ConfigurationId id, ImmutableArray<GroupTold> told)
@@ -420,7 +419,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public void OnSeenInstalled(NodeId member)
     {
         if (_table.Count == 0 || !_seenInstalled.Add(member)) return;
-        if (_seenInstalled.Count >= context.Configuration!.Members.Length - 1) _table = NoTable;
+        if (_seenInstalled.Count >= context.Configuration!.Members.Length - 1) _table = ToldTable.Empty;
     }
 
     private void TakeHeld(Held held)

@@ -134,7 +134,7 @@ internal sealed class MembershipService
             case ControlRecord.Status:
                 Proposal proposal = _known.Proposal.Read(ref reader);
                 MemberStatus status = MemberStatus.Read(ref reader, _known);
-                var table = ChangeRecords.ReadTable(ref reader, _known);
+                var table = _known.Table.Read(ref reader);
                 if (Propose(from, proposal)) Change.OnStatus(from.Id, status, table);
                 break;
             case ControlRecord.RecoveryDone:
@@ -142,7 +142,7 @@ internal sealed class MembershipService
                 break;
             case ControlRecord.Recovered:
                 ConfigurationId id = reader.Configuration();
-                Change.OnRecovered(from.Id, id, _known.Told.Read(ref reader));
+                Change.OnRecovered(from.Id, id, ToldTable.ReadList(ref reader, _known));
                 break;
             default:
                 throw new WireFormatException("A control record has no known kind.");
