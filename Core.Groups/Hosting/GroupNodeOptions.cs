@@ -23,7 +23,8 @@ public sealed class GroupNodeOptions
 
     /// <summary>
     /// Addresses of nodes to find the cluster by. All nodes give the same list: the nodes that listen there are the
-    /// electorate. Empty: the node starts a cluster alone.
+    /// electorate. Empty: the node starts a cluster alone. Seeds that all die and have no <see cref="DataDirectory"/> begin anew,
+    /// whatever other nodes remember.
     /// </summary>
     public IList<string> Seeds { get; set; } = [];
 
@@ -106,8 +107,8 @@ public sealed class GroupNodeOptions
     /// <summary>Where the node logs; null: nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; set; }
 
-    /// <summary>The serializer of typed messages.</summary>
-    public IPayloadSerializer Serializer { get; set; } = new JsonPayloadSerializer();
+    /// <summary>The serializer of typed messages: <c>new JsonPayloadSerializer(MyJson.Default)</c> with generated code for the application's types. The same at all nodes and clients.</summary>
+    public IPayloadSerializer Serializer { get; set; } = JsonPayloadSerializer.Default;
 
     /// <summary>Whether, after an exclusion, the new incarnation joins the groups of the old one again, with state transfer.</summary>
     public bool RejoinGroups { get; set; } = true;

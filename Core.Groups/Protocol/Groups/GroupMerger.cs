@@ -30,7 +30,7 @@ internal sealed class GroupMerger(NodeContext context, GroupService groups, Grou
             {
                 if (from == member) return told.HasState ? told.Side : null;
             }
-            if (Array.Exists(All, a => a.Told.Awaiting.Contains(member))) return null;
+            if (Array.Exists(All, a => a.Told.Awaits(member))) return null;
             return Array.Find(All, a => a.Told.HasState).Told?.Side;
         }
     }

@@ -363,9 +363,10 @@ internal sealed class GroupService
     private void Continue(GroupOrder before, ImmutableArray<NodeId> oldView, Dictionary<GroupId, List<(NodeId From, GroupTold Told)>>? told)
     {
         GroupId id = before.Id;
-        ImmutableArray<NodeId> view = GroupTeller.AlongOf(told?.GetValueOrDefault(id)) ?? [.. oldView.Where(n => _context.RankOf(n) >= 0)];
+        List<(NodeId From, GroupTold Told)>? entries = told?.GetValueOrDefault(id);
+        ImmutableArray<NodeId> view = GroupTeller.AlongOf(entries) ?? [.. oldView.Where(n => _context.RankOf(n) >= 0)];
         ImmutableArray<NodeId> left = [.. oldView.Where(n => !view.Contains(n))];
-        SortedSet<NodeId> stateless = [.. view.Where(n => told is null ? KnowsNoState(n, Find(id)) : GroupTeller.IsStateless(n, told.GetValueOrDefault(id)))];
+        SortedSet<NodeId> stateless = told is null ? [.. view.Where(n => KnowsNoState(n, Find(id)))] : GroupTeller.StatelessOf(view, entries);
         var order = new GroupOrder(id, before.Name, [.. view.Select(_context.RankOf)], left.IsEmpty ? before.Number : before.Number + 1,
             left.IsEmpty ? before.ViewId : $"{id.High:x16}:{_context.Configuration!.Id}:0");
         GroupMember? group = Find(id);
@@ -382,13 +383,13 @@ internal sealed class GroupService
         }
         // Who was told that it has no state may not hear of it before the next change: then this member must speak for itself.
         group.JoinedHere = (told is null && group.JoinedHere) || !group.IsLoaded || group.IsToldUnloaded;
-        SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => GroupTeller.SaysUnloaded(n, told?.GetValueOrDefault(id))))];
+        SortedSet<NodeId> unloaded = [.. stateless.Concat(view.Where(n => GroupTeller.SaysUnloaded(n, entries)))];
         if (group.IsLoaded) unloaded.Remove(_context.Self);      // it was told before the application had it
         BeginAnew(group, view, unloaded);
         if (isNew)
         {
             // It joined by the others' plan, and learns of it only now.
-            GroupTold first = told![id][0].Told;
+            GroupTold first = entries![0].Told;
             group.View = new View(id, before.Name, before.Number, before.ViewId, oldView, first.Joined, first.Left, first.IsPrimary);
             Show(group, group.View.Joined, group.View.Left, isFirst: true);
         }

@@ -48,8 +48,9 @@ internal sealed class GroupTeller(NodeContext context, GroupService groups)
             {
                 (joined, left) = ([], [.. nodes(before).Where(n => !view.Contains(n))]);
             }
-            told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, left, hasState, [.. awaiting])
+            told.Add(new GroupTold(order.Id, order.Name, view, order.Number, order.ViewId, joined, left)
             {
+                HasState = hasState, Awaiting = MemberSet.Of([.. Enumerable.Range(0, view.Length).Where(place => awaiting.Contains(view[place]))]),
                 IsPrimary = last is not null || group is null ? context.Configuration!.IsPrimary : group.View.IsPrimary,
                 Along = along, Side = group?.Merge is { } merge ? merge.Own + 1 : 0, Formerly = group?.Formerly ?? [],
             });
@@ -74,15 +75,18 @@ internal sealed class GroupTeller(NodeContext context, GroupService groups)
         entries?.Find(static e => !e.Told.Along.IsEmpty) is { Told: { } told } ? told.Along : null;
 
     public static bool SaysUnloaded(NodeId node, List<(NodeId From, GroupTold Told)>? told) =>
-        told?.Exists(t => t.From == node && t.Told.Awaiting.Contains(node)) == true;
+        told?.Exists(t => t.From == node && t.Told.Awaits(node)) == true;
 
-    public static bool IsStateless(NodeId node, List<(NodeId From, GroupTold Told)>? told)
+    /// <summary>Those of a view that have no state: by their own word, or, where they say nothing, by what others know.</summary>
+    public static SortedSet<NodeId> StatelessOf(ImmutableArray<NodeId> view, List<(NodeId From, GroupTold Told)>? told)
     {
-        if (told is null) return false;
-        foreach ((NodeId from, GroupTold entry) in told)
+        HashSet<NodeId> stateless = [];
+        foreach ((_, GroupTold entry) in told ?? []) stateless.UnionWith(entry.Awaited);
+        foreach ((NodeId from, GroupTold entry) in told ?? [])
         {
-            if (from == node) return !entry.HasState;
+            if (entry.HasState) stateless.Remove(from);
+            else stateless.Add(from);
         }
-        return told.Exists(t => t.Told.Awaiting.Contains(node));
+        return [.. view.Where(stateless.Contains)];
     }
 }

@@ -14,6 +14,9 @@ internal sealed class Channel(PeerIdentity identity, Link link)
     /// <summary>A frame is sealed when its records exceed this.</summary>
     public const int FrameLimit = 16 << 10;
 
+    /// <summary>A longer control record goes in parts of so many bytes: with its header each fits into a buffer of <see cref="FrameLimit"/>.</summary>
+    public const int PartLimit = FrameLimit - Link.HeaderRoom;
+
     /// <summary>The largest control record, in bytes.</summary>
     private const int LargestRecord = 64 << 20;
 

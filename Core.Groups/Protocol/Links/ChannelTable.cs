@@ -182,9 +182,9 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     public void Control(Channel channel, ReadOnlySpan<byte> record)
     {
         if (channel.HasOpenFrame && (channel.OpenKind != FrameKind.Control || channel.OpenLength + record.Length > Channel.FrameLimit)) Seal(channel);
-        for (; record.Length > Channel.FrameLimit; record = record[Channel.FrameLimit..])
+        for (; record.Length > Channel.PartLimit; record = record[Channel.PartLimit..])
         {
-            channel.Open(FrameKind.ControlPart).Raw(record[..Channel.FrameLimit]);
+            channel.Open(FrameKind.ControlPart).Raw(record[..Channel.PartLimit]);
             Seal(channel);
         }
         channel.Open(FrameKind.Control).Raw(record);

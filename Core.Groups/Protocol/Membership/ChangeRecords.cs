@@ -1,5 +1,4 @@
-// Sends the control records of a configuration change, and writes the tables of groups that they carry.
-using System.Collections.Immutable;
+// Sends the control records of a configuration change: each is written once, however many get it.
 using Core.Groups.Protocol.Links;
 using Core.Groups.Wire;
 
@@ -62,35 +61,5 @@ internal sealed class ChangeRecords(NodeContext context, ChannelTable channels)
         _record.Byte((byte)kind);
         body(_record);
         return _record.Written;
-    }
-
-    public static void WriteTold(WireWriter writer, ImmutableArray<GroupTold> told)
-    {
-        writer.Varint(told.Length);
-        foreach (GroupTold group in told) group.Write(writer);
-    }
-
-    public static ImmutableArray<GroupTold> ReadTold(ref WireReader reader)
-    {
-        var told = ImmutableArray.CreateBuilder<GroupTold>(reader.Count(20));
-        for (int left = told.Capacity; left > 0; left--) told.Add(GroupTold.Read(ref reader));
-        return told.MoveToImmutable();
-    }
-
-    public static void WriteTable(WireWriter writer, IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> table)
-    {
-        writer.Varint(table.Count);
-        foreach ((NodeId node, ImmutableArray<GroupTold> told) in table)
-        {
-            writer.Node(node);
-            WriteTold(writer, told);
-        }
-    }
-
-    public static IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> ReadTable(ref WireReader reader, KnownRecords known)
-    {
-        var table = new SortedDictionary<NodeId, ImmutableArray<GroupTold>>();
-        for (int left = reader.Count(3); left > 0; left--) table[reader.Node()] = known.Told.Read(ref reader);
-        return table;
     }
 }

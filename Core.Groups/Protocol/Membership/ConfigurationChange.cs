@@ -15,14 +15,13 @@ namespace Core.Groups.Protocol.Membership;
 
 internal sealed class ConfigurationChange(NodeContext context, ChannelTable channels, Reachability reachability, IMembershipUser user)
 {
-    private static readonly IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> NoTable = ImmutableSortedDictionary<NodeId, ImmutableArray<GroupTold>>.Empty;
     private readonly ChangeRecords _records = new(context, channels);
     private readonly MessageExchange _exchange = new(context, channels, reachability, user);
     private readonly Installation _installation = new(context, channels, user);
     private readonly List<Held> _stash = [];
     private readonly List<Held> _future = [];
     private readonly HashSet<NodeId> _seenInstalled = [];
-    private IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> _table = NoTable;
+    private IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>> _table = ToldTable.Empty;
     private RecoveryPlan? _kept;
     private int _plans;
     private bool _traceBlocked;
@@ -83,6 +82,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             context.IsFrozen = true;
             user.OnFrozen();
         }
+        // A proposal is no vote: the others' disks write while this node's does.
+        if (attempt.Id.Representative == context.Self) _records.SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
         MemberStatus status = _exchange.Describe(Votes, Recorded);
         Stable.Keep(() => TellStatus(attempt, status));
         return true;
@@ -97,8 +98,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void TellStatus(Attempt attempt, MemberStatus status)
     {
         if (Current != attempt) return;
-        if (attempt.Id.Representative == context.Self) _records.SendToAll(attempt.Proposal, ControlRecord.Proposal, attempt.Proposal.Write);
-        Send(NoTable, to => !MayLack(to));
+        attempt.Deadline = Deadline(attempt.Proposal);
+        Send(ToldTable.Empty, to => !MayLack(to));
         Send(_table, MayLack);
         OnStatus(context.Self, status, _table);
 
@@ -106,7 +107,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
         {
             attempt.Proposal.Write(writer);
             status.Write(writer);
-            ChangeRecords.WriteTable(writer, table);
+            ToldTable.Write(writer, table);
         }, isTo);
 
         // Who was heard in this configuration has installed it, with its table: n² groups told by all are not told again to all.
@@ -288,7 +289,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void TellRecovered(Attempt attempt, ImmutableArray<GroupTold> told)
     {
         if (Current != attempt) return;
-        _records.SendOrTake(attempt.Proposal.Members.Select(m => m.Id), ControlRecord.Recovered, attempt.Proposal, writer => ChangeRecords.WriteTold(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
+        _records.SendOrTake(attempt.Proposal.Members.Select(m => m.Id), ControlRecord.Recovered, attempt.Proposal, writer => ToldTable.WriteList(writer, told), () => OnRecovered(context.Self, attempt.Id, told));
     }
 
     public void OnRecovered(NodeId from, ConfigurationId id, ImmutableArray<GroupTold> told)
@@ -418,7 +419,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     public void OnSeenInstalled(NodeId member)
     {
         if (_table.Count == 0 || !_seenInstalled.Add(member)) return;
-        if (_seenInstalled.Count >= context.Configuration!.Members.Length - 1) _table = NoTable;
+        if (_seenInstalled.Count >= context.Configuration!.Members.Length - 1) _table = ToldTable.Empty;
     }
 
     private void TakeHeld(Held held)

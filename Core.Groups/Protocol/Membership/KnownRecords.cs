@@ -12,12 +12,14 @@ internal sealed class KnownRecords
     public Recurring<ReachSet> Reach { get; } = new(ReachSet.Read);
     public Recurring<Session?> Session { get; } = new(Primary.Session.Read);
     public Recurring<Proposal> Proposal { get; } = new(Membership.Proposal.Read);
-    public Recurring<ImmutableArray<GroupTold>> Told { get; } = new(ChangeRecords.ReadTold);
+    public Recurring<GroupTold> Group { get; } = new(GroupTold.ReadGroup);
+    public Recurring<IReadOnlyDictionary<NodeId, ImmutableArray<GroupTold>>> Table { get; } = new(ToldTable.Read);
 
     /// <summary>A change has ended: what was told in it does not come again.</summary>
     public void Forget()
     {
         Proposal.Clear();
-        Told.Clear();
+        Group.Clear();
+        Table.Clear();
     }
 }
