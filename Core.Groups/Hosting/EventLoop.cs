@@ -35,8 +35,8 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Lock _gate = new();
     private readonly AutoResetEvent _clockSignal = new(false);
-    private PooledList<TInput> _queue = new();
-    private PooledList<TInput> _batch = new(); // only the running thread touches it
+    private PooledList<TInput> _queue = new(isSteady: true);
+    private PooledList<TInput> _batch = new(isSteady: true); // only the running thread touches it
     private bool _running = true; // until Start
     private bool _scheduled;
     private bool _due;
