@@ -5,23 +5,9 @@ namespace Core.Groups.Hosting;
 
 /// <summary>A growing list of values. Not safe for several threads at once.</summary>
 /// <param name="kept">Arrays up to this length stay with the list when it is emptied; 0: an empty list holds nothing.</param>
-/// <param name="isSteady">
-/// The list is filled and emptied all the time: it keeps a large array too, until that was little used a few times. The shared pool
-/// would keep those of a burst for as long as nothing happens.
-/// </param>
-internal sealed class PooledList<T>(int kept = 32, bool isSteady = false)
+internal sealed class PooledList<T>(int kept = 32)
 {
-    private const int LargestShared = 256;
-    private const byte LittleUsesAllowed = 16;
-
-    // Small fields: a node in thousands of groups has thousands of these lists.
-    private readonly short _kept = checked((short)kept);
-    private readonly bool _isSteady = isSteady;
-    private byte _littleUses;
     private T[] _items = [];
-
-    /// <summary>The room that it holds now.</summary>
-    public int Capacity => _items.Length;
 
     public int Count { get; private set; }
 
@@ -54,35 +40,24 @@ internal sealed class PooledList<T>(int kept = 32, bool isSteady = false)
     public void Clear()
     {
         Array.Clear(_items, 0, Count);
-        _littleUses = Count > _items.Length / 4 ? (byte)0 : (byte)Math.Min(_littleUses + 1, LittleUsesAllowed);
         Count = 0;
-        if (_items.Length > _kept && (!IsOwn(_items.Length) || _littleUses == LittleUsesAllowed))
-        {
-            GiveBack();
-            _items = [];
-        }
-    }
-
-    // Whether an array of this length is the list's own, and not the shared pool's.
-    private bool IsOwn(int length) => length <= _kept || (_isSteady && length > LargestShared);
-
-    private void GiveBack()
-    {
-        if (!IsOwn(_items.Length))
+        if (_items.Length > kept)
         {
             ArrayPool<T>.Shared.Return(_items);
+            _items = [];
         }
     }
 
     private void Grow(int needed)
     {
-        int length = needed <= _kept ? Math.Clamp(2 * needed, Math.Min(4, (int)_kept), _kept) : Math.Max(needed, 2 * _items.Length);
-        T[] larger = IsOwn(length) ? new T[length] : ArrayPool<T>.Shared.Rent(length);
+        T[] larger = needed <= kept
+            ? new T[Math.Clamp(2 * needed, Math.Min(4, kept), kept)]
+            : ArrayPool<T>.Shared.Rent(Math.Max(needed, 2 * _items.Length));
         Items.CopyTo(larger);
-        if (!IsOwn(_items.Length))
+        if (_items.Length > kept)
         {
             Array.Clear(_items, 0, Count);
-            GiveBack();
+            ArrayPool<T>.Shared.Return(_items);
         }
 
         _items = larger;

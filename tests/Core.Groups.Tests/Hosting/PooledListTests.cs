@@ -29,40 +29,4 @@ public sealed class PooledListTests
             Assert.True(list.Items.IsEmpty);
         }
     }
-
-    [Fact]
-    public void A_list_that_is_always_in_use_keeps_a_large_array_until_that_is_little_used()
-    {
-        const int Many = 5000, Enough = 16;
-        var list = new PooledList<int>(isSteady: true);
-        void Use(int count)
-        {
-            for (int i = 0; i < count; i++)
-            {
-                list.Add(i);
-            }
-
-            list.Clear();
-        }
-
-        Use(Many);
-        int large = list.Capacity;
-        Assert.True(large >= Many);
-        for (int i = 1; i < Enough; i++)
-        {
-            Use(1);
-        }
-
-        Assert.Equal(large, list.Capacity);
-        Use(Many);
-        Assert.Equal(large, list.Capacity);
-        for (int i = 0; i < Enough; i++)
-        {
-            Use(1);
-        }
-
-        Assert.Equal(0, list.Capacity);
-        Use(1);
-        Assert.InRange(list.Capacity, 1, 32);
-    }
 }
