@@ -29,6 +29,13 @@ public sealed class Board : IAsyncDisposable
     /// <summary>How many items are on the board.</summary>
     public int Count => _host.Read(0, static (replica, _) => replica.Count);
 
+    /// <summary>How items that are objects are written and read. Chosen before the first of them, the same at all nodes; JSON if nothing is.</summary>
+    public IPayloadSerializer Serializer
+    {
+        get;
+        set => field = value ?? throw new ArgumentNullException(nameof(value));
+    } = JsonPayloadSerializer.Default;
+
     /// <summary>Ends when this node takes part no more and will not again.</summary>
     public Task Completion => _host.Completion;
 

@@ -1,5 +1,5 @@
-// Items that are objects: the type's name and the object as JSON, two fields. Predicates run here, on the local copy alone.
-using System.Text.Json;
+// Items that are objects: the type's name and the object as its board's serializer writes it, two fields. Predicates run here, on the local copy alone.
+using System.Buffers;
 
 namespace Toolkit.BulletinBoard;
 
@@ -10,14 +10,16 @@ public static class TypedItems
     public static ValueTask<OperationId> PostAsync<T>(this Board board, T value, TimeSpan lifetime = default, CancellationToken ct = default)
     {
         ArgumentNullException.ThrowIfNull(board);
-        return board.PostAsync([TypeName<T>.Value, JsonSerializer.SerializeToUtf8Bytes(value)], lifetime, ct);
+        var written = new ArrayBufferWriter<byte>();
+        board.Serializer.Serialize(value, written);
+        return board.PostAsync([TypeName<T>.Value, written.WrittenSpan.ToArray()], lifetime, ct);
     }
 
     /// <summary>All objects of the type that fit, in the order in which they came.</summary>
     public static IReadOnlyList<T> List<T>(this Board board, Func<T, bool>? predicate = null)
     {
         ArgumentNullException.ThrowIfNull(board);
-        return [.. board.List(TypeName<T>.Template).Select(Value<T>).Where(v => predicate is null || predicate(v))];
+        return [.. board.List(TypeName<T>.Template).Select(item => Value<T>(board, item)).Where(v => predicate is null || predicate(v))];
     }
 
     /// <summary>Waits for an object that fits; it stays.</summary>
@@ -25,14 +27,14 @@ public static class TypedItems
     /// <param name="predicate">Whether an object fits; called on this node alone, perhaps several times for one.</param>
     /// <param name="ct">Ends the wait.</param>
     public static async ValueTask<T> ReadAsync<T>(this Board board, Func<T, bool>? predicate = null, CancellationToken ct = default) =>
-        Value<T>(await FindAsync(board, predicate, static (_, item, _) => ValueTask.FromResult<BoardItem?>(item), ct).ConfigureAwait(false));
+        Value<T>(board, await FindAsync(board, predicate, static (_, item, _) => ValueTask.FromResult<BoardItem?>(item), ct).ConfigureAwait(false));
 
     /// <summary>Waits for an object that fits, and takes it. Nobody else gets it.</summary>
     /// <param name="board">The board.</param>
     /// <param name="predicate">Whether an object fits; called on this node alone, perhaps several times for one.</param>
     /// <param name="ct">Ends the wait; nothing is taken then.</param>
     public static async ValueTask<T> TakeAsync<T>(this Board board, Func<T, bool>? predicate = null, CancellationToken ct = default) =>
-        Value<T>(await FindAsync(board, predicate, static (board, item, ct) => board.TryTakeAsync(item.Id, ct), ct).ConfigureAwait(false));
+        Value<T>(board, await FindAsync(board, predicate, static (board, item, ct) => board.TryTakeAsync(item.Id, ct), ct).ConfigureAwait(false));
 
     private static async ValueTask<BoardItem> FindAsync<T>(Board board, Func<T, bool>? predicate, Func<Board, BoardItem, CancellationToken, ValueTask<BoardItem?>> get, CancellationToken ct)
     {
@@ -42,7 +44,7 @@ public static class TypedItems
             Task appeared = board.WhenAppeared(); // before the look: nothing that comes in between is missed
             foreach (BoardItem item in board.List(TypeName<T>.Template))
             {
-                if ((predicate is null || predicate(Value<T>(item))) && await get(board, item, ct).ConfigureAwait(false) is { } found)
+                if ((predicate is null || predicate(Value<T>(board, item))) && await get(board, item, ct).ConfigureAwait(false) is { } found)
                     return found;
             }
 
@@ -50,7 +52,7 @@ public static class TypedItems
         }
     }
 
-    private static T Value<T>(BoardItem item) => JsonSerializer.Deserialize<T>(item[1].Bytes.Span)!;
+    private static T Value<T>(Board board, BoardItem item) => board.Serializer.Deserialize<T>(item[1].Bytes);
 
     private static class TypeName<T>
     {

@@ -166,7 +166,7 @@ public static class CohortNodes
     {
         ArgumentNullException.ThrowIfNull(node);
         ArgumentNullException.ThrowIfNull(name);
-        return new CohortClient<TRequest, TResult>(CallerIdentity.Of(node), new OutsideNode(node), name, serializer ?? new JsonPayloadSerializer());
+        return new CohortClient<TRequest, TResult>(CallerIdentity.Of(node), new OutsideNode(node), name, serializer ?? JsonPayloadSerializer.Default);
     }
 
     /// <summary>Calls a cohort from a client: as from a node; a change of the node that serves the client costs time, nothing else.</summary>
@@ -178,7 +178,7 @@ public static class CohortNodes
     {
         ArgumentNullException.ThrowIfNull(client);
         ArgumentNullException.ThrowIfNull(name);
-        return new CohortClient<TRequest, TResult>(CallerIdentity.Of(client), new OutsideClient(client), name, serializer ?? new JsonPayloadSerializer());
+        return new CohortClient<TRequest, TResult>(CallerIdentity.Of(client), new OutsideClient(client), name, serializer ?? JsonPayloadSerializer.Default);
     }
 }
 

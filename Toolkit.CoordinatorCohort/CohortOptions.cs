@@ -54,7 +54,7 @@ public sealed class CohortOptions<TResult>
     public TimeSpan ResultLifetime { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Turns requests and results into bytes. The same at callers and members.</summary>
-    public IPayloadSerializer Serializer { get; init; } = new JsonPayloadSerializer();
+    public IPayloadSerializer Serializer { get; init; } = JsonPayloadSerializer.Default;
 
     /// <summary>
     /// Told at every member of every request that was answered, in causal order: here a member updates its copy. Called between

@@ -2,6 +2,7 @@
 // Keeps: what was some member's to do is at every moment some member's to do: a member acts by the new division and by every
 // old one until it is confirmed that all act by the new one. Follows: figure 12 of "The Isis project: a toolkit and META", with
 // the list of old divisions that its text asks for.
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Threading.Channels;
 using Core.Groups;
@@ -22,6 +23,9 @@ public sealed record WorkDivision(long View, ImmutableArray<NodeId> Members);
 public sealed class WorkPartition<TKey>
 {
     private static readonly TimeSpan PollPatience = TimeSpan.FromSeconds(10);
+
+    // Bytes, at entry points of their own: the serializer of the node is for the application's types.
+    private static readonly EntryAddress Poll = "work-partition.poll", Switch = "work-partition.switch";
 
     private readonly HandOver<TKey> _handOver;
     private readonly Lock _gate = new(); // guards it: handlers change it, other threads ask it
@@ -61,7 +65,7 @@ public sealed class WorkPartition<TKey>
     }
 
     /// <summary>
-    /// Puts the partition into the options of a join: its messages are of types of its own, and what the options had before is
+    /// Puts the partition into the options of a join: its messages go to entry points of its own, and what the options had before is
     /// called as ever (a view's handler after the division has changed).
     /// </summary>
     public GroupOptions AddTo(GroupOptions options)
@@ -71,8 +75,8 @@ public sealed class WorkPartition<TKey>
         options.Configure = group =>
         {
             _group = group;
-            group.On<PartitionSwitch>((change, _) => OnSwitch(change));
-            group.OnRequest<PartitionPoll, PartitionAnswer>(static (_, _) => ValueTask.FromResult(new PartitionAnswer()));
+            group.OnEntry(Switch, OnSwitch);
+            group.OnEntryRequest(Poll, static _ => ValueTask.FromResult<ReadOnlyMemory<byte>>(default)); // who answers acts by the view's division
             configure?.Invoke(group);
         };
         options.OnView = view =>
@@ -123,9 +127,11 @@ public sealed class WorkPartition<TKey>
         Changed?.Invoke();
     }
 
-    private ValueTask OnSwitch(PartitionSwitch change)
+    // All members act by a view's division: the old ones end.
+    private ValueTask OnSwitch(GroupMessage change)
     {
-        lock (_gate) _handOver.OnSwitch(change.View);
+        long view = BinaryPrimitives.ReadInt64LittleEndian(change.Body.Span);
+        lock (_gate) _handOver.OnSwitch(view);
         return default;
     }
 
@@ -136,8 +142,8 @@ public sealed class WorkPartition<TKey>
         {
             try
             {
-                await group.RequestAsync<PartitionPoll, PartitionAnswer>(new PartitionPoll(view.Number), Replies.All, timeout: PollPatience, ct: ct).ConfigureAwait(false);
-                if (group.View.Id == view.Id) await group.TotalAsync(new PartitionSwitch(view.Number), ct).ConfigureAwait(false);
+                await group.RequestEntryAsync(Poll, Order.Fifo, default, Replies.All, PollPatience, ct).ConfigureAwait(false);
+                if (group.View.Id == view.Id) await group.SendEntryAsync(Switch, Order.Total, Number(view.Number), ct).ConfigureAwait(false);
                 return;
             }
             catch (TimeoutException)
@@ -150,13 +156,11 @@ public sealed class WorkPartition<TKey>
             }
         }
     }
+
+    private static byte[] Number(long view)
+    {
+        byte[] number = new byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(number, view);
+        return number;
+    }
 }
-
-/// <summary>Asks the members whether they act by a view's division.</summary>
-internal sealed record PartitionPoll(long View);
-
-/// <summary>This member does.</summary>
-internal sealed record PartitionAnswer;
-
-/// <summary>All members act by a view's division: the old ones end.</summary>
-internal sealed record PartitionSwitch(long View);

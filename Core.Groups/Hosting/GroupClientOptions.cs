@@ -34,8 +34,8 @@ public sealed class GroupClientOptions
     /// <summary>Where the client logs; null: nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; set; }
 
-    /// <summary>The serializer of typed messages.</summary>
-    public IPayloadSerializer Serializer { get; set; } = new JsonPayloadSerializer();
+    /// <summary>The serializer of typed messages: <c>new JsonPayloadSerializer(MyJson.Default)</c> with generated code for the application's types. The same at all nodes and clients.</summary>
+    public IPayloadSerializer Serializer { get; set; } = JsonPayloadSerializer.Default;
 
     /// <summary>Checks the options.</summary>
     /// <exception cref="ArgumentException">An option is wrong; the message names it and says what it must be.</exception>

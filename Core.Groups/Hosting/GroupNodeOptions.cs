@@ -107,8 +107,8 @@ public sealed class GroupNodeOptions
     /// <summary>Where the node logs; null: nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; set; }
 
-    /// <summary>The serializer of typed messages.</summary>
-    public IPayloadSerializer Serializer { get; set; } = new JsonPayloadSerializer();
+    /// <summary>The serializer of typed messages: <c>new JsonPayloadSerializer(MyJson.Default)</c> with generated code for the application's types. The same at all nodes and clients.</summary>
+    public IPayloadSerializer Serializer { get; set; } = JsonPayloadSerializer.Default;
 
     /// <summary>Whether, after an exclusion, the new incarnation joins the groups of the old one again, with state transfer.</summary>
     public bool RejoinGroups { get; set; } = true;

@@ -294,7 +294,6 @@ internal sealed class NodeHost : ITurn<NodeInput>
 
             Loop.Stop();
             _incarnations.End(cause, writeFail);
-            Calls.Close(() => new NodeStoppedException(outcomeUnknown: true, cause), () => new NodeStoppedException(outcomeUnknown: false, cause));
             Status.Complete();
             Watches.Complete();
         }

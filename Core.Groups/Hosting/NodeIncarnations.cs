@@ -91,6 +91,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
 
         _trace?.Dispose();
         _effects?.PublishCalls(); // the machine had ended them
+        host.Calls.Close(() => new NodeStoppedException(outcomeUnknown: true, cause), () => new NodeStoppedException(outcomeUnknown: false, cause)); // before the groups: of a join the others may know
         foreach (GroupMembership group in _groups.Concat(_left))
         {
             group.CutOff(() => new NodeStoppedException(outcomeUnknown: false, cause), forGood: true);

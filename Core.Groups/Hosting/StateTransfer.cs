@@ -1,6 +1,7 @@
 // How a joiner gets a group's state: the Isis state transfer tool (RFC 992; protocol, section 7).
 using System.Buffers;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Core.Groups.Hosting;
 
 namespace Core.Groups;
@@ -145,13 +146,25 @@ public sealed class StateTransfer
         };
     }
 
-    /// <summary>State as an object that is written as JSON.</summary>
-    public static StateTransfer Json<T>(Func<T> save, Action<T> load, JsonSerializerOptions? options = null)
+    /// <summary>State as an object that is written as JSON: with generated code where there is any, as by <see cref="JsonPayloadSerializer"/>.</summary>
+    /// <param name="save">The state as it is now.</param>
+    /// <param name="load">Takes the state of a member.</param>
+    /// <param name="options">Null: the serializer's defaults. The same at all members.</param>
+    /// <exception cref="NotSupportedException">There is no code for the type, and no reflection; the message says what to write.</exception>
+    public static StateTransfer Json<T>(Func<T> save, Action<T> load, JsonSerializerOptions? options = null) =>
+        Json(save, load, (options is null ? JsonPayloadSerializer.Default : new JsonPayloadSerializer(options)).TypeOf<T>());
+
+    /// <summary>State as an object that is written as JSON by code that was generated for its type.</summary>
+    /// <param name="save">The state as it is now.</param>
+    /// <param name="load">Takes the state of a member.</param>
+    /// <param name="type">The type as a context has it: <c>MyJson.Default.Ledger</c>. The same at all members.</param>
+    public static StateTransfer Json<T>(Func<T> save, Action<T> load, JsonTypeInfo<T> type)
     {
         ArgumentNullException.ThrowIfNull(save);
         ArgumentNullException.ThrowIfNull(load);
+        ArgumentNullException.ThrowIfNull(type);
         return Bytes(
-            () => JsonSerializer.SerializeToUtf8Bytes(save(), options),
-            state => load(JsonSerializer.Deserialize<T>(state.Span, options)!));
+            () => JsonSerializer.SerializeToUtf8Bytes(save(), type),
+            state => load(JsonSerializer.Deserialize(state.Span, type)!));
     }
 }

@@ -9,8 +9,6 @@ namespace Toolkit.ReplicatedData.Space;
 /// <summary>The default: numbers of 64 bits, texts and bytes as they are, everything else as JSON.</summary>
 internal sealed class DefaultSerializer : IPayloadSerializer
 {
-    private static readonly JsonPayloadSerializer Json = new();
-
     public static DefaultSerializer Instance { get; } = new();
 
     public void Serialize<T>(T value, IBufferWriter<byte> output)
@@ -28,7 +26,7 @@ internal sealed class DefaultSerializer : IPayloadSerializer
                 output.Write(bytes);
                 break;
             default:
-                Json.Serialize(value, output);
+                JsonPayloadSerializer.Default.Serialize(value, output);
                 break;
         }
     }
@@ -38,7 +36,7 @@ internal sealed class DefaultSerializer : IPayloadSerializer
         if (typeof(T) == typeof(long)) return (T)(object)(body.Length == 8 ? BinaryPrimitives.ReadInt64LittleEndian(body.Span) : throw new FormatException("The value is not a number of 64 bits."));
         if (typeof(T) == typeof(string)) return (T)(object)Encoding.UTF8.GetString(body.Span);
         if (typeof(T) == typeof(byte[])) return (T)(object)body.ToArray();
-        return Json.Deserialize<T>(body);
+        return JsonPayloadSerializer.Default.Deserialize<T>(body);
     }
 }
 

@@ -193,7 +193,7 @@ internal sealed class EventFeed(ILineOutput output)
         }
         catch (JsonException)
         {
-            return JsonSerializer.SerializeToElement(value);
+            return JsonSerializer.SerializeToElement(value, ShellJson.Default.String);
         }
     }
 

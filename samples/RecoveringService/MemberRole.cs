@@ -1,6 +1,7 @@
 // A member: keeps the ledger, writes to it, and tells its parent what was acknowledged.
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Core.Groups;
 using Samples.Shared;
 using Toolkit.Recovery;
@@ -114,7 +115,7 @@ internal sealed class Ledger(Action<StateProgress> onProgress)
 
     private ValueTask<StateSnapshot> Save()
     {
-        byte[] all = JsonSerializer.SerializeToUtf8Bytes(Entries);
+        byte[] all = JsonSerializer.SerializeToUtf8Bytes(Entries, LedgerJson.Default.StringArray);
         return ValueTask.FromResult(new StateSnapshot(all.Chunk(PieceSize).Select(piece => (ReadOnlyMemory<byte>)piece).ToAsyncEnumerable(), all.Length));
     }
 
@@ -122,7 +123,7 @@ internal sealed class Ledger(Action<StateProgress> onProgress)
     {
         var all = new MemoryStream();
         await foreach (ReadOnlyMemory<byte> piece in pieces) all.Write(piece.Span);
-        await Set(JsonSerializer.Deserialize<List<string>>(all.ToArray())!);
+        await Set([.. JsonSerializer.Deserialize(all.ToArray(), LedgerJson.Default.StringArray)!]);
     }
 
     private ValueTask Set(List<string> entries)
@@ -131,3 +132,7 @@ internal sealed class Ledger(Action<StateProgress> onProgress)
         return default;
     }
 }
+
+/// <summary>The code that reads and writes the state, generated at build time.</summary>
+[JsonSerializable(typeof(string[]))]
+internal sealed partial class LedgerJson : JsonSerializerContext;

@@ -75,7 +75,7 @@ internal sealed class Play(Action<string> say) : IAsyncDisposable
         for (int i = 0; i < ServerCount; i++)
         {
             using HttpResponseMessage fresh = await _http.GetAsync($"{UrlOf(i)}/values/any?latest=true", stop); // its copy is up to date from here on
-            Dictionary<string, string> values = (await _http.GetFromJsonAsync<Dictionary<string, string>>($"{UrlOf(i)}/values", stop))!;
+            Dictionary<string, string> values = (await _http.GetFromJsonAsync($"{UrlOf(i)}/values", StoreJson.Default.DictionaryStringString, stop))!;
             held.Add(new Held(NameOf(i), values.ToDictionary(v => v.Key, v => long.Parse(v.Value, CultureInfo.InvariantCulture))));
         }
 

@@ -47,6 +47,7 @@ internal sealed class Server : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls(url);
         builder.WebHost.ConfigureKestrel(o => o.Limits.MaxRequestBodySize = LongestValue);
+        builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, StoreJson.Default));
         builder.Services.AddProcessGroups(configure);
         builder.Services.AddHealthChecks().AddCheck<GroupNodeHealthCheck>("process-groups");
         builder.Services.AddSingleton<Store>();

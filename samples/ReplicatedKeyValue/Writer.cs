@@ -53,7 +53,7 @@ internal sealed class Writer(HttpClient http, Servers servers, int id)
                 using HttpResponseMessage response = await http.SendAsync(request, giveUp);
                 if (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.PreconditionFailed)
                 {
-                    Entry there = (await response.Content.ReadFromJsonAsync<Entry>(giveUp))!;
+                    Entry there = (await response.Content.ReadFromJsonAsync(StoreJson.Default.Entry, giveUp))!;
                     if (there.Value == value)
                         return there; // now, or by an earlier attempt whose answer was lost
                     if (there.Version > version)

@@ -37,7 +37,7 @@ internal sealed class ClientRole(GroupNode node, ParentLink parent, string[] sym
     {
         await foreach (JsonObject said in parent.Said.ReadAllAsync(ended))
         {
-            if (said["sent"].Deserialize<Dictionary<string, int>>() is { } sent)
+            if (said["sent"].Deserialize(TickerJson.Default.DictionaryStringInt32) is { } sent)
                 Report(sent);
         }
     }

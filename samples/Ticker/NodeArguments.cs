@@ -27,6 +27,7 @@ internal sealed class NodeArguments
         Listen = given.GetRequiredValue(_listen),
         Seeds = given.GetRequiredValue(_seeds).Split(','),
         Cluster = "ticker",
+        Serializer = new JsonPayloadSerializer(TickerJson.Default),
     };
 
     /// <summary>The same, as the parent writes it.</summary>

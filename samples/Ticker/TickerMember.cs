@@ -30,7 +30,7 @@ internal sealed class TickerMember(GroupNode node)
 
     public async Task<ProcessGroup> JoinAsync(CancellationToken ct) => await node.JoinAsync(GroupName, Partition.AddTo(new GroupOptions
     {
-        State = StateTransfer.Json(Save, Load),
+        State = StateTransfer.Json(Save, Load, TickerJson.Default.Ledger),
         Configure = Register,
         OnView = OnView,
     }), ct);

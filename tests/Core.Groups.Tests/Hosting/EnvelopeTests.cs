@@ -1,13 +1,7 @@
 using System.Text;
-using System.Text.Json.Serialization;
 using Core.Groups.Hosting;
 
 namespace Core.Groups.Tests.Hosting;
-
-internal sealed record Trade(string Symbol, decimal Value);
-
-[JsonSerializable(typeof(Trade))]
-internal sealed partial class GeneratedJson : JsonSerializerContext;
 
 public sealed class EnvelopeTests
 {
@@ -51,18 +45,6 @@ public sealed class EnvelopeTests
         Assert.True(Envelope.TryUnpack(packed, out ReadOnlySpan<byte> name, out ReadOnlyMemory<byte> body));
         Assert.Equal(typeof(Quote).FullName, Encoding.UTF8.GetString(name));
         Assert.Equal(quote, Serializer.Deserialize<Quote>(body));
-    }
-
-    [Fact]
-    public void Generated_code_serves_the_types_that_it_was_made_for_and_no_others()
-    {
-        var generated = new JsonPayloadSerializer(GeneratedJson.Default);
-        var trade = new Trade("AAPL", 26.6m);
-        Assert.True(Envelope.TryUnpack(Envelope.Pack(trade, generated), out _, out ReadOnlyMemory<byte> body));
-        Assert.Equal(trade, generated.Deserialize<Trade>(body));
-        Assert.Equal(trade, Serializer.Deserialize<Trade>(body)); // the same JSON
-        Assert.Contains(nameof(Quote), Assert.Throws<NotSupportedException>(() => Envelope.Pack(new Quote("AAPL", 26.6m), generated)).Message);
-        Assert.Throws<NotSupportedException>(() => generated.Deserialize<Quote>(body));
     }
 
     [Fact]

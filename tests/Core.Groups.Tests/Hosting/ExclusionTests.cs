@@ -49,7 +49,7 @@ public sealed class ExclusionTests
         await asked.FlushAsync().AsTask().WaitAsync(RealCluster.Patience); // the request is at all members
 
         Task joins = cluster.Nodes[2].JoinAsync("/door", Options()).AsTask(); // a thinks about it
-        await StandStillAsync(cluster.Nodes[2], async () =>
+        await StandStill.DuringAsync(cluster.Nodes[2], async () =>
         {
             while ((await views.Reader.ReadAsync().AsTask().WaitAsync(RealCluster.Patience)) is not { Members.Length: 1, Left.Length: > 0 })
             {
@@ -61,31 +61,6 @@ public sealed class ExclusionTests
         release.SetResult();
         Assert.Equal(["a", "c"], (await rejoined.Task.WaitAsync(RealCluster.Patience)).Members.Select(m => m.Name));
         await held.FlushAsync().AsTask().WaitAsync(RealCluster.Patience);
-    }
-
-    /// <summary>The node does nothing meanwhile: no heartbeat leaves, nothing is read.</summary>
-    private static async Task StandStillAsync(GroupNode node, Func<Task> meanwhile)
-    {
-        var stands = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var goOn = new ManualResetEventSlim();
-        Task standing = Task.Factory.StartNew(
-            () => node.Host.Inspect((_, _) =>
-            {
-                stands.SetResult();
-                goOn.Wait();
-                return 0;
-            }),
-            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        try
-        {
-            await stands.Task.WaitAsync(RealCluster.Patience);
-            await meanwhile();
-        }
-        finally
-        {
-            goOn.Set();
-            await standing.WaitAsync(RealCluster.Patience);
-        }
     }
 
     private static Task<ExcludedException> EndAsync(Task call) => Assert.ThrowsAsync<ExcludedException>(() => call.WaitAsync(RealCluster.Patience));
