@@ -12,6 +12,7 @@ internal sealed class Attempt(Proposal proposal)
     /// <summary>Who has sent all that others lacked.</summary>
     public HashSet<NodeId> Done { get; } = [];
     public SortedDictionary<NodeId, ImmutableArray<GroupTold>> Recovered { get; } = [];
+    /// <summary>Until when the others may answer. It counts from this node's own Status: while that waits for the disk, nobody else is slow.</summary>
     public TimeSpan Deadline { get; set; }
     /// <summary>Forwarded messages that came before it was known who goes along.</summary>
     public List<(NodeId From, ReadOnlyMemory<byte> Record)> EarlyForwards { get; } = [];
@@ -32,6 +33,7 @@ internal sealed class Attempt(Proposal proposal)
     public bool IsCutShortBy(Proposal other, ReachSet reach) =>
         other.Id.Representative != Id.Representative && proposal.Members.Any(m => reach.Contains(m.Id) && !other.Includes(m.Id));
 
+    public bool HasStatusOf(NodeId node) => Statuses.ContainsKey(node);
     public bool HasAllStatuses => Statuses.Count == proposal.Members.Length;
     public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !Statuses.ContainsKey(m));
 

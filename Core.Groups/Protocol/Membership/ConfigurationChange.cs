@@ -82,6 +82,8 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
             context.IsFrozen = true;
             user.OnFrozen();
         }
+        // A proposal is no vote: the others' disks write while this node's does.
+        if (attempt.Id.Representative == context.Self) _records.SendToAll(proposal, ControlRecord.Proposal, proposal.Write);
         MemberStatus status = _exchange.Describe(Votes, Recorded);
         Stable.Keep(() => TellStatus(attempt, status));
         return true;
@@ -96,7 +98,7 @@ internal sealed class ConfigurationChange(NodeContext context, ChannelTable chan
     private void TellStatus(Attempt attempt, MemberStatus status)
     {
         if (Current != attempt) return;
-        if (attempt.Id.Representative == context.Self) _records.SendToAll(attempt.Proposal, ControlRecord.Proposal, attempt.Proposal.Write);
+        attempt.Deadline = Deadline(attempt.Proposal);
         Send(ToldTable.Empty, to => !MayLack(to));
         Send(_table, MayLack);
         OnStatus(context.Self, status, _table);

@@ -28,6 +28,7 @@ internal sealed class MembershipService
     private readonly HashSet<string> _empty = [];
     private TimeSpan? _aloneFrom, _startedAt;
     private Presence? _told;
+    private (bool IsBlocked, Session? Last) _stood;
     private TimeSpan _toldAt, _tellAt = TimeSpan.MaxValue;
     private TimeSpan _judgeAt;
     private TimeSpan _lookAt, _lookedAt, _soonAt = TimeSpan.MaxValue;
@@ -168,21 +169,35 @@ internal sealed class MembershipService
         {
             if (node != _context.Self && _channels.Find(node) is not { IsConnected: true } && address != _context.Settings.Address) DialSoon(address, LooksAt);
         }
-        if (!_context.Settings.IsExtended && presence.Last is { } session && _context.Configuration is not null && IsOverBecauseOf(session, presence))
-        {
-            Change.Exclude($"{from.Id} knows session {session}", Change.Last?.Lineage != session.Lineage);
-            return;
-        }
+        if (IsOverBecauseOf(from.Id, presence)) return;
         if (Change.Current is { IsExchanging: false } attempt && attempt.Id.Representative == _context.Self
-            && !attempt.Statuses.ContainsKey(from.Id)
+            && !attempt.HasStatusOf(from.Id)
             && (presence.Promised > attempt.Id.Epoch || (presence.Configuration is { } its && its.Epoch == attempt.Id.Epoch && its != attempt.Id)))
         {
             Change.Abandon();      // it has promised more, or used this epoch: the next proposal goes above that
         }
     }
 
-    /// <summary>Whether a primary session shows that this incarnation can never go on.</summary>
-    private bool IsOverBecauseOf(Session session, Presence presence)
+    /// <summary>True: what the other one says has shown that this incarnation can never go on, and it is over.</summary>
+    private bool IsOverBecauseOf(NodeId from, Presence presence)
+    {
+        if (_context.Settings.IsExtended || _context.Configuration is null || presence.Last is not { } session || !CannotGoOnBeside(session, presence)) return false;
+        Change.Exclude($"{from} knows session {session}", Change.Last?.Lineage != session.Lineage);
+        return true;
+    }
+
+    /// <summary>What others have said before is looked at again when this node stands elsewhere: nobody says it twice.</summary>
+    private void LookAtOtherSessions()
+    {
+        if (_stood == (Change.IsBlocked, Change.Last)) return;
+        _stood = (Change.IsBlocked, Change.Last);
+        foreach (Channel channel in _channels.All)
+        {
+            if (channel.IsConnected && Reachability.Of(channel.Id) is { } presence && IsOverBecauseOf(channel.Id, presence)) return;
+        }
+    }
+
+    private bool CannotGoOnBeside(Session session, Presence presence)
     {
         if (session.Contains(_context.Self) || Change.Last is not { } mine) return false;
         if (session.Lineage == mine.Lineage)
@@ -212,6 +227,8 @@ internal sealed class MembershipService
             _judgeAt = _context.Now + (_context.Settings.Heartbeat / 2);
             Reachability.Judge(OnSilentStranger);
         }
+        LookAtOtherSessions();
+        if (Change.IsOver) return;
         foreach (Channel newcomer in Reachability.Contend())
         {
             Change.Records.Send(newcomer, ControlRecord.NameTaken, writer => writer.Text(_context.Settings.Address));
@@ -327,7 +344,7 @@ internal sealed class MembershipService
         {
             if (member.Id != _context.Self && !reach.Contains(member.Id)) return true;
         }
-        if (_context.Now < attempt.Deadline) return false;
+        if (_context.Now < attempt.Deadline || !attempt.HasStatusOf(_context.Self)) return false;
         foreach (NodeId silent in attempt.WithoutStatus.ToArray())
         {
             // It did not answer in time: it joins the fail set.
@@ -459,7 +476,7 @@ internal sealed class MembershipService
 
     public TimeSpan Deadline()
     {
-        TimeSpan deadline = Change.Current is { } attempt ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
+        TimeSpan deadline = Change.Current is { } attempt && attempt.HasStatusOf(_context.Self) ? Min(_judgeAt, attempt.Deadline) : _judgeAt;
         deadline = Min(Min(deadline, Min(_tellAt, _soonAt)), _gathering.Deadline());
         if (_aloneFrom is { } from && _context.Now < from) deadline = Min(deadline, from);
         if (_startedAt + _context.Settings.Suspect is { } all && _context.Now < all) deadline = Min(deadline, all);

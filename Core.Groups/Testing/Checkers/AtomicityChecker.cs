@@ -21,9 +21,7 @@ internal sealed class AtomicityChecker(CheckOptions options) : IChecker
                 together.Add((period.Key, next.Key), company = []);
             company.Add(period);
         }
-        // Null: of one that spans groups no trace tells where it was sent.
-        HashSet<string?> spanned = [.. history.Messages.Where(SpansGroups).Select(message => message.SentIn?.RegularId)];
-        if (options.MayAnnounceUnsent) spanned.UnionWith(history.Traces.SelectMany(LeftWithCalls));
+        HashSet<string> spanned = [.. history.Messages.Where(SpansGroups).SelectMany(PlacesOf), .. history.Traces.Where(HasUnsent).SelectMany(LeftWithCalls)];
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {
@@ -37,7 +35,7 @@ internal sealed class AtomicityChecker(CheckOptions options) : IChecker
                     continue;
                 foreach (Period other in company)
                 {
-                    if (message.IsOwedBy(other.Trace) && !IsDeliveredIn(message, other, spanned.Contains(other.RegularId) || spanned.Contains(null)))
+                    if (message.IsOwedBy(other.Trace) && !IsDeliveredIn(message, other, spanned.Contains(other.RegularId)))
                     {
                         yield return this.Found(
                             $"{delivery.Trace} delivered {message} in {period}; {other.Trace} went with it from there to {next} and did not (EVS 4).",
@@ -47,6 +45,14 @@ internal sealed class AtomicityChecker(CheckOptions options) : IChecker
             }
         }
     }
+
+    /// <summary>Where it was sent; if no trace tells, where it was delivered, which is the same.</summary>
+    private static IEnumerable<string> PlacesOf(Message message) => message.SentIn is { } sentIn
+        ? [sentIn.RegularId] : message.Deliveries.Select(delivery => delivery.Period?.RegularId).OfType<string>().Distinct();
+
+    /// <summary>Whether a node was asked for more GBCASTs to several groups than it sent.</summary>
+    private bool HasUnsent(NodeTrace trace) => options.SpanningBroadcasts.TryGetValue(trace.Node, out int asked)
+        && asked > trace.Sends.Where(message => message.Order == Order.Group && SpansGroups(message)).Select(message => message.Line.Call).Distinct().Count();
 
     /// <summary>
     /// The configurations in which calls of a node were not sent to the end. One may be a GBCAST to several groups that was announced
@@ -73,6 +79,9 @@ internal sealed class AtomicityChecker(CheckOptions options) : IChecker
     private static bool IsDeliveredIn(Message message, Period period, bool spansGroups)
     {
         Period? deliveredIn = message.DeliveryAt(period.Trace)?.Period;
-        return deliveredIn == period || (spansGroups && deliveredIn?.RegularId == period.RegularId);
+        if (deliveredIn == period || (spansGroups && deliveredIn?.RegularId == period.RegularId))
+            return true;
+        // Taken together they end with the transitional one: a trace that ends in it owes nothing yet.
+        return spansGroups && deliveredIn is null && period.Next is { IsTransitional: true, Next: null };
     }
 }

@@ -9,6 +9,11 @@ public enum PrimaryContinuity
     None,
     /// <summary>A member, by name (EVS 2.2): for a cluster with an electorate, which may begin a new lineage after a total loss.</summary>
     Member,
+    /// <summary>
+    /// A member, and votes: of the primary that its own members come from it holds a weighted majority, by incarnation, or a newer incarnation
+    /// of everybody that is missing: for a cluster with an electorate where votes are forgotten with those who gave them.
+    /// </summary>
+    VotesOrProof,
     /// <summary>A weighted majority of the earlier one, by name: for votes on stable storage.</summary>
     MajorityOfNames,
     /// <summary>A weighted majority of the earlier one, by incarnation: for votes without stable storage and no electorate.</summary>
@@ -33,6 +38,9 @@ public sealed record CheckOptions
     /// <summary>What consecutive primaries must share.</summary>
     public PrimaryContinuity Continuity { get; init; } = PrimaryContinuity.Member;
 
+    /// <summary>The nodes that were asked to stop in an orderly way: a change that leaves one of them out has its vote all the same.</summary>
+    public ImmutableHashSet<NodeId> Leavers { get; init; } = [];
+
     /// <summary>The nodes' weights in majorities, by name; a name that is not here weighs 1.</summary>
     public ImmutableDictionary<string, int> Weights { get; init; } = ImmutableDictionary<string, int>.Empty;
 
@@ -43,10 +51,10 @@ public sealed record CheckOptions
     public int MinimumPrimaryWeight { get; init; }
 
     /// <summary>
-    /// GBCASTs to several groups were asked for. One that was announced and never sent is in no trace, and yet has a place that spans
-    /// groups: in a configuration in which some call never left, failure atomicity counts the transitional one with the regular one.
+    /// How many GBCASTs to several groups each node was asked for. One that was announced and never sent is in no trace, and yet has a place that
+    /// spans groups: in a configuration in which a node left such a one, failure atomicity counts the transitional one with the regular one.
     /// </summary>
-    public bool MayAnnounceUnsent { get; init; }
+    public ImmutableDictionary<NodeId, int> SpanningBroadcasts { get; init; } = ImmutableDictionary<NodeId, int>.Empty;
 
     /// <summary>How many violations are reported at most, per checker.</summary>
     public int MaximumViolations { get; init; } = 10;

@@ -1,5 +1,6 @@
 // The order in which configurations happened, taken from the nodes' own orders and never from clocks (EVS 2: ->).
-// A node is known by its name here: what an incarnation installed precedes what the next one installs.
+// A node is known by its name here: what an incarnation installed precedes what the next one installs; and, by its members,
+// what an incarnation agreed to (all members do before anyone installs it) precedes what the next one agrees to.
 namespace Core.Groups.Testing.Checkers;
 
 /// <summary>The configurations of a history and which precedes which.</summary>
@@ -9,7 +10,9 @@ internal sealed class ConfigurationGraph
     private readonly List<HashSet<int>> next = [];
     private readonly List<int> rank = [];
 
-    internal ConfigurationGraph(History history)
+    /// <param name="byMembers">Whether members order configurations too that they did not live to install.</param>
+    /// <param name="more">What else is known to precede what.</param>
+    internal ConfigurationGraph(History history, bool byMembers = true, IReadOnlyList<(Period Earlier, Period Later)>? more = null)
     {
         foreach (IGrouping<string, NodeTrace> incarnations in history.Traces.GroupBy(trace => trace.Node.Name))
         {
@@ -24,6 +27,10 @@ internal sealed class ConfigurationGraph
                 last = period;
             }
         }
+        if (byMembers)
+            AddMembers();
+        foreach ((Period earlier, Period later) in more ?? [])
+            next[index[earlier.RegularId]].Add(index[later.RegularId]);
         Sort();
     }
 
@@ -64,6 +71,21 @@ internal sealed class ConfigurationGraph
             rank.Add(int.MaxValue);
         }
         return at;
+    }
+
+    private void AddMembers()
+    {
+        foreach (var name in installations.SelectMany((period, at) => period.Members.Select(member => (Member: member, At: at))).GroupBy(entry => entry.Member.Name))
+        {
+            int[] before = [];
+            foreach (var incarnation in name.GroupBy(entry => entry.Member.Incarnation).OrderBy(entries => entries.Key))
+            {
+                int[] those = [.. incarnation.Select(entry => entry.At)];
+                foreach (int from in before)
+                    next[from].UnionWith(those);
+                before = those;
+            }
+        }
     }
 
     private void Sort()

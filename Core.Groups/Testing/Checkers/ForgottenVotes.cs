@@ -19,7 +19,7 @@ internal static class ForgottenVotes
         && (BeganWithout(one, other) || BeganWithout(other, one));
 
     private static bool MayForget(CheckOptions options) =>
-        options.IsPrimaryMode && !options.Electorate.IsEmpty && options.Continuity == PrimaryContinuity.Member;
+        options.IsPrimaryMode && !options.Electorate.IsEmpty && options.Continuity == PrimaryContinuity.VotesOrProof;
 
     /// <summary>
     /// Whether on the way to <paramref name="kept"/> its node entered a configuration in which everybody of the one before is

@@ -48,8 +48,8 @@ internal sealed record Scenario(string Name, string Promise)
     public int Clients { get; init; }
     /// <summary>The nodes' disks; null: nothing outlives a process.</summary>
     public DiskProfile? Disk { get; init; }
-    /// <summary>What consecutive primaries must share.</summary>
-    public PrimaryContinuity Continuity { get; init; } = PrimaryContinuity.Member;
+    /// <summary>What consecutive primaries must share; null: see <see cref="SimulationRun.Judge"/>.</summary>
+    public PrimaryContinuity? Continuity { get; init; }
     /// <summary>Rules of the protocol that are taken away.</summary>
     public WeakRules Weak { get; init; }
     /// <summary>How often each act is drawn, relative to the others.</summary>
@@ -82,12 +82,12 @@ internal static class Scenarios
         },
         new("stored-crashes", "Nodes with stable storage die, any number at once, on disks that are slow and lose what was not synced.")
         {
-            Disk = new(), Continuity = PrimaryContinuity.MajorityOfNames,
+            Disk = new(),
             Weights = [.. Traffic, (Act.Crash, 12), (Act.Restart, 12), (Act.Join, 3)],
         },
         new("stored-partitions", "The same on a network that falls into components, and disks that fail.")
         {
-            Disk = new() { SlowChance = 0.2, FailureChance = 0.01 }, Continuity = PrimaryContinuity.MajorityOfNames,
+            Disk = new() { SlowChance = 0.2, FailureChance = 0.01 },
             Weights =
             [
                 .. Traffic, (Act.Crash, 5), (Act.Restart, 8), (Act.Partition, 4), (Act.Cut, 3), (Act.CutOneWay, 2), (Act.Heal, 5), (Act.Break, 3),
@@ -218,7 +218,7 @@ internal static class Scenarios
         },
         new("extended-stored", "The same with stable storage: a node that fails comes back under its name with what it had promised.")
         {
-            IsExtended = true, Disk = new(), Continuity = PrimaryContinuity.MajorityOfNames,
+            IsExtended = true, Disk = new(),
             Weights = [.. Traffic, (Act.Crash, 8), (Act.Restart, 9), (Act.Partition, 4), (Act.Heal, 5), (Act.Join, 3)],
         },
         new("extended-start", "Nodes start alone, in components, and make groups of one name each, which are one when they meet.")

@@ -72,7 +72,7 @@ internal sealed class ScriptedScenario
         commands.Where(command => command.Words[0] == "start").SelectMany(command => command.Words.Skip(1)).Distinct();
 
     private PrimaryContinuity Continuity => commands.Exists(command => command.Words[0] == "force") ? PrimaryContinuity.None
-        : IsStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member;
+        : IsStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.VotesOrProof;
 
     private bool IsStored => options.ContainsKey("stored");
 

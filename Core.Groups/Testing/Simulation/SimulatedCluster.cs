@@ -17,6 +17,7 @@ internal sealed class SimulatedCluster
     private readonly Dictionary<MessageId, SentMessage> delivered = [];
     private readonly Dictionary<ulong, GroupId> deliveredIn = [];
     private readonly List<TraceEvent> history = [];
+    private readonly HashSet<NodeId> leavers = [];
     private readonly Dictionary<(GroupId, long), string> watched = [];
     private readonly List<string> violations = [];
     private readonly List<string> log = [];
@@ -111,7 +112,9 @@ internal sealed class SimulatedCluster
     public void Stop(string name)
     {
         Act($"stop {name}");
-        nodes[name].Process?.Application.Stop();
+        if (nodes[name].Process is not { } process) return;
+        leavers.Add(process.Id);
+        process.Application.Stop();
     }
 
     /// <summary>Stops what goes from the first node to the second; the way back stays open.</summary>
@@ -346,8 +349,12 @@ internal sealed class SimulatedCluster
         return message;
     }
 
-    /// <summary>Whether a GBCAST to more than one group, or beside one, was asked for.</summary>
-    public bool HasAskedToSpan => announced.Values.Any(message => message is { Order: Order.Group, Spread: not null });
+    /// <summary>How many GBCASTs to more than one group, or beside one, each node was asked for.</summary>
+    public ImmutableDictionary<NodeId, int> SpanningBroadcasts => announced.Values.Where(message => message is { Order: Order.Group, Spread: not null })
+        .CountBy(message => message.Sender).ToImmutableDictionary();
+
+    /// <summary>The nodes that were asked to stop.</summary>
+    public IReadOnlySet<NodeId> Leavers => leavers;
 
     public SentMessage? FindAnnounced(ulong marker) => announced.GetValueOrDefault(marker);
 

@@ -41,17 +41,18 @@ internal static class SimulationRun
 
     /// <summary>Adds what the checkers find in the history to the cluster's violations.</summary>
     /// <param name="isQuiet">Whether the cluster is at rest, so that everything must have been delivered.</param>
-    /// <param name="continuity">What consecutive primaries must share.</param>
+    /// <param name="continuity">What consecutive primaries must share; null: what votes show, on the nodes' disks or without disks.</param>
     /// <returns>The trace lines that show the first violation that was found.</returns>
-    public static ImmutableArray<TraceEvent> Judge(SimulatedCluster cluster, bool isQuiet, PrimaryContinuity continuity = PrimaryContinuity.Member)
+    public static ImmutableArray<TraceEvent> Judge(SimulatedCluster cluster, bool isQuiet, PrimaryContinuity? continuity = null)
     {
         CheckOptions options = new()
         {
             IsPrimaryMode = !cluster.IsExtended,
             Electorate = [.. cluster.Seeds],
-            Continuity = continuity,
+            Continuity = continuity ?? (cluster.Options.Disk is null ? PrimaryContinuity.VotesOrProof : PrimaryContinuity.MajorityOfNames),
             MinimumPrimaryWeight = continuity == PrimaryContinuity.None ? 1 : 0, // what is forced may hold less than the rest
-            MayAnnounceUnsent = cluster.HasAskedToSpan,
+            Leavers = [.. cluster.Leavers],
+            SpanningBroadcasts = cluster.SpanningBroadcasts,
             Survivors = isQuiet && cluster.Violations.Count == 0
                 ? [.. cluster.Nodes.Where(node => node.Process is not null).Select(node => node.Process!.Id)] : null,
         };

@@ -174,7 +174,8 @@ public sealed class MessageAndConfigurationTests : CheckerTests
     [InlineData("b block", true)]
     [InlineData("b fail", true)]
     [InlineData("b send m2 fifo /g", false)]
-    [InlineData("b trans c3 [b]\nb conf c3 [b] primary\nb fail", false)]
+    [InlineData("b trans c3 [b]\nb conf c3 [b] primary\nb send m2 fifo /g", false)]
+    [InlineData("b trans c3 [b]\nb conf c3 [b] primary\nb fail", true)]      // agreed to from c3
     public void A_primary_that_only_a_stranger_lived_to_complete(string end, bool passes)
     {
         string history = $"a,b,c conf c1 [a b c] primary\na fail\nc fail\n{end}\nd conf c2 [b c d] primary\nd view /g 1 v1 [d] +d\nd send m1 fifo /g\nd deliver m1";

@@ -67,6 +67,7 @@ internal sealed class HandDrivenCluster
     public IReadOnlyList<TraceEvent> History => _history;
     public StateJudge States { get; } = new();
     public ulong LastMarker { get; set; }
+    public Dictionary<NodeId, int> SpanningBroadcasts { get; } = [];
 
     /// <summary>A weaker protocol: what was numbered waits, on its link, until the application that gets it has consumed what came before.</summary>
     public bool ReceivesByCredit { get; init; }
@@ -226,7 +227,8 @@ internal sealed class HandDrivenCluster
         {
             IsPrimaryMode = !_isExtended,
             Electorate = [.. _nodes.Keys],
-            Continuity = _isStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.Member,
+            SpanningBroadcasts = SpanningBroadcasts.ToImmutableDictionary(),
+            Continuity = _isStored ? PrimaryContinuity.MajorityOfNames : PrimaryContinuity.VotesOrProof,
             Survivors = _isQuiet && _violations.Count == 0 ? [.. _nodes.Values.Where(n => n.IsUp).Select(n => n.Id)] : null,
         };
         History history = Testing.Checkers.History.From(_history);

@@ -105,6 +105,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
         if (Array.Exists(all, r => r is not { IsLoaded: true })) return;
         byte[] body = new byte[8];
         BitConverter.TryWriteBytes(body, ++cluster.LastMarker);
+        if (order == Order.Group) cluster.SpanningBroadcasts[Id] = cluster.SpanningBroadcasts.GetValueOrDefault(Id) + 1;
         Do((m, now) => m.Multicast(now, 0, new SpreadTarget([.. all.Select(r => r!.Id).Order()], to, label), order, body));
     }
 
