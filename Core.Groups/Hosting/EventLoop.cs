@@ -35,8 +35,8 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly Lock _gate = new();
     private readonly AutoResetEvent _clockSignal = new(false);
-    private PooledList<TInput> _queue = new();
-    private PooledList<TInput> _batch = new(); // only the running thread touches it
+    private SteadyList<TInput> _queue = new();
+    private SteadyList<TInput> _batch = new(); // only the running thread touches it
     private bool _running = true; // until Start
     private bool _scheduled;
     private bool _due;
@@ -66,7 +66,7 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
         lock (_gate)
         {
             _stopped = true;
-            _queue.Clear();
+            _queue.Clear(Now);
         }
 
         _clockSignal.Set();
@@ -156,7 +156,7 @@ internal sealed class EventLoop<TInput>(ITurn<TInput> turn, string name) : IInpu
         for (int turns = 0; TryTake(turns < most, next); turns++)
         {
             next = turn.Run(_batch.Items);
-            _batch.Clear();
+            _batch.Clear(Now);
         }
     }
 

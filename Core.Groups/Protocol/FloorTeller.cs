@@ -22,6 +22,7 @@ internal sealed class FloorTeller(NodeContext context, ChannelTable channels, Se
             else foreach (int rank in group.View) Answer(rank, wanted);
         }
         Ordering.FloorsWanted.Clear();
+        Ordering.FloorsWanted.LetGo();
         while (_gathering.TryDequeue(out var waiting)) Ordering.FloorsWanted.Add(waiting.Group, waiting.Wanted);
         AnswerAll();
         AnswerSafe();

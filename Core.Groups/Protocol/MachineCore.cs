@@ -128,6 +128,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             for (int owing = _owed.Count; owing > 0; owing--) PayOwed(_owed.Dequeue());
             ordering.Flush();
         }
+        _owed.LetGo();
     }
 
     private void PayOwed((GroupOrder? Group, JointChange? Joint, bool IsFlush) owed)

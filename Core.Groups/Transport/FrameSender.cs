@@ -2,14 +2,13 @@
 // Keeps: the frames of one turn leave in one write, in order; while a write is under way the next turns gather and leave together;
 //   what waits is bounded; an idle connection holds no buffer.
 // Follows: protocol.md, section 2 ("a batch is whatever was ready: no timer delays a message").
-using System.Buffers;
 using System.Buffers.Binary;
 using System.Net.Sockets;
 
 namespace Core.Groups.Transport;
 
 /// <summary>Appends by one thread at a time; flushes and the end by any thread.</summary>
-internal sealed class FrameSender(Socket socket, int maximumPending, int smallestBuffer = FrameSender.ForNodes)
+internal sealed class FrameSender(Socket socket, int maximumPending, SendBuffers buffers, int smallestBuffer = FrameSender.ForNodes)
 {
     /// <summary>The length that stands before every frame, in bytes.</summary>
     public const int PrefixLength = sizeof(int);
@@ -85,7 +84,7 @@ internal sealed class FrameSender(Socket socket, int maximumPending, int smalles
     {
         if (_filling.Length - _filled < length)
         {
-            byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(smallestBuffer, Math.Max(_filled + length, 2 * _filled)));
+            byte[] larger = buffers.Rent(Math.Max(smallestBuffer, Math.Max(_filled + length, 2 * _filled)));
             _filling.AsSpan(0, _filled).CopyTo(larger);
             Recycle(_filling);
             _filling = larger;
@@ -139,11 +138,11 @@ internal sealed class FrameSender(Socket socket, int maximumPending, int smalles
         }
     }
 
-    private static void Recycle(byte[] buffer)
+    private void Recycle(byte[] buffer)
     {
         if (buffer.Length > 0)
         {
-            ArrayPool<byte>.Shared.Return(buffer);
+            buffers.Return(buffer);
         }
     }
 }

@@ -14,6 +14,7 @@ internal sealed class Greeter(
     private readonly HandshakeProof _proof = new(options.Keys);
     private readonly ClusterSettings _settings = ClusterSettings.Of(options);
     private readonly bool _isElector = options.Seeds.Any(seed => HostPort.Normalise(seed) == address);
+    private readonly SendBuffers _buffers = new();
     private int _connections;
 
     /// <summary>Shakes hands on an accepted socket.</summary>
@@ -120,7 +121,7 @@ internal sealed class Greeter(
     private async ValueTask<TcpConnection?> AdmitAsync(Socket socket, Attempt attempt, PeerIdentity peer, Handshake handshake)
     {
         long? decision = attempt.Own < peer.Id ? null : await WithinTimeAsync(handshake.ReceiveCommitAsync).ConfigureAwait(false);
-        var connection = new TcpConnection(Interlocked.Increment(ref _connections), socket, peer, attempt, options, events);
+        var connection = new TcpConnection(Interlocked.Increment(ref _connections), socket, peer, attempt, options, _buffers, events);
         if (peers.TryAdmit(connection, decision))
         {
             log.Connected(connection);

@@ -14,7 +14,8 @@ internal sealed class TcpConnection
     private ITimer? _closeTimer;
 
     /// <param name="attempt">When and as whom this node entered the handshake.</param>
-    public TcpConnection(int number, Socket socket, PeerIdentity peer, Attempt attempt, TcpTransportOptions options, ITransportEvents events)
+    /// <param name="buffers">Those of all connections of this transport.</param>
+    public TcpConnection(int number, Socket socket, PeerIdentity peer, Attempt attempt, TcpTransportOptions options, SendBuffers buffers, ITransportEvents events)
     {
         Number = number;
         Peer = peer;
@@ -22,7 +23,7 @@ internal sealed class TcpConnection
         _socket = socket;
         _options = options;
         bool isThin = peer.IsClient || options.IsClient;
-        Sender = new FrameSender(socket, options.MaximumPending, isThin ? FrameSender.ForClients : FrameSender.ForNodes);
+        Sender = new FrameSender(socket, options.MaximumPending, buffers, isThin ? FrameSender.ForClients : FrameSender.ForNodes);
         _receiver = new FrameReceiver(socket, options.MaximumFrame, isThin ? FrameReceiver.ForClients : FrameReceiver.ForNodes, events, number);
     }
 

@@ -82,6 +82,7 @@ internal sealed class Announcer(NodeContext context, GroupService groups)
             _toAnnounce.Remove(group);
             Announce(group, order, mustStay);
         }
+        _toAnnounce.LetGo();
     }
 
     private bool MustStay(GroupMember group, GroupOrder order)

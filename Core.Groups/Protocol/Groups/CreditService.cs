@@ -89,6 +89,7 @@ internal sealed class CreditService(NodeContext context, Services services, Grou
             group.Credit.OwesSince = null;
             _owing.Remove(group);
         }
+        _owing.LetGo();
     }
 
     public TimeSpan Deadline()

@@ -46,6 +46,7 @@ internal sealed class Services(NodeContext context, ChannelTable channels)
             any = true;
             Receive(context.Self, record.Kind, record.Body);
         }
+        _local.LetGo();
         return any;
     }
 

@@ -9,7 +9,7 @@ namespace Core.Groups.Protocol.Links;
 internal readonly record struct FrameHeader(
     ReadOnlyMemory<byte> Configuration, long Clock, long Received, long Delivered, long Stable, long Settled, bool Asks);
 
-internal sealed class Channel(PeerIdentity identity, Link link)
+internal sealed class Channel(PeerIdentity identity, Link link, BufferPool buffers)
 {
     /// <summary>A frame is sealed when its records exceed this.</summary>
     public const int FrameLimit = 16 << 10;
@@ -73,12 +73,12 @@ internal sealed class Channel(PeerIdentity identity, Link link)
         LastCarried = message.Sequence;
     }
 
-    /// <summary>Takes the filled frame out, its header in front: a buffer that is the caller's.</summary>
+    /// <summary>Takes the filled frame out, its header in front: a pooled buffer that is the caller's.</summary>
     public (byte[] Buffer, int Start, int Length) Seal(ReadOnlySpan<byte> header)
     {
         int start = _body.Prepend(header, Link.HeaderRoom);
         int length = _body.Length - start;
-        byte[] buffer = FrameBuffers.Rent(length);
+        byte[] buffer = buffers.Rent(length);
         _body.Written.Slice(start, length).CopyTo(buffer);
         _open = null;
         return (buffer, 0, length);

@@ -26,6 +26,9 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     /// <summary>In the order of their ids. All are looked through in every turn.</summary>
     private readonly List<Channel> _all = [];
     private readonly WireWriter _header = new(Link.HeaderRoom);
+    /// <summary>For frames that are not acknowledged yet.</summary>
+    private readonly BufferPool _buffers = new();
+    private TimeSpan _trimAt;
     private Channel?[] _byRank = [];
     private long _generations;
 
@@ -63,7 +66,7 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     {
         if (!_byPeer.TryGetValue(identity.Id, out Channel? channel))
         {
-            channel = new Channel(identity, new Link(identity.Id, ++_generations));
+            channel = new Channel(identity, new Link(identity.Id, ++_generations, _buffers), _buffers);
             _byPeer.Add(identity.Id, channel);
             int at = _all.Count;
             while (at > 0 && _all[at - 1].Id > identity.Id) at--;
@@ -220,6 +223,11 @@ internal sealed class ChannelTable(NodeContext context, IFrameHandler handler)
     /// <summary>Sends what the turn has gathered, and what is owed without it.</summary>
     public void EndTurn()
     {
+        if (context.Now >= _trimAt)
+        {
+            _buffers.Trim();
+            _trimAt = context.Now + context.Settings.Heartbeat;
+        }
         Deadline = TimeSpan.MaxValue;
         foreach (Channel channel in _all)
         {

@@ -12,7 +12,7 @@ namespace Core.Groups.Protocol.Links;
 /// <param name="Answer">A hello is to be sent before anything else.</param>
 internal readonly record struct HelloResult(bool WasBroken, bool Answer);
 
-internal sealed class Link(NodeId peer, long generation)
+internal sealed class Link(NodeId peer, long generation, BufferPool buffers)
 {
     /// <summary>Room for a header in front of a frame's records.</summary>
     public const int HeaderRoom = 192;
@@ -96,7 +96,7 @@ internal sealed class Link(NodeId peer, long generation)
         {
             _unacknowledged.Dequeue();
             UnacknowledgedBytes -= frame.Length;
-            FrameBuffers.Return(frame.Buffer);
+            buffers.Return(frame.Buffer);
         }
     }
 
@@ -117,7 +117,7 @@ internal sealed class Link(NodeId peer, long generation)
 
     public void Release()
     {
-        foreach (var frame in _unacknowledged) FrameBuffers.Return(frame.Buffer);
+        foreach (var frame in _unacknowledged) buffers.Return(frame.Buffer);
         _unacknowledged.Clear();
         UnacknowledgedBytes = 0;
     }
@@ -145,12 +145,4 @@ internal enum FrameKind : byte
     Heartbeat = 4,
     /// <summary>Numbered: the beginning of a control record that is larger than a frame.</summary>
     ControlPart = 5,
-}
-
-/// <summary>Buffers for frames under way.</summary>
-internal static class FrameBuffers
-{
-    public static byte[] Rent(int size) => System.Buffers.ArrayPool<byte>.Shared.Rent(size);
-
-    public static void Return(byte[] buffer) => System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
 }

@@ -140,6 +140,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             if (_changing.Count > 0) _changing.RemoveAll(static g => g.Announcement is null);
         }
         while (progress);
+        _changing.LetGo();
     }
 
     private void Accept(GroupOrder group, Message message)
@@ -450,6 +451,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
             if (finish.Kind != MessageKind.Finished) continue;
             GroupChangeFormat.Finish told = GroupChangeFormat.ReadFinish(finish.Body);
             if (!_invitations.Remove(told.Announcement, out Message? announcement)) continue;
+            _invitations.LetGo();
             GroupOperation[] operations = GroupChangeFormat.ReadOperations(announcement.Body);
             var group = new GroupOrder(id, told.GroupName, told.View, told.Number, told.ViewId)
             {

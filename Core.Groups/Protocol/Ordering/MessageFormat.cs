@@ -217,6 +217,8 @@ internal sealed class DestinationTable
     {
         if (!table.TryGetValue(group, out List<Destination>? list)) return;
         list.RemoveAll(d => d.Epoch < before);
-        if (list.Count == 0) table.Remove(group);
+        if (list.Count > 0) return;
+        table.Remove(group);
+        table.LetGo();
     }
 }

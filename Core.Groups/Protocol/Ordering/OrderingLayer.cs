@@ -382,6 +382,7 @@ internal sealed class OrderingLayer : IOrderingOracle
             stream.InPast = false;
             return true;
         });
+        _past.LetGo();
         _sweepAt = Math.Max(64, _past.Count * 2);
     }
 }

@@ -13,7 +13,7 @@ public sealed class FrameSenderTests
     public async Task A_turn_that_is_open_when_a_write_ends_leaves_whole_at_its_flush()
     {
         using SocketPair pair = await SocketPair.OpenAsync();
-        var sender = new FrameSender(pair.Near, maximumPending: 64 << 20);
+        var sender = new FrameSender(pair.Near, maximumPending: 64 << 20, new SendBuffers());
         Assert.True(sender.TryAppend(new byte[More]));
         sender.Flush();
 
@@ -32,7 +32,7 @@ public sealed class FrameSenderTests
     public async Task Turns_that_end_during_a_write_leave_after_it_and_the_end_of_the_stream_last()
     {
         using SocketPair pair = await SocketPair.OpenAsync();
-        var sender = new FrameSender(pair.Near, maximumPending: 64 << 20);
+        var sender = new FrameSender(pair.Near, maximumPending: 64 << 20, new SendBuffers());
         Assert.True(sender.TryAppend(new byte[More]));
         sender.Flush();
         Assert.True(sender.TryAppend([1]));
@@ -50,7 +50,7 @@ public sealed class FrameSenderTests
     public async Task What_waits_is_bounded()
     {
         using SocketPair pair = await SocketPair.OpenAsync();
-        var sender = new FrameSender(pair.Near, maximumPending: 1000);
+        var sender = new FrameSender(pair.Near, maximumPending: 1000, new SendBuffers());
         Assert.True(sender.TryAppend(new byte[496]));
         Assert.True(sender.TryAppend(new byte[496]));
         Assert.False(sender.TryAppend([1]));
