@@ -184,7 +184,23 @@ public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
             (_flushing, _nextFlush) = (_nextFlush, null);
         }
 
-        // Stable is what all members of one view have on disk, after that view. A member that fails meanwhile makes another view.
+        try
+        {
+            await AskUntilStableAsync().ConfigureAwait(false);
+        }
+        catch (NodeStoppedException e) when (!e.OutcomeUnknown)
+        {
+            throw new NodeStoppedException(outcomeUnknown: true, e); // the question never left, but what it is about did
+        }
+        catch (ExcludedException e) when (!e.OutcomeUnknown)
+        {
+            throw new ExcludedException($"the membership of '{Name}' ended during a flush", outcomeUnknown: true);
+        }
+    }
+
+    // Stable is what all members of one view have on disk, after that view. A member that fails meanwhile makes another view.
+    private async Task AskUntilStableAsync()
+    {
         while (true)
         {
             GroupReplies replies = await Group.AskJournalsAsync(Order.CausalTotal, JournalQuestion.Ask(JournalQuestion.Barrier)).ConfigureAwait(false);

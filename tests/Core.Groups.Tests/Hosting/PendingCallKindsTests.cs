@@ -1,6 +1,4 @@
 // What a call of each kind comes back with when its node ends or is excluded before it: the table of Core.Groups/README.md ("What failures mean"), row by row.
-using System.Collections.Immutable;
-
 namespace Core.Groups.Tests.Hosting;
 
 public sealed class PendingCallKindsTests
@@ -73,37 +71,20 @@ public sealed class PendingCallKindsTests
     [Fact(Timeout = Limit)]
     public async Task Of_a_node_that_is_excluded()
     {
-        // In the middle of a turn: the calls that are made meanwhile come next, before anything that was heard.
-        using var goOn = new ManualResetEventSlim(initialState: true);
-        var stands = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var gate = new TurnGate();
         await using RealCluster cluster = await RealCluster.StartAsync(3, o =>
         {
             (o.SuspectAfter, o.CreditWindow) = (TimeSpan.FromSeconds(1), Window);
             if (o.Name == "c")
-            {
-                o.Traced = _ =>
-                {
-                    if (!goOn.IsSet)
-                        stands.TrySetResult();
-                    goOn.Wait();
-                };
-            }
+                gate.AddTo(o);
         });
-        Dictionary<Kind, Task> calls;
         Scene scene = await Scene.SetAsync(cluster);
-        try
+        Dictionary<Kind, Task> calls = [];
+        await gate.HoldAsync(() => scene.Caller.FifoAsync("a turn").AsTask(), async () =>
         {
-            goOn.Reset();
-            _ = Task.Run(() => scene.Caller.FifoAsync("a turn").AsTask());
-            await stands.Task.WaitAsync(RealCluster.Patience);
             calls = scene.MakeCalls();
-            await scene.OnlyOthersAsync();
-        }
-        finally
-        {
-            goOn.Set();
-        }
-
+            await TurnGate.OnlyTwoAsync(cluster.Nodes[0]);
+        });
         await EndAsync<ExcludedException>(calls, e => e.OutcomeUnknown);
         Assert.True((await Assert.ThrowsAsync<ExcludedException>(() => scene.Loading.WaitAsync(RealCluster.Patience))).OutcomeUnknown);
         await Assert.ThrowsAsync<ExcludedException>(() => scene.Watching.WaitAsync(RealCluster.Patience));
@@ -180,16 +161,6 @@ public sealed class PendingCallKindsTests
             Assert.True(Own.GroupAsync("halt").AsTask().IsCompletedSuccessfully); // the group stands still, so what is sent in it waits
             Assert.True(Full.SendAsync(Order.Total, new byte[Window - 1000]).AsTask().IsCompletedSuccessfully); // the next one waits
             return Kinds.ToDictionary(kind => kind, kind => kind.Call(this));
-        }
-
-        /// <summary>Completes when the others have gone on by themselves.</summary>
-        public async Task OnlyOthersAsync()
-        {
-            await foreach (Configuration configuration in cluster.Nodes[0].Configurations().WithCancellation(new CancellationTokenSource(RealCluster.Patience).Token))
-            {
-                if (configuration.Members.Length == 2 && configuration.IsPrimary)
-                    return;
-            }
         }
 
         private static async Task<ProcessGroup> JoinAsync(GroupNode node, string name) => await node.JoinAsync(name, new GroupOptions
