@@ -53,6 +53,8 @@ internal enum WeakRules : long
     SpreadIsNotWaitedFor = 1L << 56,
     /// <summary>A message to several groups leaves although a GBCAST in one of them is not delivered by all.</summary>
     SpreadIgnoresOpenChanges = 1L << 40,
+    /// <summary>Who leaves a group delivers at once what it gets as a single process, although it was sent behind the leave.</summary>
+    LeaverDeliversAtOnce = 1L << 57,
 
     // ---- configuration change (section 5)
 

@@ -8,7 +8,6 @@ namespace Chess;
 /// <summary>The process: the parent without arguments, or one of the experts.</summary>
 internal static class Program
 {
-    private const int CouldNotRun = 2;
     private const string Cluster = "chess";
 
     public static Task<int> Main(string[] args)
@@ -27,20 +26,9 @@ internal static class Program
         return root.Parse(args).InvokeAsync();
     }
 
-    private static async Task<int> PlayAsync(int plies, CancellationToken stop)
+    private static Task<int> PlayAsync(int plies, CancellationToken stop) => Performance.RunAsync(async () =>
     {
-        try
-        {
-            await using var play = new Play(plies, Console.WriteLine);
-            Verdict verdict = await play.RunAsync(stop);
-            foreach (string line in verdict.Lines())
-                Console.WriteLine(line);
-            return verdict.IsGood ? 0 : 1;
-        }
-        catch (Exception e) when (e is IOException or TimeoutException or InvalidOperationException or OperationCanceledException)
-        {
-            Console.Error.WriteLine(e.Message);
-            return CouldNotRun;
-        }
-    }
+        await using var play = new Play(plies, Console.WriteLine);
+        return await play.RunAsync(stop);
+    });
 }

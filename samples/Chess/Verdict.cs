@@ -1,4 +1,6 @@
 // Whether the experts played a game: the parent makes the moves again by the rules.
+using Samples.Shared;
+
 namespace Chess;
 
 /// <summary>The judgement.</summary>
@@ -6,7 +8,7 @@ namespace Chess;
 /// <param name="Final">The position that it showed at last; null: the game did not end.</param>
 /// <param name="Plies">How many moves the game was to have at most.</param>
 /// <param name="Unseen">How often an expert read an item without having what it refers to.</param>
-internal sealed record Verdict(IReadOnlyList<string> Moves, string? Final, int Plies, int Unseen)
+internal sealed record Verdict(IReadOnlyList<string> Moves, string? Final, int Plies, int Unseen) : IVerdict
 {
     /// <summary>The first move that is not legal; null: all are.</summary>
     public string? Illegal { get; } = Replay(Moves, out _);

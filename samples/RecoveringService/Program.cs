@@ -8,7 +8,6 @@ namespace RecoveringService;
 /// <summary>The process: the parent without arguments, or one of its children.</summary>
 internal static class Program
 {
-    private const int CouldNotRun = 2;
 
     public static Task<int> Main(string[] args)
     {
@@ -23,26 +22,19 @@ internal static class Program
         return root.Parse(args).InvokeAsync();
     }
 
-    private static async Task<int> PlayAsync(int seconds, int members, int seed)
+    private static Task<int> PlayAsync(int seconds, int members, int seed) => Performance.RunAsync(async () =>
     {
         DirectoryInfo data = Directory.CreateTempSubdirectory("recovering-service");
         try
         {
             await using var play = new Play(data.FullName, members, new Random(seed));
-            Verdict verdict = await play.RunAsync(TimeSpan.FromSeconds(seconds));
-            foreach (string line in verdict.Lines()) Console.WriteLine(line);
-            return verdict.IsGood ? 0 : 1;
-        }
-        catch (Exception e) when (e is IOException or TimeoutException or InvalidOperationException)
-        {
-            Console.Error.WriteLine(e.Message);
-            return CouldNotRun;
+            return await play.RunAsync(TimeSpan.FromSeconds(seconds));
         }
         finally
         {
             data.Delete(recursive: true);
         }
-    }
+    });
 
     private static Command Member()
     {

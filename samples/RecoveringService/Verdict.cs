@@ -1,4 +1,5 @@
 using System.Globalization;
+using Samples.Shared;
 
 namespace RecoveringService;
 
@@ -10,7 +11,7 @@ namespace RecoveringService;
 /// <param name="TotalFailures">How often all were.</param>
 /// <param name="Recoveries">The times from the start of the last process to the first member that serves again.</param>
 internal sealed record Verdict(
-    IReadOnlyCollection<string> Stable, IReadOnlyDictionary<string, string[]> Ledgers, int Kills, IReadOnlyDictionary<Moment, int> Moments, int TotalFailures, IReadOnlyList<TimeSpan> Recoveries)
+    IReadOnlyCollection<string> Stable, IReadOnlyDictionary<string, string[]> Ledgers, int Kills, IReadOnlyDictionary<Moment, int> Moments, int TotalFailures, IReadOnlyList<TimeSpan> Recoveries) : IVerdict
 {
     /// <summary>Acknowledged, and missing at some member.</summary>
     public int Lost => Ledgers.Values.Select(ledger => Stable.Except(ledger).Count()).DefaultIfEmpty(Stable.Count).Max();

@@ -10,7 +10,6 @@ namespace ReplicatedKeyValue;
 /// <summary>The process: the parent without arguments, or one of the servers.</summary>
 internal static class Program
 {
-    private const int CouldNotRun = 2;
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
 
     public static Task<int> Main(string[] args)
@@ -28,28 +27,18 @@ internal static class Program
         return root.Parse(args).InvokeAsync();
     }
 
-    private static async Task<int> PlayAsync(TimeSpan time, bool stay, CancellationToken stop)
+    private static Task<int> PlayAsync(TimeSpan time, bool stay, CancellationToken stop) => Performance.RunAsync(async () =>
     {
-        try
+        await using var play = new Play(Console.WriteLine);
+        Verdict verdict = await play.RunAsync(time, stop);
+        if (stay)
         {
-            await using var play = new Play(Console.WriteLine);
-            Verdict verdict = await play.RunAsync(time, stop);
-            foreach (string line in verdict.Lines())
-                Console.WriteLine(line);
-            if (stay)
-            {
-                Console.WriteLine("the servers stay; Ctrl+C ends them");
-                await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
+            Console.WriteLine("the servers stay until Ctrl+C; the verdict follows");
+            await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
 
-            return verdict.IsGood ? 0 : 1;
-        }
-        catch (Exception e) when (e is IOException or TimeoutException or InvalidOperationException or OperationCanceledException)
-        {
-            Console.Error.WriteLine(e.Message);
-            return CouldNotRun;
-        }
-    }
+        return verdict;
+    });
 
     private static Command NodeCommand()
     {

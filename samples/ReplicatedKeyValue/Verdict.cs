@@ -1,5 +1,6 @@
 // Whether the run kept its promise, from what the writers were told and what the servers hold at the end.
 using System.Globalization;
+using Samples.Shared;
 
 namespace ReplicatedKeyValue;
 
@@ -14,7 +15,7 @@ internal sealed record Held(string Name, IReadOnlyDictionary<string, long> Value
 /// <param name="Writes">Writes that were acknowledged.</param>
 /// <param name="Repeated">Requests that were made again.</param>
 /// <param name="Longest">The longest write.</param>
-internal sealed record Verdict(IReadOnlyDictionary<string, long> Acknowledged, IReadOnlyList<Held> Servers, long Writes, long Repeated, TimeSpan Longest)
+internal sealed record Verdict(IReadOnlyDictionary<string, long> Acknowledged, IReadOnlyList<Held> Servers, long Writes, long Repeated, TimeSpan Longest) : IVerdict
 {
     /// <summary>Acknowledged writes that a server does not hold, the worst server's.</summary>
     public long Lost => Servers.Count == 0 ? Writes : Servers.Max(LostAt);

@@ -8,7 +8,6 @@ namespace TaskFarm;
 /// <summary>The process: the parent without arguments, or one of its children.</summary>
 internal static class Program
 {
-    private const int CouldNotRun = 2;
     private const string Cluster = "task-farm";
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
@@ -25,22 +24,11 @@ internal static class Program
         return root.Parse(args).InvokeAsync();
     }
 
-    private static async Task<int> PlayAsync(int jobs, int workers, CancellationToken stop)
+    private static Task<int> PlayAsync(int jobs, int workers, CancellationToken stop) => Performance.RunAsync(async () =>
     {
-        try
-        {
-            await using var play = new Play(jobs, workers, Console.WriteLine);
-            Verdict verdict = await play.RunAsync(stop);
-            foreach (string line in verdict.Lines())
-                Console.WriteLine(line);
-            return verdict.IsGood ? 0 : 1;
-        }
-        catch (Exception e) when (e is IOException or TimeoutException or InvalidOperationException or OperationCanceledException)
-        {
-            Console.Error.WriteLine(e.Message);
-            return CouldNotRun;
-        }
-    }
+        await using var play = new Play(jobs, workers, Console.WriteLine);
+        return await play.RunAsync(stop);
+    });
 
     private static Option<int> Number(string name, int usual, string description, int lowest, int highest)
     {

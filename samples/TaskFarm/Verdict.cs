@@ -1,5 +1,6 @@
 // Whether the run kept its promise, from the results that each process has on its copy of the board.
 using System.Globalization;
+using Samples.Shared;
 
 namespace TaskFarm;
 
@@ -13,7 +14,7 @@ internal sealed record Result(long Job, long Answer, string By);
 /// <param name="Jobs">How many jobs there were.</param>
 /// <param name="Kills">How many processes were killed.</param>
 /// <param name="Copies">The results at each process.</param>
-internal sealed record Verdict(int Jobs, int Kills, IReadOnlyDictionary<string, IReadOnlyList<Result>> Copies)
+internal sealed record Verdict(int Jobs, int Kills, IReadOnlyDictionary<string, IReadOnlyList<Result>> Copies) : IVerdict
 {
     /// <summary>Jobs without a result at some process.</summary>
     public long Lost => Worst(results => Enumerable.Range(0, Jobs).Except(results.Select(r => (int)r.Job)).Count());

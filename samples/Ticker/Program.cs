@@ -12,7 +12,6 @@ namespace Ticker;
 /// <summary>The process: the parent without arguments, or one of its children.</summary>
 internal static class Program
 {
-    private const int CouldNotRun = 2;
     private const int UsualSeconds = 16;
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
 
@@ -37,27 +36,16 @@ internal static class Program
         return root.Parse(args).InvokeAsync();
     }
 
-    private static async Task<int> PlayAsync(FileInfo? file, double? speed, int tickers, int clients)
+    private static Task<int> PlayAsync(FileInfo? file, double? speed, int tickers, int clients) => Performance.RunAsync(async () =>
     {
-        try
-        {
-            List<Quote> quotes = Quotes(file);
-            var scene = new Scene();
-            await using var play = new Play(
-                scene, quotes, file is null ? [] : ["--quotes", file.FullName], speed ?? Math.Max(1, quotes.Count / (double)UsualSeconds), tickers, clients);
-            Task<Verdict> run = play.RunAsync();
-            await new Board(scene).ShowAsync(run);
-            Verdict verdict = await run;
-            foreach (string line in verdict.Lines())
-                Console.WriteLine(line);
-            return verdict.IsGood ? 0 : 1;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or TimeoutException or InvalidOperationException)
-        {
-            Console.Error.WriteLine(e.Message);
-            return CouldNotRun;
-        }
-    }
+        List<Quote> quotes = Quotes(file);
+        var scene = new Scene();
+        await using var play = new Play(
+            scene, quotes, file is null ? [] : ["--quotes", file.FullName], speed ?? Math.Max(1, quotes.Count / (double)UsualSeconds), tickers, clients);
+        Task<Verdict> run = play.RunAsync();
+        await new Board(scene).ShowAsync(run);
+        return await run;
+    });
 
     private static List<Quote> Quotes(FileInfo? file)
     {

@@ -1,5 +1,6 @@
 // Whether the run kept its promise, from what the clients themselves have counted.
 using System.Globalization;
+using Samples.Shared;
 
 namespace Ticker;
 
@@ -11,7 +12,7 @@ internal sealed record ClientReport(string Name, long Received, long Lost, long 
 /// <param name="Sent">Quotes that the feed sent.</param>
 /// <param name="Clients">The reports.</param>
 /// <param name="Silent">Clients that did not report: nothing is known of what they got.</param>
-internal sealed record Verdict(long Sent, IReadOnlyList<ClientReport> Clients, IReadOnlyList<string> Silent)
+internal sealed record Verdict(long Sent, IReadOnlyList<ClientReport> Clients, IReadOnlyList<string> Silent) : IVerdict
 {
     public long Expected => Sent * (Clients.Count + Silent.Count);
     public long Received => Clients.Sum(c => c.Received);

@@ -1,6 +1,7 @@
 // What a participant of a configuration change tells of a group, and how records carry it: what all its members tell alike apart
 // from what only the teller can say.
 using System.Collections.Immutable;
+using Core.Groups.Protocol.Groups;
 using Core.Groups.Wire;
 
 namespace Core.Groups.Protocol.Membership;
@@ -43,22 +44,22 @@ internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId>
     {
         writer.Group(Id);
         writer.Text(Name);
-        WriteNodes(writer, View);
+        Services.WriteNodes(writer, View);
         writer.Varint(Number);
         writer.Text(ViewId);
-        WriteNodes(writer, Joined);
-        WriteNodes(writer, Left);
+        Services.WriteNodes(writer, Joined);
+        Services.WriteNodes(writer, Left);
         writer.Flag(IsPrimary);
-        WriteNodes(writer, Along);
+        Services.WriteNodes(writer, Along);
         writer.Varint(Formerly.Length);
         foreach (GroupId former in Formerly) writer.Group(former);
     }
 
     /// <summary>What all tell alike; <see cref="WithOwn"/> adds the rest.</summary>
     public static GroupTold ReadGroup(ref WireReader reader) =>
-        new(reader.Group(), reader.Text(), ReadNodes(ref reader), reader.Varint(), reader.Text(), ReadNodes(ref reader), ReadNodes(ref reader))
+        new(reader.Group(), reader.Text(), Services.ReadNodes(ref reader), reader.Varint(), reader.Text(), Services.ReadNodes(ref reader), Services.ReadNodes(ref reader))
         {
-            IsPrimary = reader.Flag(), Along = ReadNodes(ref reader), Formerly = ReadGroups(ref reader),
+            IsPrimary = reader.Flag(), Along = Services.ReadNodes(ref reader), Formerly = ReadGroups(ref reader),
         };
 
     // ---- the teller's own
@@ -84,20 +85,5 @@ internal sealed record GroupTold(GroupId Id, string Name, ImmutableArray<NodeId>
         var groups = ImmutableArray.CreateBuilder<GroupId>(reader.Count(16));
         for (int left = groups.Capacity; left > 0; left--) groups.Add(reader.Group());
         return groups.MoveToImmutable();
-    }
-
-    private static void WriteNodes(WireWriter writer, ImmutableArray<NodeId> nodes)
-    {
-        writer.Varint(nodes.Length);
-        foreach (NodeId node in nodes) writer.Node(node);
-    }
-
-    private static ImmutableArray<NodeId> ReadNodes(ref WireReader reader)
-    {
-        int count = reader.Count(2);
-        if (count == 0) return [];
-        var nodes = ImmutableArray.CreateBuilder<NodeId>(count);
-        for (int left = nodes.Capacity; left > 0; left--) nodes.Add(reader.Node());
-        return nodes.MoveToImmutable();
     }
 }

@@ -96,7 +96,7 @@ internal sealed class DeliveryEngine(int self, SenderLog[] logs, IOrderingOracle
     }
 
     /// <summary>This node is leaving, and gets a message of an epoch without it as a single process: it stands behind the leave.</summary>
-    private bool IsAhead(DestinationPart part) => _pending.Groups.TryGet(part.Group, out GroupOrder? group) && part.Epoch > group.Epoch;
+    private bool IsAhead(DestinationPart part) => !weak.Lacks(WeakRules.LeaverDeliversAtOnce) && _pending.Groups.TryGet(part.Group, out GroupOrder? group) && part.Epoch > group.Epoch;
 
     private JointChange? Before(DestinationPart part) => part.Via.Contains(self) ? null : _joint?.Before(part.Group, part.Epoch);
 

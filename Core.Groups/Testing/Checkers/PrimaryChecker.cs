@@ -68,7 +68,7 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
     }
 
     /// <summary>
-    /// Strangers began again, although enough of the primary before had not failed: they were excluded and came back among the strangers,
+    /// Strangers began again, although most of the primary before had not failed: they were excluded and came back among the strangers,
     /// and no primary had gone on without them. So what they knew was lost with nobody's failure. (Not where their lineage had given way
     /// to one that began apart, and that failed afterwards: they were told that it was lost.)
     /// </summary>
@@ -85,18 +85,11 @@ internal sealed class PrimaryChecker(CheckOptions options) : IChecker
                     && later.Members.Any(again => again.Name == member.Name && again.Incarnation > member.Incarnation))];
                 bool wentOn = primaries.Exists(other => other != last && other != later && !graph.Precedes(later, other)
                     && (graph.Precedes(last, other) || IsApart(history, other, last)));
-                if (!wentOn && MightHaveGoneOn(last, later, excluded))
-                    yield return this.Found($"Strangers began {later} although {string.Join(", ", excluded.Order())} of the primary {last} had not failed: excluded, and no primary had gone on without them.", last.Line, later.Line);
+                if (!wentOn && 2 * WeightOf(excluded) > WeightOf(last.Members))
+                    yield return this.Found($"Strangers began {later} although most of the primary {last} had not failed: {string.Join(", ", excluded.Order())} were excluded, and no primary had gone on without them.", last.Line, later.Line);
             }
         }
     }
-
-    /// <summary>
-    /// Most of the last primary, or one survivor where all others are back and have forgotten all (with stores they may have recorded
-    /// a primary without it, and nobody knows whether that formed).
-    /// </summary>
-    private bool MightHaveGoneOn(Period last, Period later, List<NodeId> excluded) => 2 * WeightOf(excluded) > WeightOf(last.Members)
-        || (excluded.Count > 0 && options.Continuity == PrimaryContinuity.VotesOrProof && last.Members.All(member => later.Members.Any(again => again.Name == member.Name)));
 
     /// <summary>
     /// Whether a primary began without the other's members, and one of its own may have lived beside it: it never went on, and nothing there

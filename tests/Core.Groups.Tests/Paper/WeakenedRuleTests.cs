@@ -131,6 +131,9 @@ public sealed class WeakenedRuleTests
                 + "dl bd, dl ab, dl db, dl ab, dl ac, dl db, dl ab, dl bd, dl cb, dl db, dl da, dl db, dl ba, dl bd, dl ac, dl cb, "
                 + "dl ad, dl db, dl db, dl da, dl dc, dl ad, dl ad, dl db, dl ac, dl da, dl db, dl bc, dl da, dl db, dl ab, dl bc, "
                 + "dl dc, dl cd, dl bc, dl cd, dl ca, crash d, dl ab, dl ba"),
+        // group broadcast: b still waits for a's finish of the GBCAST with which it leaves
+        [WeakRules.LeaverDeliversAtOnce] = new("abcd", "g=abc h=bd",
+            "leave b g, send c Group g, some 9, hold ab, drain, beside c Fifo g b, drain"),
         // view
         [WeakRules.VotesByName] = new("abc", "g=bc h=ab",
             "sever ab, dl ab, break ac, dl ca, dl ca, dl bc, dl bc, dl cb, dl cb, dl bc, dl cb, crash b, break ca, start b"),
