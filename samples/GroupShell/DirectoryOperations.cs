@@ -31,6 +31,24 @@ internal sealed class DirectoryOperations(GroupNode node, GroupLanes lanes, Answ
         };
     }
 
+    /// <summary>Ranks the members anew: those that are named come first, in this order.</summary>
+    public async Task<AnswerFields?> RankAsync(CommandFields command, CancellationToken ct)
+    {
+        (GroupLane lane, string[] names) = (lanes.Of(command.Name("group")), command.Names("members"));
+        if (names.Length == 0)
+            throw ShellException.BadField("members", "must name those that come first");
+        ProcessGroup group;
+        Task call;
+        using (await lane.TakeTurnAsync(ct).ConfigureAwait(false))
+        {
+            group = lane.Group ?? throw new NotMemberException(lane.Name);
+            call = group.RankAsync(names.SelectMany(name => group.View.Members.Where(m => m.Name == name)), ct).AsTask();
+        }
+
+        await call.ConfigureAwait(false);
+        return null;
+    }
+
     public async Task<AnswerFields?> DeleteAsync(CommandFields command, CancellationToken ct)
     {
         GroupLane lane = lanes.Of(command.Name("group"));

@@ -56,6 +56,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, Answers an
         return new GroupOptions
         {
             State = state?.Transfer,
+            Reconcile = state is null ? null : state.Reconcile,
             Configure = group =>
             {
                 RegisterHandlers(group, texts, wish);
@@ -109,7 +110,7 @@ internal sealed class GroupOperations(GroupNode node, EventFeed feed, Answers an
     {
         GroupLane lane = lanes.Of(command.Name("group"));
         using GroupLane.Turn turn = await lane.TakeTurnAsync(ct).ConfigureAwait(false);
-        return Membership(lane.Group ?? throw new NotMemberException(lane.Name));
+        return Membership(lane.Group ?? throw new NotMemberException(lane.Name), lane.State);
     }
 
     public async Task<AnswerFields?> LeaveAsync(CommandFields command, CancellationToken ct)

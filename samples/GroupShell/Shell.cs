@@ -49,6 +49,7 @@ internal sealed class Shell
             ["watch"] = directory.WatchAsync,
             ["configure"] = _groups.ConfigureAsync,
             ["migrate"] = _groups.MigrateAsync,
+            ["rank"] = directory.RankAsync,
             ["lock.acquire"] = locks.AcquireAsync, ["lock.try"] = locks.TryAsync, ["lock.release"] = (command, _) => locks.ReleaseAsync(command), ["lock.who"] = locks.WhoAsync,
             ["sem.wait"] = locks.WaitAsync, ["sem.signal"] = locks.SignalAsync,
             ["rw.read"] = locks.ReadAsync, ["rw.write"] = locks.WriteAsync, ["rw.release"] = (command, _) => locks.ReleaseAsync(command),

@@ -27,6 +27,22 @@ internal sealed class SizedState(string group, long bytes, bool isStreamed, Answ
         ? StateTransfer.Stream(() => ValueTask.FromResult(new StateSnapshot(PiecesAsync(Bytes), Bytes)), TakeAsync, Initialize, Tell)
         : new StateTransfer { Save = GiveObject, Load = TakeObject, Initialize = Initialize };
 
+    /// <summary>Extended mode: when components meet, the largest of their states counts.</summary>
+    public ValueTask Reconcile(IReadOnlyList<GroupSide> sides)
+    {
+        long bytes = 0;
+        foreach (GroupSide side in sides)
+        {
+            ReadOnlyMemory<byte> whole = side.State ?? default;
+            Check(whole.Span, 0);
+            bytes = Math.Max(bytes, whole.Length);
+        }
+
+        Volatile.Write(ref _bytes, bytes);
+        Tell("merge", new StateProgress(group, IsDonor: false, bytes, bytes, IsComplete: true));
+        return default;
+    }
+
     /// <summary>What a join asks for; null: no state.</summary>
     public static SizedState? Of(CommandFields command, string group, Answers answers)
     {
@@ -109,10 +125,15 @@ internal sealed class SizedState(string group, long bytes, bool isStreamed, Answ
             _told[progress.IsDonor] = Environment.TickCount64;
         }
 
+        Tell(progress.IsDonor ? "donor" : "joiner", progress);
+    }
+
+    private void Tell(string end, StateProgress progress)
+    {
         answers.Event("progress", json =>
         {
             json.WriteString("group", progress.Group);
-            json.WriteString("end", progress.IsDonor ? "donor" : "joiner");
+            json.WriteString("end", end);
             json.WriteNumber("bytes", progress.Bytes);
             if (progress.Length is { } length)
                 json.WriteNumber("length", length);

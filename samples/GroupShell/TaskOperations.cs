@@ -9,11 +9,13 @@ internal sealed class TaskOperations(GroupNode node)
 {
     private static readonly string[] Parts = ["coordinator", "redundant", "subdivided"];
 
+    private static readonly CohortOptions<string> Options = new() { Serializer = new JsonPayloadSerializer(ShellJson.Default) };
+
     private readonly Once<Cohort<Work, string>> _cohorts = new();
 
     /// <param name="Text">What to work on.</param>
     /// <param name="Milliseconds">How long it takes.</param>
-    private sealed record Work(string Text, double Milliseconds);
+    internal sealed record Work(string Text, double Milliseconds);
 
     public void AddTo(Dictionary<string, Operation> operations)
     {
@@ -25,7 +27,7 @@ internal sealed class TaskOperations(GroupNode node)
     private async Task<AnswerFields?> ServeAsync(CommandFields command, CancellationToken ct)
     {
         string name = command.Name("name");
-        await _cohorts.OpenAsync(name, () => node.ServeCohortAsync<Work, string>(name, WorkAsync), ct).ConfigureAwait(false);
+        await _cohorts.OpenAsync(name, () => node.ServeCohortAsync<Work, string>(name, WorkAsync, Options), ct).ConfigureAwait(false);
         return null;
     }
 
@@ -37,7 +39,7 @@ internal sealed class TaskOperations(GroupNode node)
             throw ShellException.BadField("execution", $"must be one of {string.Join(", ", Parts)}");
         var options = new RunOptions { Execution = (Execution)Array.IndexOf(Parts, execution) };
         var work = new Work(text, command.Has("work") ? command.Duration("work").TotalMilliseconds : 0);
-        ICohort<Work, string> cohort = await _cohorts.FindAsync(name, ct).ConfigureAwait(false) ?? (ICohort<Work, string>)node.CallCohort<Work, string>(name);
+        ICohort<Work, string> cohort = await _cohorts.FindAsync(name, ct).ConfigureAwait(false) ?? (ICohort<Work, string>)node.CallCohort<Work, string>(name, Options.Serializer);
         IReadOnlyList<CohortAnswer<string>> answers = await cohort.CollectAsync(work, options, ct).ConfigureAwait(false);
         if (answers.FirstOrDefault(a => a.Error is not null) is { Error: { } error, By: var by })
             throw new ExecutionFailedException(by, error);

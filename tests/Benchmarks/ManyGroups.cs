@@ -33,11 +33,11 @@ internal sealed class ManyGroups
         await AskAllAsync(cluster, "join", groups);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         Console.Error.WriteLine($"{memberships} joins in {seconds:F1} s");
-        await Measurements.SettleAsync();
-        long[] after = await HeapsAsync(cluster);
+        JsonArray joined = await MemoryAsync(cluster, before, groups);
         var failures = new List<double>();
         for (int round = 0; round < rounds; round++)
             failures.Add(await FailAsync(cluster, round % members, groups));
+        JsonArray failed = await MemoryAsync(cluster, before, groups);
         start = Stopwatch.GetTimestamp();
         await AskAsync(cluster, 0, "delete", groups);
         double deleting = Stopwatch.GetElapsedTime(start).TotalSeconds;
@@ -48,8 +48,8 @@ internal sealed class ManyGroups
             ["memberships"] = memberships,
             ["joins_per_second"] = Math.Round(memberships / seconds),
             ["deletions_per_second"] = Math.Round(groups / deleting),
-            ["bytes_per_idle_group_and_member"] = new JsonArray([.. Enumerable.Range(0, members).Select(m =>
-                (JsonNode)Math.Round((after[m] - before[m]) / (double)Math.Max(1, GroupsOf(m, members, groups).Count())))]),
+            ["bytes_per_idle_group_and_member"] = joined,
+            ["bytes_per_idle_group_and_member_after_kills"] = failed,
             ["killed_until_all_views_ms"] = new JsonArray([.. failures.Select(f => (JsonNode)f)]),
         };
     }
@@ -132,6 +132,14 @@ internal sealed class ManyGroups
             if (_waiting.Count == 0)
                 _allSeen.SetResult(Stopwatch.GetTimestamp());
         }
+    }
+
+    /// <summary>Of each node, what the heap holds more than before for each of its groups, once nothing happens any more.</summary>
+    private static async Task<JsonArray> MemoryAsync(BenchCluster cluster, long[] before, int groups)
+    {
+        await Measurements.SettleAsync();
+        long[] now = await HeapsAsync(cluster);
+        return [.. now.Select((bytes, m) => (JsonNode)Math.Round((bytes - before[m]) / (double)Math.Max(1, GroupsOf(m, cluster.Members, groups).Count())))];
     }
 
     private static async Task<long[]> HeapsAsync(BenchCluster cluster) => [.. (await AskAllAsync(cluster, "heap", 0)).Select(r => (long)r["bytes"]!)];

@@ -9,7 +9,7 @@ namespace Core.Groups.Protocol.Groups;
 /// <summary>One change of a group's membership, as those that watch it are told.</summary>
 /// <param name="Number">The number of the view that it led to.</param>
 /// <param name="Failed">Those that a configuration left out; the others in <paramref name="Left"/> went by themselves.</param>
-internal sealed record ViewChange(long Number, ImmutableArray<NodeId> Joined, ImmutableArray<NodeId> Left, ImmutableArray<NodeId> Failed)
+internal readonly record struct ViewChange(long Number, ImmutableArray<NodeId> Joined, ImmutableArray<NodeId> Left, ImmutableArray<NodeId> Failed)
 {
     public void Write(WireWriter writer)
     {

@@ -16,6 +16,7 @@ internal static class Phrase
         ("leave", ["group"], "stop being a member"),
         ("migrate", ["group", "to"], "move this membership to another node: it joins and this one leaves in one view"),
         ("configure", ["group", "key", "value"], "set an entry of the group's configuration data to any JSON: one event at every member"),
+        ("rank", ["group", "members"], "rank the members anew: these first (A,B), the others behind them as before; a view with the same members"),
         ("members", ["group"], "the view: its number, and the members by rank"),
         ("send", ["group", "order", "text"], "multicast; orders: reliable fifo causal total causal-total safe group (one place among all messages and views); the group by its name or its id; more: count=N size=BYTES timeout=5s groups=G,G to=NODE,NODE label=L"),
         ("request", ["group", "order", "text"], "multicast a question, and wait for the answers; more: replies=first, majority, all or N; timeout=5s entry=NAME (or a number) groups=G,G (each member of them answers once) label=L; as=GROUP number=N: as all its members do, handled once"),

@@ -90,6 +90,29 @@ public sealed class PendingCallKindsTests
         await Assert.ThrowsAsync<ExcludedException>(() => scene.Watching.WaitAsync(RealCluster.Patience));
     }
 
+    [Fact(Timeout = Limit)]
+    public async Task Of_a_client_that_stops()
+    {
+        await using RealCluster cluster = await RealCluster.StartAsync(1);
+        await using ProcessGroup group = await cluster.Nodes[0].JoinAsync("/g", new GroupOptions { Configure = static g => g.IgnoreMessages() });
+        await using GroupClient client = await GroupClient.ConnectAsync(new GroupClientOptions { Nodes = [cluster.Nodes[0].ListenAddress], ConnectTimeout = RealCluster.Patience });
+        Func<Task>[] kinds =
+        [
+            () => client.SendAsync("/g", Order.Total, Scene.Body).AsTask(), () => client.RequestAsync("/g", Order.Total, Scene.Body, Replies.All).AsTask(),
+            () => client.RequestEntryAsync("/g", 7, Order.Total, Scene.Body, Replies.First).AsTask(), () => client.FindGroupAsync("/g").AsTask(),
+            () => client.ListGroupsAsync().AsTask(), () => client.KillAsync("/g", "enough").AsTask(), () => client.DeleteGroupAsync("/g").AsTask(),
+        ];
+        await StandStill.DuringAsync(cluster.Nodes[0], async () =>
+        {
+            Task[] calls = [.. kinds.Select(call => call())]; // they leave, and nobody answers
+            await client.DisposeAsync().AsTask().WaitAsync(RealCluster.Patience);
+            foreach (Task call in calls)
+                Assert.True((await Assert.ThrowsAsync<ClientStoppedException>(() => call.WaitAsync(RealCluster.Patience))).OutcomeUnknown);
+        });
+        foreach (Func<Task> call in kinds)
+            Assert.False((await Assert.ThrowsAsync<ClientStoppedException>(() => call().WaitAsync(RealCluster.Patience))).OutcomeUnknown);
+    }
+
     private static async Task EndAsync<TError>(IEnumerable<KeyValuePair<Kind, Task>> calls, Func<TError, bool> isUnknown)
         where TError : GroupException
     {

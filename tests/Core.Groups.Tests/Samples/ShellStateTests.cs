@@ -55,6 +55,36 @@ public sealed class ShellStateTests
     }
 
     [Fact]
+    public async Task In_extended_mode_the_largest_state_counts_when_components_meet()
+    {
+        string[] addresses = FreeAddresses.Take(3);
+        await using Shell a = new("a", addresses[0], [], "--mode", "extended"), b = new("b", addresses[1], [], "--mode", "extended"); // each goes on alone
+        Assert.Equal(7_000, (long)(await a.AskAsync("join", "\"group\":\"/g\",\"state\":7000"))["state"]!);
+        Assert.Equal(50_000, (long)(await b.AskAsync("join", "\"group\":\"/g\",\"state\":50000"))["state"]!);
+        await using Shell between = new("c", addresses[2], addresses[..2], "--mode", "extended"); // through it they meet
+        foreach (Shell shell in (Shell[])[a, b])
+        {
+            JsonObject merged = await shell.ReadAsync(line => (string?)line["end"] == "merge");
+            Assert.Equal(50_000, (long)merged["bytes"]!);
+            Assert.Equal(50_000, (long)(await shell.AskAsync("members", "\"group\":\"/g\""))["state"]!);
+        }
+    }
+
+    [Fact]
+    public async Task Members_are_ranked_anew_in_a_view_of_their_own()
+    {
+        string[] addresses = FreeAddresses.Take(2);
+        await using Shell a = new("a", addresses[0], addresses), b = new("b", addresses[1], addresses);
+        Assert.True((bool)(await a.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
+        Assert.True((bool)(await b.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
+        Assert.Equal("bad-field", (string?)(await a.AskAsync("rank", "\"group\":\"/g\""))["error"]);
+        Assert.Equal("not-member", (string?)(await a.AskAsync("rank", "\"group\":\"/h\",\"members\":[\"b\"]"))["error"]);
+        Assert.True((bool)(await a.AskAsync("rank", "\"group\":\"/g\",\"members\":[\"b\"]"))["ok"]!);
+        foreach (Shell shell in (Shell[])[a, b])
+            await shell.ReadAsync(line => (string?)line["ev"] == "view" && string.Concat(line["members"]!.AsArray()) == "ba");
+    }
+
+    [Fact]
     public async Task A_state_has_bounds_and_is_not_for_groups_that_have_one_already()
     {
         string[] address = FreeAddresses.Take(1);
