@@ -7,9 +7,6 @@ namespace Core.Groups.Tests.Paper;
 
 public sealed class WeakenedRuleTests
 {
-    /// <summary>So many random schedules are tried where a change of the protocol has made the kept one miss.</summary>
-    private const int Tries = 1500;
-
     private static readonly Dictionary<WeakRules, Schedule> Kept = new()
     {
         // failure atomicity
@@ -147,8 +144,7 @@ public sealed class WeakenedRuleTests
         WeakRules weak = Enum.Parse<WeakRules>(rule);
         Schedule schedule = Kept[weak];
         Assert.Empty(schedule.Run());
-        if (schedule.Run(weak).Count > 0) return;
-        Assert.True(Find(weak) is not null, $"Nothing is noticed without {rule}: neither in the kept schedule nor in {Tries} random ones.");
+        Assert.True(schedule.Run(weak).Count > 0, $"Nothing is noticed without {rule}: a change of the protocol has made this schedule miss. Find another one (Schedule.Random, with the rule taken away).");
     }
 
     [Theory]
@@ -160,15 +156,5 @@ public sealed class WeakenedRuleTests
             (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, WeakRules.None, steps: 250, isExtended, gathers: seed % 3 == 0);
             Assert.True(violations.Count == 0, $"Seed {seed}: {violations.FirstOrDefault()}\n{schedule}");
         }
-    }
-
-    private static Schedule? Find(WeakRules weak)
-    {
-        for (int seed = 1; seed <= Tries; seed++)
-        {
-            (Schedule schedule, IReadOnlyList<string> violations) = Schedule.Random(seed, weak, steps: 250, gathers: Kept[weak].Gathers);
-            if (violations.Count > 0 && schedule.Run().Count == 0) return schedule;
-        }
-        return null;
     }
 }
