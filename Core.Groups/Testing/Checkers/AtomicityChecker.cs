@@ -21,7 +21,7 @@ internal sealed class AtomicityChecker(CheckOptions options) : IChecker
                 together.Add((period.Key, next.Key), company = []);
             company.Add(period);
         }
-        HashSet<string> spanned = [.. history.Messages.Where(SpansGroups).SelectMany(PlacesOf), .. history.Traces.Where(HasUnsent).SelectMany(LeftWithCalls)];
+        HashSet<string> spanned = [.. history.Messages.Where(SpansGroups).SelectMany(PlacesOf), .. history.Traces.SelectMany(LeftWithCalls)];
         var done = new HashSet<List<Period>>();
         foreach (Message message in history.Messages)
         {
@@ -50,16 +50,16 @@ internal sealed class AtomicityChecker(CheckOptions options) : IChecker
     private static IEnumerable<string> PlacesOf(Message message) => message.SentIn is { } sentIn
         ? [sentIn.RegularId] : message.Deliveries.Select(delivery => delivery.Period?.RegularId).OfType<string>().Distinct();
 
-    /// <summary>Whether a node was asked for more GBCASTs to several groups than it sent.</summary>
-    private bool HasUnsent(NodeTrace trace) => options.SpanningBroadcasts.TryGetValue(trace.Node, out int asked)
-        && asked > trace.Sends.Where(message => message.Order == Order.Group && SpansGroups(message)).Select(message => message.Line.Call).Distinct().Count();
-
     /// <summary>
     /// The configurations in which calls of a node were not sent to the end. One may be a GBCAST to several groups that was announced
-    /// there, at a place that spans them, of which no trace tells.
+    /// there, at a place that spans them, of which no trace tells: it was sent later, or never, as one that the node was asked for.
     /// </summary>
-    private static IEnumerable<string> LeftWithCalls(NodeTrace trace)
+    private IEnumerable<string> LeftWithCalls(NodeTrace trace)
     {
+        if (!options.SpanningBroadcasts.TryGetValue(trace.Node, out int asked))
+            yield break;
+        HashSet<long> sent = [.. trace.Sends.Select(message => message.Line.Call)];
+        HashSet<long> spanning = [.. trace.Sends.Where(message => message.Order == Order.Group && SpansGroups(message)).Select(message => message.Line.Call)];
         var calls = new HashSet<long>();
         int at = 0;
         foreach (Period period in trace.Periods.Where(period => !period.IsTransitional))
@@ -69,7 +69,7 @@ internal sealed class AtomicityChecker(CheckOptions options) : IChecker
                 if (trace.Events[at].Kind == TraceKind.Call) calls.Add(trace.Events[at].Call);
                 else if (trace.Events[at].Kind == TraceKind.Send) calls.Remove(trace.Events[at].Call);
             }
-            if (calls.Count > 0) yield return period.RegularId;
+            if (calls.Any(call => sent.Contains(call) ? spanning.Contains(call) : asked > spanning.Count)) yield return period.RegularId;
         }
     }
 
