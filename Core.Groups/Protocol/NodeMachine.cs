@@ -254,7 +254,7 @@ internal sealed class NodeMachine
     {
         bool isOpen = Enter(now);
         if (isOpen) _core.Requests.Begin(call, mode, count, timeout);
-        else _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+        else _context.Effects.RequestCompleted(call, HowItEnded, [], []);
         return isOpen;
     }
 
@@ -272,7 +272,7 @@ internal sealed class NodeMachine
     {
         if (!Enter(now))
         {
-            _context.Effects.RequestCompleted(call, Outcome.Excluded, [], []);
+            _context.Effects.RequestCompleted(call, HowItEnded, [], []);
             return;
         }
         _core.Requests.Begin(call, mode, count, timeout);
@@ -442,11 +442,14 @@ internal sealed class NodeMachine
     private SpreadTarget Resolve(SpreadTarget target) =>
         _context.Settings.IsExtended ? target with { Groups = [.. target.Groups.Select(Resolve).Order()] } : target;
 
+    /// <summary>What a call is told that comes when this machine is over.</summary>
+    private Outcome HowItEnded => _hasStopped || _core.HasLeft ? Outcome.Stopped : Outcome.Excluded;
+
     private bool Enter(TimeSpan now, long call = 0)
     {
         _context.Now = now;
         if (!IsOver) return true;
-        if (call != 0) _context.Effects.Completed(call, _hasStopped ? Outcome.Stopped : Outcome.Excluded);
+        if (call != 0) _context.Effects.Completed(call, HowItEnded);
         return false;
     }
 }

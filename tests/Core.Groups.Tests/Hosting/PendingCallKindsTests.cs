@@ -144,7 +144,7 @@ public sealed class PendingCallKindsTests
         /// <summary>A join whose state is being loaded.</summary>
         public Task Loading { get; private set; } = null!;
 
-        /// <summary>The next event of a watch.</summary>
+        /// <summary>A watch, to its end.</summary>
         public Task Watching { get; private set; } = null!;
 
         public static async Task<Scene> SetAsync(RealCluster cluster)
@@ -157,7 +157,7 @@ public sealed class PendingCallKindsTests
             scene.Full = await JoinAsync(scene.Node, "/full");
             scene.Left = await JoinAsync(scene.Node, "/left");
             IAsyncEnumerable<WatchEvent> events = await scene.Node.WatchGroupAsync(OthersName);
-            scene.Watching = events.GetAsyncEnumerator().MoveNextAsync().AsTask();
+            scene.Watching = ReadToTheEndAsync(events);
 
             var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             GroupOptions WithState() => new()
@@ -177,6 +177,13 @@ public sealed class PendingCallKindsTests
             await begun.Task.WaitAsync(RealCluster.Patience);
             await scene.Own.FlushAsync().AsTask().WaitAsync(RealCluster.Patience);
             return scene;
+        }
+
+        private static async Task ReadToTheEndAsync(IAsyncEnumerable<WatchEvent> events)
+        {
+            await foreach (WatchEvent _ in events)
+            {
+            }
         }
 
         public Dictionary<Kind, Task> MakeCalls()
