@@ -1,5 +1,6 @@
 // Real nodes over loopback TCP for the toolkits' tests: started together, crashed at the end whatever happened.
 using Core.Groups;
+using Core.Groups.Tests.Hosting;
 using Samples.Shared;
 
 namespace Toolkit.Tests;
@@ -37,21 +38,7 @@ internal sealed class RealNodes : IAsyncDisposable
     }
 
     /// <summary>The node stands still, as a process that was stopped does, until the result is disposed of.</summary>
-    public async Task<IAsyncDisposable> FreezeAsync(int index)
-    {
-        var stands = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var goOn = new ManualResetEventSlim();
-        var frozen = Task.Factory.StartNew(
-            () => _nodes[index].Host.Inspect((_, _) =>
-            {
-                stands.SetResult();
-                goOn.Wait();
-                return 0;
-            }),
-            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        await stands.Task.WaitAsync(Patience);
-        return new Thaw(goOn, frozen);
-    }
+    public Task<IAsyncDisposable> FreezeAsync(int index) => StandStill.BeginAsync(_nodes[index]);
 
     public async ValueTask DisposeAsync()
     {
@@ -59,15 +46,6 @@ internal sealed class RealNodes : IAsyncDisposable
         {
             node.Crash();
             await node.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
-
-    private sealed class Thaw(ManualResetEventSlim goOn, Task frozen) : IAsyncDisposable
-    {
-        public async ValueTask DisposeAsync()
-        {
-            goOn.Set();
-            await frozen;
         }
     }
 }

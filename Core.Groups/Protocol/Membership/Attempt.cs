@@ -35,7 +35,7 @@ internal sealed class Attempt(Proposal proposal)
 
     public bool HasStatusOf(NodeId node) => Statuses.ContainsKey(node);
     public bool HasAllStatuses => Statuses.Count == proposal.Members.Length;
-    public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !Statuses.ContainsKey(m));
+    public IEnumerable<NodeId> WithoutStatus => proposal.Members.Select(m => m.Id).Where(m => !HasStatusOf(m));
 
     public PrimaryDecision Decide(WeakRules weak) => proposal.IsForced
         ? PrimaryRule.Force(Voters, NewestInstalled, proposal.NewLineage)

@@ -47,8 +47,12 @@ internal static class ToldTable
                 group.Reset();
                 one.WriteGroup(group);
                 byte[] bytes = group.ToArray();
-                if (places.TryAdd(bytes, places.Count)) groups.Raw(bytes);
-                lists.Varint(places[bytes]);
+                if (!places.TryGetValue(bytes, out int place))
+                {
+                    places.Add(bytes, place = places.Count);
+                    groups.Raw(bytes);
+                }
+                lists.Varint(place);
                 one.WriteOwn(lists);
             }
         }

@@ -130,12 +130,7 @@ internal static class PrimaryRule
         voters.Any(v => attempt.HasVoteOf(v) && !v.Attempts.Contains(attempt)
             && !(v.Last is { } last && last.Lineage == attempt.Lineage && last.Number >= attempt.Number));
 
-    private static bool HasMajority(Session session, IReadOnlyList<Voter> voters, WeakRules weak)
-    {
-        int present = session.Members.Where(m => HasVote(m, voters, weak)).Sum(m => m.Weight);
-        int total = session.Weight;
-        return 2 * present > total || (2 * present == total && HasVote(session.Members[0], voters, weak));
-    }
+    private static bool HasMajority(Session session, IReadOnlyList<Voter> voters, WeakRules weak) => session.IsMajority(m => HasVote(m, voters, weak));
 
     private static bool HasVote(SessionMember member, IReadOnlyList<Voter> voters, WeakRules weak) =>
         voters.Any(v => v.IsMemoryOf(member) || (v.Id.Name == member.Id.Name && weak.Lacks(WeakRules.VotesByName)));

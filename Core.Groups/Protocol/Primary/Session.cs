@@ -46,10 +46,15 @@ internal sealed class Session(LineageId lineage, ConfigurationId number, Immutab
     public bool MayWork(Func<NodeId, bool> isGone, int minimumWeight)
     {
         SessionMember[] left = [.. members.Where(m => !isGone(m.Id))];
-        if (left.Length == members.Length) return true;
-        int weight = left.Sum(static m => m.Weight);
-        bool isMajority = 2 * weight > Weight || (2 * weight == Weight && !isGone(members[0].Id));
-        return isMajority && (lineage.Forced > 0 || left.Where(static m => m.IsElector).Sum(static m => m.Weight) >= minimumWeight);
+        return left.Length == members.Length
+            || (IsMajority(left.Contains) && (lineage.Forced > 0 || left.Where(static m => m.IsElector).Sum(static m => m.Weight) >= minimumWeight));
+    }
+
+    /// <summary>Whether these of the members are more than half of its weight, or half with the oldest.</summary>
+    public bool IsMajority(Func<SessionMember, bool> isHere)
+    {
+        int here = members.Where(isHere).Sum(static m => m.Weight), all = Weight;
+        return 2 * here > all || (2 * here == all && isHere(members[0]));
     }
 
     public bool Equals(Session? other) => other is not null && other.Number == Number;

@@ -49,12 +49,13 @@ public sealed class ExclusionTests
         await asked.FlushAsync().AsTask().WaitAsync(RealCluster.Patience); // the request is at all members
 
         Task joins = cluster.Nodes[2].JoinAsync("/door", Options()).AsTask(); // a thinks about it
-        await StandStill.DuringAsync(cluster.Nodes[2], async () =>
+        await using (await StandStill.BeginAsync(cluster.Nodes[2]))
         {
             while ((await views.Reader.ReadAsync().AsTask().WaitAsync(RealCluster.Patience)) is not { Members.Length: 1, Left.Length: > 0 })
             {
             }
-        });
+        }
+
         Assert.True((await EndAsync(request)).OutcomeUnknown);
         Assert.False((await EndAsync(waits)).OutcomeUnknown);
         Assert.True((await EndAsync(joins)).OutcomeUnknown);

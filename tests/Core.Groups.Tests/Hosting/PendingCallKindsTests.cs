@@ -102,13 +102,14 @@ public sealed class PendingCallKindsTests
             () => client.RequestEntryAsync("/g", 7, Order.Total, Scene.Body, Replies.First).AsTask(), () => client.FindGroupAsync("/g").AsTask(),
             () => client.ListGroupsAsync().AsTask(), () => client.KillAsync("/g", "enough").AsTask(), () => client.DeleteGroupAsync("/g").AsTask(),
         ];
-        await StandStill.DuringAsync(cluster.Nodes[0], async () =>
+        await using (await StandStill.BeginAsync(cluster.Nodes[0]))
         {
             Task[] calls = [.. kinds.Select(call => call())]; // they leave, and nobody answers
             await client.DisposeAsync().AsTask().WaitAsync(RealCluster.Patience);
             foreach (Task call in calls)
                 Assert.True((await Assert.ThrowsAsync<ClientStoppedException>(() => call.WaitAsync(RealCluster.Patience))).OutcomeUnknown);
-        });
+        }
+
         foreach (Func<Task> call in kinds)
             Assert.False((await Assert.ThrowsAsync<ClientStoppedException>(() => call().WaitAsync(RealCluster.Patience))).OutcomeUnknown);
     }

@@ -126,32 +126,3 @@ internal sealed class Member
         throw new InvalidOperationException("The views ended.");
     }
 }
-
-/// <summary>A node that stands still, as a process that was stopped does.</summary>
-internal static class StandStill
-{
-    /// <summary>The node does nothing meanwhile: no heartbeat leaves, nothing is read.</summary>
-    public static async Task DuringAsync(GroupNode node, Func<Task> meanwhile)
-    {
-        var stands = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var goOn = new ManualResetEventSlim();
-        Task standing = Task.Factory.StartNew(
-            () => node.Host.Inspect((_, _) =>
-            {
-                stands.SetResult();
-                goOn.Wait();
-                return 0;
-            }),
-            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        try
-        {
-            await stands.Task.WaitAsync(RealCluster.Patience);
-            await meanwhile();
-        }
-        finally
-        {
-            goOn.Set();
-            await standing.WaitAsync(RealCluster.Patience);
-        }
-    }
-}
