@@ -1,27 +1,37 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 
 namespace Samples.Shared;
 
-/// <summary>Loopback addresses, host and port, at which nobody listens now. Each process has a host of its own: two that look at once find no address twice.</summary>
+/// <summary>
+/// Loopback addresses, host and port, at which nobody listens now. Each process has a host of its own, and gives no address twice: whoever has been
+/// given one may listen there late, and again after a crash.
+/// </summary>
 internal static class FreeAddresses
 {
+    private static readonly ConcurrentDictionary<string, bool> Given = [];
+
     public static string[] Take(int count)
     {
         int process = Environment.ProcessId;
         IPAddress host = OperatingSystem.IsMacOS() // it has one loopback address only
             ? IPAddress.Loopback : new IPAddress([127, (byte)(1 + ((process >> 16) % 250)), (byte)(process >> 8), (byte)process]);
-        // All are held until all are known: so they differ.
-        var listeners = new TcpListener[count];
-        for (int i = 0; i < count; i++)
+        // All are held until all are known: so no port is looked at twice.
+        var listeners = new List<TcpListener>();
+        var addresses = new List<string>();
+        while (addresses.Count < count)
         {
-            listeners[i] = new TcpListener(host, 0);
-            listeners[i].Start();
+            var listener = new TcpListener(host, 0);
+            listener.Start();
+            listeners.Add(listener);
+            string address = listener.LocalEndpoint.ToString()!;
+            if (Given.TryAdd(address, true))
+                addresses.Add(address);
         }
 
-        string[] addresses = [.. listeners.Select(l => l.LocalEndpoint.ToString()!)];
         foreach (TcpListener listener in listeners)
             listener.Stop();
-        return addresses;
+        return [.. addresses];
     }
 }
