@@ -152,12 +152,16 @@ public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
     /// <summary>The number of the last checkpoint that this member knows of.</summary>
     internal long LastCheckpoint => _log.Place?.LastCheckpoint ?? 0;
 
-    /// <summary>Leaves the group; completes when the last handler has run and the log is on the disk. The log stays.</summary>
+    /// <summary>
+    /// Leaves the group; completes when the last handler has run, the log is on the disk, and the others know that this member left: whatever
+    /// becomes of this node then, nobody cleans up after it. While the node is blocked that is not waited for longer than a few seconds. The log stays.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         await _leaving.CancelAsync().ConfigureAwait(false);
         _group?.Leave();
         await Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await _manager.WhenToldAsync().ConfigureAwait(false);
     }
 
     private (ProcessGroup Group, CancellationToken Ended) Enter()

@@ -207,6 +207,19 @@ public sealed class RecoveryManager : IManagerEffects
         }
     }
 
+    /// <summary>Completes when all managers have what this one has declared; or a few seconds after the node was found blocked.</summary>
+    internal async Task WhenToldAsync()
+    {
+        try
+        {
+            await _host.WaitUnlessBlockedAsync(Node.FlushAsync().AsTask()).ConfigureAwait(false);
+        }
+        catch (GroupException)
+        {
+            // This node is out, and the others have seen that.
+        }
+    }
+
     /// <summary>Waits until this node is told what to do in answer to an attempt.</summary>
     internal async Task<Ticket> WaitForTicketAsync(string group, long attempt, Action<LoggedGroupStatus> onWaiting, CancellationToken ct)
     {

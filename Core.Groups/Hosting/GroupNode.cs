@@ -261,8 +261,8 @@ public sealed class GroupNode : IAsyncDisposable
     }
 
     /// <summary>
-    /// Deletes a group: all its members leave it at one place among its messages, and get <see cref="GroupDeletedException"/> from
-    /// then on. Completes when a member has left so, and the others will. Anybody may do it who knows the group.
+    /// Deletes a group: all its members leave it at one place among its messages, and get <see cref="GroupDeletedException"/> from then on.
+    /// Completes when a member has left so, and the others will, and nobody who asks from then on finds the group. Anybody may do it who knows it.
     /// </summary>
     /// <param name="group">The group's name, or the text of its id.</param>
     /// <param name="ct">Ends the wait; what was asked for may still happen.</param>

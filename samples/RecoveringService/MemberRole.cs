@@ -20,7 +20,12 @@ internal static class MemberRole
         try
         {
             await using GroupNode node = await GroupNode.StartAsync(
-                new GroupNodeOptions { Name = name, Listen = listen, Seeds = seeds, DataDirectory = data, Cluster = "recovering-service", Heartbeat = TimeSpan.FromMilliseconds(100) }, parent.Gone);
+                new GroupNodeOptions
+                {
+                    Name = name, Listen = listen, Seeds = seeds, DataDirectory = data, Cluster = "recovering-service", Heartbeat = TimeSpan.FromMilliseconds(100),
+                    SuspectAfter = TimeSpan.FromSeconds(10), // a process that was killed is noticed at once; one that a busy machine lets wait is none
+                },
+                parent.Gone);
             var ledger = new Ledger(progress => parent.Report(new JsonObject { [progress.IsDonor ? "gives" : "takes"] = progress.Bytes }));
             await using LoggedGroup group = await node.JoinLoggedAsync(Group, ledger.Options(), new LoggedGroupOptions
             {

@@ -2,6 +2,7 @@
 // Keeps: every step has its time; whatever fails, all children are ended and the run ends.
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Samples.Shared;
@@ -74,12 +75,33 @@ internal sealed class Play(Action<string> say) : IAsyncDisposable
         var held = new List<Held>();
         for (int i = 0; i < ServerCount; i++)
         {
-            using HttpResponseMessage fresh = await _http.GetAsync($"{UrlOf(i)}/values/any?latest=true", stop); // its copy is up to date from here on
-            Dictionary<string, string> values = (await _http.GetFromJsonAsync($"{UrlOf(i)}/values", StoreJson.Default.DictionaryStringString, stop))!;
+            Dictionary<string, string> values = await ReadAllAsync(UrlOf(i), stop);
             held.Add(new Held(NameOf(i), values.ToDictionary(v => v.Key, v => long.Parse(v.Value, CultureInfo.InvariantCulture))));
         }
 
         return new Verdict(acknowledged, held, writers.Sum(w => w.Count), writers.Sum(w => w.Repeated), writers.Max(w => w.Longest));
+    }
+
+    // All that was answered anywhere before. A server that is cut off or very busy does not know that, says so, and is asked again.
+    private async Task<Dictionary<string, string>> ReadAllAsync(string url, CancellationToken stop)
+    {
+        using var giveUp = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        giveUp.CancelAfter(EndPatience);
+        while (true)
+        {
+            try
+            {
+                using HttpResponseMessage fresh = await _http.GetAsync($"{url}/values/any?latest=true", giveUp.Token); // its copy is up to date from here on
+                if (fresh.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound)
+                    return (await _http.GetFromJsonAsync($"{url}/values", StoreJson.Default.DictionaryStringString, giveUp.Token))!;
+            }
+            catch (Exception e) when (e is HttpRequestException || (e is OperationCanceledException && !giveUp.IsCancellationRequested))
+            {
+                // as above
+            }
+
+            await Task.Delay(100, giveUp.Token);
+        }
     }
 
     private async Task<JsonObject> FirstPictureAsync(int server, CancellationToken stop)

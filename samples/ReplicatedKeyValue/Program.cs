@@ -48,7 +48,11 @@ internal static class Program
         Option<string> url = new("--url") { Description = "Where it answers HTTP, such as http://127.0.0.1:8001.", Required = true };
         var command = new Command("node", "One server; ends with its standard input.") { name, listen, seeds, url };
         command.SetAction((given, _) => ServeAsync(
-            o => (o.Name, o.Listen, o.Seeds, o.Cluster) = (given.GetRequiredValue(name), given.GetRequiredValue(listen), given.GetRequiredValue(seeds).Split(','), "key-value"),
+            o =>
+            {
+                (o.Name, o.Listen, o.Seeds, o.Cluster) = (given.GetRequiredValue(name), given.GetRequiredValue(listen), given.GetRequiredValue(seeds).Split(','), "key-value");
+                o.SuspectAfter = TimeSpan.FromSeconds(10); // a process that was killed is noticed at once; one that a busy machine lets wait is none
+            },
             given.GetRequiredValue(url)));
         return command;
     }

@@ -20,18 +20,23 @@ internal static class Farm
 
     public static Template AnyNext { get; } = new(Next, Match.Any);
     public static Template AnyJob { get; } = new(Job, Match.Any);
+    public static Template Nothing { get; } = new("nothing");
     public static Template AnyResult { get; } = new(Result, Match.Any, Match.Any, Match.Any);
 
     public static Field[] NextJob(long number) => [Next, number];
     public static Field[] JobOf(long number) => [Job, number];
     public static Field[] ResultOf(long number, long answer, string by) => [Result, number, answer, by];
 
-    /// <summary>All results as this node's copy has them, for the parent's judgement.</summary>
-    public static JsonObject Report(Board board) => new()
+    /// <summary>All results, for the parent's judgement: what was on any copy before this was called is on this node's, too.</summary>
+    public static async Task<JsonObject> ReportAsync(Board board, CancellationToken ended)
     {
-        ["ev"] = "results",
-        ["results"] = new JsonArray([.. board.List(AnyResult).Select(r => new JsonArray(r[1].Whole, r[2].Whole, r[3].Text))]),
-    };
+        await AgainAsync(async () => await board.TryTakeAsync(Nothing, ended), ended); // in vain; but a take has its place in the order of all that changes the board
+        return new JsonObject
+        {
+            ["ev"] = "results",
+            ["results"] = new JsonArray([.. board.List(AnyResult).Select(r => new JsonArray(r[1].Whole, r[2].Whole, r[3].Text))]),
+        };
+    }
 
     /// <summary>Does a step until it is done; after an exclusion, and a while, again.</summary>
     public static async Task AgainAsync(Func<Task> step, CancellationToken ended)
@@ -70,7 +75,7 @@ internal sealed class Foreman(GroupNode node, ParentLink parent, int jobs, bool 
         await Farm.AgainAsync(async () => await board.ReadAsync(Farm.AnyResult, all, ended), ended);
         parent.Report(new JsonObject { ["ev"] = "complete" });
         await foreach (JsonObject _ in parent.Said.ReadAllAsync(ended))
-            parent.Report(Farm.Report(board));
+            parent.Report(await Farm.ReportAsync(board, ended));
     }
 
     // True: all jobs are posted.
@@ -116,6 +121,6 @@ internal sealed class Worker(GroupNode node, ParentLink parent, TimeSpan pause)
     private async Task ReportAsync(Board board, CancellationToken ended)
     {
         await foreach (JsonObject _ in parent.Said.ReadAllAsync(ended))
-            parent.Report(Farm.Report(board));
+            parent.Report(await Farm.ReportAsync(board, ended));
     }
 }

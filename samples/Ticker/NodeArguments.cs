@@ -27,6 +27,7 @@ internal sealed class NodeArguments
         Listen = given.GetRequiredValue(_listen),
         Seeds = given.GetRequiredValue(_seeds).Split(','),
         Cluster = "ticker",
+        SuspectAfter = TimeSpan.FromSeconds(10), // a process that was killed is noticed at once; one that a busy machine lets wait is none
         Serializer = new JsonPayloadSerializer(TickerJson.Default),
     };
 

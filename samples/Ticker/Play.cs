@@ -15,7 +15,7 @@ internal sealed class Play(Scene scene, IReadOnlyList<Quote> quotes, IReadOnlyLi
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ChangePatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan SlowFeedPatience = TimeSpan.FromSeconds(90);
-    private static readonly TimeSpan ReportPatience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan ReportPatience = TimeSpan.FromSeconds(60);
     private const string FeedName = "feed";
 
     private readonly Dictionary<string, ChildProcess> _children = [];

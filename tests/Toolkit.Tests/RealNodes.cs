@@ -7,10 +7,10 @@ namespace Toolkit.Tests;
 
 internal sealed class RealNodes : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>For tests whose subject is a node that stands still: it is suspected soon.</summary>
-    public static readonly Action<GroupNodeOptions> SuspectsSoon = o => o.SuspectAfter = TimeSpan.FromSeconds(1);
+    /// <summary>For tests whose subject is a node that stands still: it is suspected soon, and the others, on a busy machine, are not.</summary>
+    public static readonly Action<GroupNodeOptions> SuspectsSoon = o => o.SuspectAfter = TimeSpan.FromSeconds(3);
 
     private readonly List<GroupNode> _nodes = [];
 
@@ -39,6 +39,18 @@ internal sealed class RealNodes : IAsyncDisposable
 
     /// <summary>The node stands still, as a process that was stopped does, until the result is disposed of.</summary>
     public Task<IAsyncDisposable> FreezeAsync(int index) => StandStill.BeginAsync(_nodes[index]);
+
+    /// <summary>Completes when something is so: for what has no event, such as another node's copy, which lags behind.</summary>
+    public static Task SeesAsync(Func<bool> isSo) => SeesAsync(() => Task.FromResult(isSo()));
+
+    /// <summary>Completes when something is so.</summary>
+    public static async Task SeesAsync(Func<Task<bool>> isSo)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
+        while (!await isSo())
+            await timer.WaitForNextTickAsync(patience.Token);
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -106,7 +106,7 @@ internal sealed class GroupQueries(NodeContext context, Services services, Group
         bool isDone = reader.Flag();
         foreach (Query query in Open.Values.Where(q => q.Kind == QueryKind.Delete && q.Group == group).ToArray())
         {
-            if (isDone) End(query, Outcome.Done);
+            if (isDone) Ask(query);      // the registry may hear of it later than this node: it ends when nobody finds the group any more
             else AskLater(query);
         }
     }

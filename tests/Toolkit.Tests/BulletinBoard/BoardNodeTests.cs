@@ -21,7 +21,7 @@ public sealed class BoardNodeTests
         var all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Task[] workers = [.. boards.Select(board => Task.Run(async () =>
         {
-            while (!over.IsCancellationRequested)
+            while (true) // so that each ends with a call that is given up
             {
                 taken.Add((await board.InAsync(new Template("job", Match.Any), over.Token))[1].Whole);
                 if (taken.Count == Jobs)
@@ -33,7 +33,7 @@ public sealed class BoardNodeTests
         await over.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.WhenAll(workers));
         Assert.Equal(Enumerable.Range(0, Jobs).Select(i => (long)i), taken.Order());
-        Assert.Equal(0, boards[0].Count);
+        await RealNodes.SeesAsync(() => boards.All(b => b.Count == 0)); // the last take may be another node's
     }
 
     [Fact(Timeout = Limit)]

@@ -44,12 +44,14 @@ public sealed class CohortClientTests
         await using RealNodes nodes = await RealNodes.StartAsync(1);
         var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var heard = new TaskCompletionSource<byte>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await nodes[0].ServeCohortAsync<string, int>("/work", async (kind, execution, stop) =>
         {
             if (kind == "fails") throw new InvalidOperationException("no");
             await execution.ReportAsync(new byte[] { 7 });
             if (kind == "progress") return await heard.Task;
-            stop.Register(cancelled.SetResult);
+            if (kind == "hangs") stop.Register(cancelled.SetResult);
+            begun.TrySetResult();
             await Task.Delay(Timeout.Infinite, stop);
             return 0;
         });
@@ -58,7 +60,12 @@ public sealed class CohortClientTests
 
         await Assert.ThrowsAsync<ExecutionFailedException>(() => cohort.RunAsync("fails").AsTask());
         Assert.Equal(7, await cohort.RunAsync("progress", new() { OnProgress = progress => heard.TrySetResult(progress.Span[0]) }).AsTask().WaitAsync(RealNodes.Patience));
-        await Assert.ThrowsAsync<TimeoutException>(() => cohort.RunAsync("hangs", new() { Timeout = TimeSpan.FromMilliseconds(100) }).AsTask());
+        using var enough = new CancellationTokenSource();
+        Task<int> hangs = cohort.RunAsync("hangs", ct: enough.Token).AsTask();
+        await begun.Task.WaitAsync(RealNodes.Patience);
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => hangs.WaitAsync(RealNodes.Patience));
         await cancelled.Task.WaitAsync(RealNodes.Patience);
+        await Assert.ThrowsAsync<TimeoutException>(() => cohort.RunAsync("is late", new() { Timeout = TimeSpan.FromMilliseconds(50) }).AsTask().WaitAsync(RealNodes.Patience));
     }
 }

@@ -34,7 +34,7 @@ public sealed class CohortNodeTests
         Assert.Equal("Z", await callers[0].RunAsync("z", new() { Execution = Execution.Redundant, Collation = Collation.Majority }).AsTask().WaitAsync(RealNodes.Patience));
 
         // One more each, so that what was told before is known to be here.
-        await Until(() => members.Select(m => m.GetStatus()).All(s => s.Results == 202) && members.Select(m => m.GetStatus().Digest).Distinct().Count() == 1);
+        await RealNodes.SeesAsync(() => members.Select(m => m.GetStatus()).All(s => s.Results == 202) && members.Select(m => m.GetStatus().Digest).Distinct().Count() == 1);
         Assert.Equal([202, 202, 202], applied.Values);
         Assert.Equal(200 + 3 + 3, members.Sum(m => m.GetStatus().Executed), tolerance: 1); // of the redundant one the third may have been stopped
     }
@@ -73,13 +73,16 @@ public sealed class CohortNodeTests
     {
         await using RealNodes nodes = await RealNodes.StartAsync(2);
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         await using Cohort<string, string> member = await nodes[0].ServeCohortAsync<string, string>("/w", async (text, execution, stop) =>
         {
             if (text == "bad")
                 throw new InvalidOperationException("no such thing");
-            await execution.ReportAsync("half"u8.ToArray());
-            using CancellationTokenRegistration _ = stop.Register(() => stopped.TrySetResult());
+            if (text == "half")
+            {
+                await execution.ReportAsync("half"u8.ToArray());
+                stop.Register(stopped.SetResult);
+            }
+
             await Task.Delay(Timeout.Infinite, stop);
             return text;
         });
@@ -88,12 +91,19 @@ public sealed class CohortNodeTests
         foreach (ICohort<string, string> caller in (ICohort<string, string>[])[member, nodes[1].CallCohort<string, string>("/w")])
         {
             stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
             ExecutionFailedException failed = await Assert.ThrowsAsync<ExecutionFailedException>(() => caller.RunAsync("bad").AsTask().WaitAsync(RealNodes.Patience));
             Assert.Contains("no such thing", failed.Message);
-            var options = new RunOptions { Timeout = TimeSpan.FromSeconds(1), OnProgress = p => told.TrySetResult(System.Text.Encoding.UTF8.GetString(p.Span)) };
-            await Assert.ThrowsAsync<TimeoutException>(() => caller.RunAsync("long", options).AsTask().WaitAsync(RealNodes.Patience));
+            TimeSpan soon = TimeSpan.FromMilliseconds(50); // perhaps before it has begun
+            var late = await Assert.ThrowsAsync<TimeoutException>(() => caller.RunAsync("long", new() { Timeout = soon }).AsTask().WaitAsync(RealNodes.Patience));
+            Assert.Contains($"{soon}", late.Message);
+
+            using var enough = new CancellationTokenSource();
+            var options = new RunOptions { OnProgress = p => told.TrySetResult(System.Text.Encoding.UTF8.GetString(p.Span)) };
+            Task<string> call = caller.RunAsync("half", options, enough.Token).AsTask();
             Assert.Equal("half", await told.Task.WaitAsync(RealNodes.Patience));
+            await enough.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call.WaitAsync(RealNodes.Patience));
             await stopped.Task.WaitAsync(RealNodes.Patience);
         }
 
@@ -123,20 +133,12 @@ public sealed class CohortNodeTests
         await begun.Task.WaitAsync(RealNodes.Patience);
         await using (await nodes.FreezeAsync(2))
         {
-            await Until(() => members[0].View.Members.Length == 2);
+            await RealNodes.SeesAsync(() => members[0].View.Members.Length == 2);
             gate.SetResult();
-            await Until(() => members[1].GetStatus().Results == 1);
+            await RealNodes.SeesAsync(() => members[1].GetStatus().Results == 1);
         }
 
         Assert.Equal("X", await call.WaitAsync(RealNodes.Patience));
         Assert.Equal(1, executed);
-    }
-
-    private static async Task Until(Func<bool> condition)
-    {
-        using var patience = new CancellationTokenSource(RealNodes.Patience);
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(5));
-        while (!condition())
-            await timer.WaitForNextTickAsync(patience.Token);
     }
 }

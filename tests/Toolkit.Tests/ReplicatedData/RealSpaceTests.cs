@@ -1,5 +1,6 @@
 // The public face of replicated data, on real nodes.
 using System.Collections.Concurrent;
+using System.Threading.Channels;
 using Core.Groups;
 using Toolkit.ReplicatedData;
 
@@ -16,8 +17,8 @@ public sealed class RealSpaceTests
     {
         await using RealNodes nodes = await RealNodes.StartAsync(3);
         ReplicatedVariable<decimal>[] price = await OpenAsync(nodes, node => node.ReplicatedAsync<decimal>("/prices/SUN"));
-        var changes = new BlockingCollection<VariableChange<decimal>>();
-        price[2].Changed += changes.Add;
+        Channel<decimal> changes = Channel.CreateUnbounded<decimal>();
+        price[2].Changed += change => changes.Writer.TryWrite(change.Value);
         Assert.Equal(default, price[0].Get());
         Assert.Equal(1, await price[0].SetAsync(26.5m));
         Assert.Equal(new Versioned<decimal>(26.5m, 1), price[0].Get()); // what was answered is read here
@@ -26,7 +27,8 @@ public sealed class RealSpaceTests
         Assert.Equal(new UpdateOutcome(true, 2), await price[1].CompareAndSetAsync(1, 27m, UpdateWait.Ordered));
         Assert.True(await price[2].RemoveAsync());
         Assert.False(await price[2].RemoveAsync());
-        Assert.Equal([26.5m, 27m, 0m], Enumerable.Range(0, 3).Select(_ => changes.Take().Value));
+        foreach (decimal value in (decimal[])[26.5m, 27m, 0m])
+            Assert.Equal(value, await changes.Reader.ReadAsync().AsTask().WaitAsync(RealNodes.Patience));
         Assert.Throws<InvalidOperationException>(() => price[0].SetCausalAsync(1m).AsTask().GetAwaiter().GetResult());
         await Assert.ThrowsAsync<InvalidOperationException>(() => nodes[0].ReplicatedAsync<string>("/prices/SUN").AsTask());
         Assert.Equal("/prices/SUN#var", price[0].Name);
@@ -40,7 +42,7 @@ public sealed class RealSpaceTests
         ReplicatedVariable<long>[] value = await Task.WhenAll(spaces.Select(s => s.OpenVariableAsync<long>("value", Causal).AsTask()));
         ReplicatedCounter[] counter = await Task.WhenAll(spaces.Select(s => s.OpenCounterAsync("counter", Causal).AsTask()));
         var seen = new ConcurrentQueue<long>();
-        var last = new TaskCompletionSource();
+        var last = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         value[1].Changed += change =>
         {
             seen.Enqueue(change.Value);
@@ -55,7 +57,7 @@ public sealed class RealSpaceTests
         }
 
         await spaces[0].FlushAsync();
-        await last.Task;
+        await last.Task.WaitAsync(RealNodes.Patience);
         Assert.Equal(Enumerable.Range(1, 1000).Select(i => (long)i), seen);
         Assert.Equal(1000, await counter[2].ReadAsync());
     }

@@ -208,7 +208,7 @@ public sealed class ReplicatedCacheTests : IAsyncLifetime
         await using RealNodes two = await RealNodes.StartAsync(2);
         var options = new ReplicatedCacheOptions { UpdateTimeout = TimeSpan.FromMilliseconds(200) };
         await using var cache = new ReplicatedCache(two[0], options);
-        await using var other = new ReplicatedCache(two[1], new() { Name = options.Name });
+        await using var other = new ReplicatedCache(two[1], new() { Name = options.Name, UpdateTimeout = RealNodes.Patience });
         await Task.WhenAll(cache.WhenOpenAsync(), other.WhenOpenAsync());
         await other.SetAsync("key", Value, new());
         await cache.CatchUpAsync();
@@ -224,7 +224,7 @@ public sealed class ReplicatedCacheTests : IAsyncLifetime
         HostApplicationBuilder builder = Host.CreateApplicationBuilder();
         string address = FreeAddresses.Take(1)[0];
         builder.Services.AddProcessGroups(o => (o.Name, o.Listen, o.Seeds) = ("host", address, [address]));
-        builder.Services.AddReplicatedCache(o => o.Name = "/sessions");
+        builder.Services.AddReplicatedCache(o => (o.Name, o.UpdateTimeout) = ("/sessions", RealNodes.Patience));
         using IHost host = builder.Build();
         await host.StartAsync();
         var cache = host.Services.GetRequiredService<IDistributedCache>();
