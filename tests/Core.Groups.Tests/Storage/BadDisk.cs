@@ -18,6 +18,8 @@ internal sealed class BadDisk : IStoreFiles
     /// <summary>The number of the operation (from 1) that fails, and all after it; 0: none.</summary>
     public int FailsAt { get; set; }
     public int Operations { get; private set; }
+    /// <summary>While it is not set, an operation takes its time.</summary>
+    public ManualResetEventSlim GoesOn { get; } = new(initialState: true);
     public string Path => "(memory)";
 
     public byte[] this[string path]
@@ -90,6 +92,7 @@ internal sealed class BadDisk : IStoreFiles
 
     private void Step()
     {
+        GoesOn.Wait();
         if (++Operations >= FailsAt && FailsAt > 0) throw new IOException("No space left on device");
     }
 
