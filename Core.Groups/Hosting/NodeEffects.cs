@@ -65,7 +65,8 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
     }
 
     /// <summary>Makes the turn visible to the application.</summary>
-    public void Publish()
+    /// <param name="isBlocked">Whether the node is, at the end of the turn.</param>
+    public void Publish(bool isBlocked)
     {
         PublishTrace();
         foreach ((Configuration configuration, ImmutableArray<NodeInfo> members, ImmutableArray<NodeId> leavers) in _configurations)
@@ -76,10 +77,11 @@ internal sealed class NodeEffects(NodeHost host, NodeIncarnations incarnations, 
                 continue;
             }
 
-            host.Status.OnConfiguration(configuration, members);
+            host.Status.OnConfiguration(configuration, members, isBlocked);
             host.Watches.OnConfiguration(configuration, leavers);
         }
 
+        host.Status.OnBlocked(isBlocked); // before the calls: who was answered finds the node as it was then
         foreach (Mailbox mailbox in _touched)
         {
             mailbox.Publish();

@@ -64,8 +64,7 @@ internal sealed class NodeIncarnations(NodeHost host, ITransport transport, Func
 
         EndTurn();
         GoOnAfterExclusion();
-        _effects!.Publish();
-        host.Status.OnBlocked(Machine.IsBlocked);
+        _effects!.Publish(Machine.IsBlocked);
         Report();
         return Machine.NextDeadline;
     }

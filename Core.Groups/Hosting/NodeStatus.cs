@@ -19,9 +19,10 @@ internal sealed class NodeStatus
 
     public IAsyncEnumerable<Configuration> ReadConfigurations(CancellationToken ct) => _configurations.ReadAsync(ct);
 
-    public void OnConfiguration(Configuration configuration, ImmutableArray<NodeInfo> members)
+    /// <param name="isBlocked">As the node stands with it: who waits for the configuration finds the whole.</param>
+    public void OnConfiguration(Configuration configuration, ImmutableArray<NodeInfo> members, bool isBlocked)
     {
-        _states.Publish(new State(configuration, members, IsBlocked));
+        _states.Publish(new State(configuration, members, isBlocked));
         _configurations.Publish(configuration);
     }
 

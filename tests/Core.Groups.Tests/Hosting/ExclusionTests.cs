@@ -11,7 +11,7 @@ public sealed class ExclusionTests
     public async Task A_call_that_waits_ends_and_says_whether_it_may_have_had_its_effect()
     {
         var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using RealCluster cluster = await RealCluster.StartAsync(3, o => (o.SuspectAfter, o.CreditWindow) = (TimeSpan.FromSeconds(1), 64 << 10));
+        await using RealCluster cluster = await RealCluster.StartAsync(3, o => (o.SuspectAfter, o.CreditWindow) = (RealCluster.Soon, 64 << 10));
         Channel<View> views = Channel.CreateUnbounded<View>();
         GroupOptions Options() => new()
         {

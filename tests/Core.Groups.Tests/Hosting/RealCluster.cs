@@ -8,7 +8,10 @@ namespace Core.Groups.Tests.Hosting;
 
 internal sealed class RealCluster : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>The silence limit where a node that stands still is the subject: no other one stands still so long, on a busy machine either.</summary>
+    public static readonly TimeSpan Soon = TimeSpan.FromSeconds(3);
 
     private readonly string[] _seeds;
     private readonly string? _directory;
@@ -27,8 +30,21 @@ internal sealed class RealCluster : IAsyncDisposable
             cluster.Nodes.Add(await GroupNode.StartAsync(cluster.OptionsOf(i, configure)));
         }
 
-        await Task.WhenAll(cluster.Nodes.Select(n => n.WaitForPrimaryAsync().AsTask())).WaitAsync(Patience);
+        await Task.WhenAll(cluster.Nodes.Select(n => TogetherAsync(n, nodes))).WaitAsync(Patience);
         return cluster;
+    }
+
+    // A majority is a primary: a node may work before it has met the last one.
+    private static async Task TogetherAsync(GroupNode node, int nodes)
+    {
+        await foreach (Configuration configuration in node.Configurations())
+        {
+            if (configuration.Members.Length == nodes)
+                break;
+        }
+
+        await node.WaitForPrimaryAsync();
+        node.GetStatistics(); // waits for the end of that turn: nobody is told of it later
     }
 
     /// <summary>The node dies; when this completes it holds its store no more.</summary>

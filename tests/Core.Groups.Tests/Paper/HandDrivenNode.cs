@@ -22,7 +22,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     private NodeMachine? _machine;
     private int _incarnation;
     private ReadOnlyMemory<byte> _remembered;
-    private long _lastCall;
+    private long _lastCall, _deletion;
     private bool _isOver;
 
     public string Name => name;
@@ -80,6 +80,16 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     {
         if (_wanted.Remove(group) && Find(group) is { } replica) Do((m, now) => m.Leave(now, ++_lastCall, replica.Id));
     }
+
+    /// <summary>Deletes a group, as a member or not.</summary>
+    public void Delete(string group)
+    {
+        _deletion = ++_lastCall;
+        Do((m, now) => m.DeleteGroup(now, _deletion, group));
+    }
+
+    /// <summary>Whether the group that this node deletes may still be found.</summary>
+    public bool IsDeleting => _deletion != 0;
 
     /// <summary>Gives up a join that is under way: where it is too late for that, the membership ends at once.</summary>
     public void GiveUp(string group)
@@ -207,6 +217,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
 
     void INodeEffects.Completed(long call, Outcome outcome)
     {
+        if (call == _deletion) _deletion = 0;
         if (outcome is Outcome.StateTransferFailed) cluster.Violate($"A state transfer to {Id} failed.");
     }
 

@@ -110,7 +110,7 @@ public sealed class ShellRecoveryTests
             await shells[0].ReadAsync(line => (string?)line["ev"] == "news" && (string?)line["text"] == story);
     }
 
-    [Fact]
+    [Fact(Timeout = 120_000)]
     public async Task A_shell_that_cannot_write_any_more_leaves_the_group_and_the_others_go_on()
     {
         string data = Directory.CreateTempSubdirectory("shell-recovery").FullName;
@@ -128,7 +128,10 @@ public sealed class ShellRecoveryTests
             await a.ReadAsync(line => (string?)line["ev"] == "view" && line["left"]!.AsArray().Any(n => (string?)n == "c"));
             Assert.True((bool)(await a.ReadAsync(line => (string?)line["re"] == "many"))["ok"]!);
             Assert.True((bool)(await a.AskAsync("flush", "\"group\":\"/g\""))["ok"]!);
-            int delivered = (int)(await a.AskAsync("log.status", "\"group\":\"/g\""))["delivered"]!;
+            int delivered;
+            do
+                delivered = (int)(await a.AskAsync("log.status", "\"group\":\"/g\""))["delivered"]!;
+            while (delivered < 100); // every member has got them; this one may still be writing them down
             Assert.Equal(100, delivered);
         }
         finally

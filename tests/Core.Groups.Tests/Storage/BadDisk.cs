@@ -20,7 +20,11 @@ internal sealed class BadDisk : IStoreFiles
 
     /// <summary>What it fails with.</summary>
     public Func<Exception> Failure { get; set; } = static () => new IOException("No space left on device");
+
     public int Operations { get; private set; }
+
+    /// <summary>While it is not set, an operation takes its time.</summary>
+    public ManualResetEventSlim GoesOn { get; } = new(initialState: true);
     public string Path => "(memory)";
 
     public byte[] this[string path]
@@ -93,6 +97,7 @@ internal sealed class BadDisk : IStoreFiles
 
     private void Step()
     {
+        GoesOn.Wait();
         if (++Operations >= FailsAt && FailsAt > 0) throw Failure();
     }
 

@@ -155,8 +155,11 @@ public sealed class FileStableStoreTests : StableStoreContract, IDisposable
         var disk = new BadDisk();
         await using IStableLog log = await new FileStableStore(disk).OpenLogAsync("l");
         int before = disk.Operations;
-        await Task.WhenAll(Enumerable.Range(0, 1000).Select(_ => log.AppendAsync(new byte[10]).AsTask()));
-        Assert.InRange(disk.Operations - before, 2, 1000);      // two of each append would be 2000
+        disk.GoesOn.Reset();
+        Task<long>[] appends = [.. Enumerable.Range(0, 1000).Select(_ => log.AppendAsync(new byte[10]).AsTask())];
+        disk.GoesOn.Set();
+        await Task.WhenAll(appends);
+        Assert.InRange(disk.Operations - before, 2, 4);      // those that the first write found, and those that came during it
     }
 
     private static async Task ExpectNoticedAsync(BadDisk disk, bool mayRepair, string where)

@@ -1,6 +1,8 @@
+extern alias Ticker;
 using System.Buffers.Binary;
 using Core.Groups.Transport;
 using static Core.Groups.Tests.Transport.TestPeer;
+using FreeAddresses = Ticker::Samples.Shared.FreeAddresses;
 
 namespace Core.Groups.Tests.Transport;
 
@@ -134,7 +136,7 @@ public sealed class ExchangeTests
     public async Task Close_sends_what_was_given_and_tells_only_the_other_side()
     {
         const int Count = 500;
-        await using TestPeer a = await StartAsync("a"), b = await StartAsync("b");
+        await using TestPeer a = await StartAsync(Options("a") with { CloseTimeout = Patience }), b = await StartAsync("b");
         (int toB, _) = await ConnectAsync(a, b);
 
         a.Send(toB, [.. Enumerable.Range(0, Count).Select(i => Numbered(i, 20_000))]);
@@ -189,7 +191,7 @@ public sealed class ExchangeTests
     public async Task Dispose_with_peers_connected_ends_soon_and_loses_nothing_that_was_sent()
     {
         await using TestPeer b = await StartAsync("b");
-        TestPeer a = await StartAsync("a");
+        TestPeer a = await StartAsync(Options("a") with { CloseTimeout = 2 * Patience }); // it is not that what ends it
         (int toB, _) = await ConnectAsync(a, b);
         a.Send(toB, Numbered(1, 50_000));
 
@@ -231,7 +233,7 @@ public sealed class ExchangeTests
     public async Task A_restarted_node_listens_at_once_where_the_killed_one_did()
     {
         await using TestPeer b = await StartAsync("b");
-        await using TestPeer a = await StartAsync("a");
+        await using TestPeer a = await StartAsync(Options("a") with { Listen = FreeAddresses.Take(1)[0] }); // where nobody else gets a port meanwhile
         await ConnectAsync(b, a);
         a.Transport.Abort();
         await a.DisposeAsync();

@@ -46,7 +46,7 @@ public sealed class HostileBytesTests
     [Fact]
     public async Task A_higher_node_that_waits_for_a_commit_in_vain_gives_up()
     {
-        await using TestPeer b = await StartAsync(Options("b") with { HandshakeTimeout = TimeSpan.FromSeconds(1) });
+        await using TestPeer b = await StartAsync(Options("b") with { HandshakeTimeout = TimeSpan.FromSeconds(3) }); // long enough for the first half
         using RawPeer raw = await RawPeer.ConnectAsync(b.Address);
         var handshake = new Handshake(raw.Socket, RawPeer.Hello(Options("a")), new HandshakeProof([]));
 

@@ -8,6 +8,7 @@ internal sealed class LyingListener : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
     private readonly List<Socket> _accepted = [];
+    private readonly TaskCompletionSource _firstAccepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public LyingListener(byte[] answer)
     {
@@ -18,6 +19,8 @@ internal sealed class LyingListener : IDisposable
     }
 
     public string Address { get; }
+
+    public Task FirstAccepted => _firstAccepted.Task;
 
     public int Accepted
     {
@@ -50,6 +53,7 @@ internal sealed class LyingListener : IDisposable
                 {
                     _accepted.Add(socket);
                 }
+                _firstAccepted.TrySetResult();
                 await socket.SendAsync(answer);
             }
         }

@@ -10,7 +10,7 @@ namespace Core.Groups.Tests.Transport;
 internal sealed class TestPeer : ITransportEvents, ILogger, IAsyncDisposable
 {
     /// <summary>Long enough for a loaded machine; a test that waits so long has failed.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly Lock _turn = new();
     private int _flushes;
