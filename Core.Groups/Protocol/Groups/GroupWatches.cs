@@ -72,12 +72,12 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         }
     }
 
-    /// <summary>A member tells where its view stands, and the changes that led there, as far as it remembers them.</summary>
+    /// <summary>A member tells where its view stands, and the changes that led there from an earlier one, as far as it remembers them.</summary>
     public void OnTold(ref WireReader reader)
     {
         GroupId id = reader.Group();
         bool isMember = reader.Flag(), isDeleted = reader.Flag();
-        long number = reader.Varint();
+        long since = reader.Varint(), number = reader.Varint();
         ImmutableArray<NodeId> members = Services.ReadNodes(ref reader);
         var changes = new ViewChange[reader.Count(4)];
         for (int i = 0; i < changes.Length; i++) changes[i] = ViewChange.Read(ref reader);
@@ -85,16 +85,21 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         {
             if (isDeleted) OnOver(watch, isDeleted: true);
             else if (!isMember) AskLater(watch);
-            else Follow(watch, number, members, changes);
+            else Follow(watch, since, number, members, changes);
         }
     }
 
-    private void Follow(Watch watch, long number, ImmutableArray<NodeId> members, ViewChange[] changes)
+    private void Follow(Watch watch, long since, long number, ImmutableArray<NodeId> members, ViewChange[] changes)
     {
         if (watch.Number == 0)
         {
             (watch.Number, watch.Members) = (number, members);
             Context.Effects.WatchBegun(watch.Call);
+            return;
+        }
+        if (watch.Number < since)
+        {
+            Ask(watch);      // what was told is for one that knows more, or for one that begins: this one is told what it has missed
             return;
         }
         foreach (ViewChange change in changes)
@@ -143,7 +148,7 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         var change = new ViewChange(view.Number, view.Joined, areFailed ? [] : view.Left, areFailed ? view.Left : []);
         group.Changes = [.. group.Changes.TakeLast(Remembered - 1), change];
         if (isFrozen || group.Watchers is null) return;
-        foreach (NodeId watcher in group.Watchers) Tell(watcher, group.Id, group, isDeleted: false, view.Number - 1);
+        foreach (NodeId watcher in group.Watchers) Tell(watcher, group.Id, group, isDeleted: false, since: view.Number - 1);
     }
 
     /// <summary>This node's membership has ended: who watched it asks another member, if there is one.</summary>
@@ -152,15 +157,17 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         foreach (NodeId watcher in group.Watchers ?? []) Tell(watcher, group.Id, null, group.WasDeleted, 0);
     }
 
-    /// <param name="since">The view that the watcher knows.</param>
+    /// <param name="since">The view that the watcher knows; 0: it begins, with the present one.</param>
     private void Tell(NodeId watcher, GroupId id, GroupMember? group, bool isDeleted, long since) => services.Send(watcher, ServiceRecord.WatchTold, writer =>
     {
         writer.Group(id);
         writer.Flag(group is not null);
         writer.Flag(isDeleted);
-        writer.Varint(group?.View.Number ?? 0);
+        long number = group?.View.Number ?? 0, from = since == 0 ? number : since;
+        writer.Varint(from);
+        writer.Varint(number);
         Services.WriteNodes(writer, group?.View.Members ?? []);
-        ViewChange[] changes = since == 0 || group is null ? [] : [.. group.Changes.Where(c => c.Number > since)];
+        ViewChange[] changes = group is null ? [] : [.. group.Changes.Where(c => c.Number > from)];
         writer.Varint(changes.Length);
         foreach (ViewChange change in changes) change.Write(writer);
     });

@@ -10,7 +10,7 @@ namespace Core.Groups.Testing.Simulation;
 /// <summary>
 /// Commands: <c>option nodes|seeds a b c</c>, <c>option stored</c> (the nodes have stable stores), <c>option extended</c> (extended mode), <c>option state-time|handling-time|delay 10ms</c>, <c>start a b</c>, <c>crash a</c>,
 /// <c>restart a</c>, <c>freeze a</c>, <c>thaw a</c>, <c>stop a</c>, <c>join a /g</c>, <c>leave a /g</c>, <c>delete a /g</c>, <c>migrate a /g b</c>, <c>send a total /g x</c>,
-/// <c>request a total /g all x</c>, <c>flush a</c>, <c>force a</c> (an operator forces a primary), <c>cut a|b c</c> (a partition), <c>oneway a&gt;b</c>, <c>heal</c>, <c>break a b</c>,
+/// <c>request a total /g all x</c>, <c>watch a /g</c>, <c>flush a</c>, <c>force a</c> (an operator forces a primary), <c>cut a|b c</c> (a partition), <c>oneway a&gt;b</c>, <c>heal</c>, <c>break a b</c>,
 /// <c>run 2s</c>, <c>settle</c> (heals and thaws everything, and waits for rest). A <c>#</c> starts a comment.
 /// </summary>
 internal sealed class ScriptedScenario
@@ -112,6 +112,7 @@ internal sealed class ScriptedScenario
             case ["leave", var name, var group]: Cluster.Leave(name, group); break;
             case ["delete", var name, var group]: Cluster.Delete(name, group); break;
             case ["migrate", var name, var group, var to]: Cluster.Migrate(name, group, to); break;
+            case ["watch", var name, var group]: Cluster.Watch(name, group); break;
             case ["heal"]: Cluster.Heal(); break;
             case ["settle"]: Cluster.Quiesce(SettleLimit); break;
             case ["run", var time]: Cluster.RunFor(ParseTime(time)); break;
