@@ -67,7 +67,10 @@ public sealed class GroupNodeOptions
     /// <summary>How often an otherwise silent link says that it lives. From 5 milliseconds to 1 minute.</summary>
     public TimeSpan Heartbeat { get; set; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>The silence after which a peer is suspected. At least twice <see cref="Heartbeat"/>, at most 10 minutes.</summary>
+    /// <summary>
+    /// The silence after which a peer is suspected; in a change of the configuration a quarter of it, and at least a second. At least twice
+    /// <see cref="Heartbeat"/>, at most 10 minutes.
+    /// </summary>
     public TimeSpan SuspectAfter { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
@@ -112,6 +115,9 @@ public sealed class GroupNodeOptions
 
     /// <summary>Whether, after an exclusion, the new incarnation joins the groups of the old one again, with state transfer.</summary>
     public bool RejoinGroups { get; set; } = true;
+
+    // Whoever allows for long silences allows for slow answers too: a node that is only slow must not be left out because the others wait for it.
+    internal TimeSpan AnswerTime => TimeSpan.FromTicks(Math.Max(TimeSpan.TicksPerSecond, SuspectAfter.Ticks / 4));
 
     /// <summary>Checks the options.</summary>
     /// <exception cref="ArgumentException">An option is wrong; the message names it and says what it must be.</exception>

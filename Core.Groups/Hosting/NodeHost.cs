@@ -81,7 +81,7 @@ internal sealed class NodeHost : ITurn<NodeInput>
                 new NodeSettings
                 {
                     Address = HostPort.Normalise(Address), Seeds = [.. Options.Seeds.Select(HostPort.Normalise)], Site = Options.Site, Weight = Options.Weight,
-                    MinimumPrimaryWeight = Options.MinimumPrimaryWeight, Heartbeat = Options.Heartbeat, Suspect = Options.SuspectAfter,
+                    MinimumPrimaryWeight = Options.MinimumPrimaryWeight, Heartbeat = Options.Heartbeat, Suspect = Options.SuspectAfter, AttemptTimeout = Options.AnswerTime,
                     MaximumMessageSize = Options.MaximumMessageSize, CreditWindow = Options.CreditWindow, Tracing = IsTracing,
                     IsExtended = Options.Mode == ClusterMode.Extended, MaximumClients = Options.MaximumClients, ClientSession = Options.ClientSession,
                 },

@@ -44,7 +44,7 @@ public sealed class FileStableStore : IStableStore
             catch (Exception e)
             {
                 files?.Dispose();
-                if (StoreHealth.IsDiskError(e)) throw new StableStoreException($"The store {directory} cannot be used: {e.Message} See to the disk and the rights of the directory.", e);
+                if (e is not StableStoreException) throw new StableStoreException($"The store {directory} cannot be used: {e.Message} See to the disk and the rights of the directory.", e);
                 throw;
             }
         }, ct));

@@ -16,8 +16,9 @@ internal sealed class StoreHealth(string path)
         {
             return act();
         }
-        catch (Exception e) when (IsDiskError(e))
+        catch (Exception e) when (e is not StableStoreException)
         {
+            // Whatever it is: a part may have been written. (A file that may grow no more is an ArgumentOutOfRangeException in .NET.)
             throw Fail(e);
         }
     }
@@ -36,7 +37,4 @@ internal sealed class StoreHealth(string path)
         $"The store {path} is damaged: {what}. Nothing of it was used. Bring back a sound copy that is not older, or delete the directory: then this node has forgotten everything, as one that is new.");
 
     public void Close() => _failure ??= new StableStoreException($"The store {path} is closed.");
-
-    public static bool IsDiskError(Exception e) =>
-        e is IOException or UnauthorizedAccessException or NotSupportedException or System.Security.SecurityException;
 }

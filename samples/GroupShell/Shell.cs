@@ -15,6 +15,7 @@ internal sealed class Shell
     private readonly Answers _answers;
     private readonly GroupOperations _groups;
     private readonly Dictionary<string, Operation> _operations;
+    private volatile bool _isCrashed;
 
     /// <param name="migrants">Told how this shell takes members that move here.</param>
     /// <param name="logsAll">All objects and groups are logged.</param>
@@ -69,7 +70,7 @@ internal sealed class Shell
     public async Task<int> RunAsync(IAsyncEnumerable<byte[]?> commands, CancellationToken terminate)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(terminate);
-        Task<JsonElement?> reading = new CommandLoop(_operations, _answers, _node.Crash).RunAsync(commands, ended.Token);
+        Task<JsonElement?> reading = new CommandLoop(_operations, _answers, Crash).RunAsync(commands, ended.Token);
         Task first = await Task.WhenAny(reading, _node.Completion, _groups.Killed, Task.Delay(Timeout.Infinite, ended.Token)).ConfigureAwait(false);
         await ended.CancelAsync().ConfigureAwait(false);
         if (first == _node.Completion)
@@ -81,6 +82,13 @@ internal sealed class Shell
         if (stop is { } id)
             _answers.Ok(id, null);
         return ExitCode.Stopped;
+    }
+
+    // The command, which ends the process at once.
+    private void Crash()
+    {
+        _isCrashed = true;
+        _node.Crash();
     }
 
     private async Task StopNodeAsync()
@@ -97,6 +105,8 @@ internal sealed class Shell
 
     private int NodeEnded()
     {
+        if (_isCrashed)
+            return ExitCode.Crashed; // whoever comes first, the command or who waits for the node's end: the process ends as one that crashed
         _feed.Close();
         Exception? error = _node.Completion.Exception?.InnerException;
         if (error is null)

@@ -15,6 +15,13 @@ public sealed class GroupNodeOptionsTests
     public void Who_allows_it_may_listen_anywhere_without_a_key() =>
         new GroupNodeOptions { Name = "a", Listen = "0.0.0.0:7101", AllowInsecure = true }.Validate();
 
+    [Theory]
+    [InlineData(0.5, 1)]
+    [InlineData(2, 1)]
+    [InlineData(20, 5)]
+    public void Who_allows_for_long_silences_allows_for_slow_answers(double suspectAfter, double answer) =>
+        Assert.Equal(TimeSpan.FromSeconds(answer), new GroupNodeOptions { SuspectAfter = TimeSpan.FromSeconds(suspectAfter) }.AnswerTime);
+
     public static TheoryData<string, Action<GroupNodeOptions>> Bad => new()
     {
         { "Name", o => o.Name = " " },

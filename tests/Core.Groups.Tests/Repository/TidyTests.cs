@@ -15,6 +15,7 @@ public sealed partial class TidyTests
         ["tests/Benchmarks/BenchNode.cs"] = "a measurement lasts as long as it is told to",
         ["tests/Benchmarks/Toolkits/Load.cs"] = "a measurement lasts as long as it is told to",
         ["tests/Benchmarks/Measurements.cs"] = "an idle system is one that is left alone",
+        ["tests/Core.Groups.Tests/Samples/ProcessFaultTests.cs"] = "faults come at any time, and processes are asked until they agree",
     };
 
     [Fact]

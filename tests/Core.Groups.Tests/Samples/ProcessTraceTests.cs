@@ -58,16 +58,16 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
     [InlineData("extended")]
     public async Task Processes_in_networks_of_their_own_survive_cuts_while_all_send(string mode)
     {
-        (ThreeNetworks? made, string reason) = await ThreeNetworks.MakeAsync();
+        (NodeNetworks? made, string reason) = await NodeNetworks.MakeAsync(3);
         if (made is null)
         {
             output.WriteLine($"Not run: network namespaces cannot be made here ({reason.Trim()}).");
             return;
         }
 
-        await using ThreeNetworks networks = made;
-        string[] seeds = [.. "abc".Select(ThreeNetworks.AddressOf)];
-        Shell[] shells = [.. "abc".Select(n => new Shell(networks.In(n), $"{n}", ThreeNetworks.AddressOf(n), seeds, [.. Options, "--insecure", "--mode", mode]))];
+        await using NodeNetworks networks = made;
+        string[] seeds = [.. "abc".Select(NodeNetworks.AddressOf)];
+        Shell[] shells = [.. "abc".Select(n => new Shell(networks.In(n), $"{n}", NodeNetworks.AddressOf(n), seeds, [.. Options, "--insecure", "--mode", mode]))];
         try
         {
             foreach (Shell shell in shells) Assert.True((bool)(await shell.AskAsync("join", "\"group\":\"/g\""))["ok"]!);
@@ -84,7 +84,7 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
         Judge(isPrimaryMode: mode == "primary");
     }
 
-    private static async Task CutAsync(ThreeNetworks networks, Shell[] shells, char victim, bool isExtended)
+    private static async Task CutAsync(NodeNetworks networks, Shell[] shells, char victim, bool isExtended)
     {
         Shell cut = shells[victim - 'a'];
         Shell[] others = [.. shells.Where(s => s != cut)];
@@ -111,7 +111,7 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
         await to.ReadAsync(line => (string?)line["text"] == text);
     }
 
-    private string[] Options => ["--trace", _traces.FullName, "--heartbeat", "50ms", "--suspect", "1s"];
+    private string[] Options => ["--trace", _traces.FullName, "--heartbeat", "50ms", "--suspect", "3s"];
 
     /// <summary>A line that this test has not seen before.</summary>
     private static async Task ReadNewAsync(Shell shell, Func<JsonObject, bool> isIt)
@@ -130,7 +130,10 @@ public sealed class ProcessTraceTests(ITestOutputHelper output) : IDisposable
     {
         List<TraceEvent> lines = [.. _traces.GetFiles("*.jsonl").SelectMany(file => TraceReader.ReadFile(file.FullName).Events)];
         Assert.NotEmpty(lines);
-        IReadOnlyList<Violation> violations = AllCheckers.Run(History.From(lines), new CheckOptions { Electorate = ["a", "b", "c"], IsPrimaryMode = isPrimaryMode });
+        IReadOnlyList<Violation> violations = AllCheckers.Run(History.From(lines), new CheckOptions
+        {
+            Electorate = ["a", "b", "c"], IsPrimaryMode = isPrimaryMode, Continuity = isPrimaryMode ? PrimaryContinuity.VotesOrProof : PrimaryContinuity.None,
+        });
         Assert.True(violations.Count == 0, string.Join('\n', violations));
     }
 }

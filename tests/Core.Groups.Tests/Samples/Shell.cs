@@ -26,7 +26,9 @@ internal sealed class Shell : IAsyncDisposable
         };
         foreach (string argument in wrapper.Length > 0 ? [.. wrapper[1..], program] : Array.Empty<string>())
             start.ArgumentList.Add(argument);
-        foreach (string argument in (string[])["--json", "--name", name, "--listen", listen, "--seeds", string.Join(',', seeds), .. more])
+        // Longer than a busy machine stands still, where a test does not say what silence means.
+        string[] patience = more.Contains("--suspect") || more.Contains("--client") ? [] : ["--suspect", "20s"];
+        foreach (string argument in (string[])["--json", "--name", name, "--listen", listen, "--seeds", string.Join(',', seeds), .. patience, .. more])
             start.ArgumentList.Add(argument);
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) =>
@@ -71,6 +73,19 @@ internal sealed class Shell : IAsyncDisposable
                 throw new TimeoutException($"The line did not come. Before: {string.Join('\n', _read.TakeLast(10).Select(l => l.ToJsonString()))}");
             _read.Add(JsonNode.Parse(line)!.AsObject());
         }
+    });
+
+    /// <summary>Until the last line of a kind is as it must be, and stays so as far as lines have come.</summary>
+    public Task ReadUntilLastAsync(Func<JsonObject, bool> isKind, Func<JsonObject, bool> isIt) => Task.Run(() =>
+    {
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Patience;)
+        {
+            while (_lines.TryTake(out string? line, TimeSpan.FromMilliseconds(10)))
+                _read.Add(JsonNode.Parse(line)!.AsObject());
+            if (_read.FindLast(line => isKind(line)) is { } last && isIt(last)) return;
+        }
+
+        throw new TimeoutException($"The last line of the kind is {_read.FindLast(line => isKind(line))?.ToJsonString()}");
     });
 
     /// <summary>The first answer of several shells. One at a time may read a shell's lines, so the looks are short.</summary>

@@ -18,7 +18,12 @@ internal sealed class BadDisk : IStoreFiles
 
     /// <summary>The number of the operation (from 1) that fails, and all after it; 0: none.</summary>
     public int FailsAt { get; set; }
+
+    /// <summary>What it fails with.</summary>
+    public Func<Exception> Failure { get; set; } = static () => new IOException("No space left on device");
+
     public int Operations { get; private set; }
+
     /// <summary>While it is not set, an operation takes its time.</summary>
     public ManualResetEventSlim GoesOn { get; } = new(initialState: true);
     /// <summary>Completes when an operation has come upon it.</summary>
@@ -97,7 +102,7 @@ internal sealed class BadDisk : IStoreFiles
     {
         if (!GoesOn.IsSet) _standsStill.TrySetResult();
         GoesOn.Wait();
-        if (++Operations >= FailsAt && FailsAt > 0) throw new IOException("No space left on device");
+        if (++Operations >= FailsAt && FailsAt > 0) throw Failure();
     }
 
     /// <summary>Each sector of eight bytes is old or new, and the length is anything in between.</summary>

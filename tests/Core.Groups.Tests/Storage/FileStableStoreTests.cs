@@ -135,6 +135,20 @@ public sealed class FileStableStoreTests : StableStoreContract, IDisposable
         Assert.Equal(1, log.Next);
     }
 
+    /// <summary>A shorter append would fit where a longer one did not: a hole that nobody is told of.</summary>
+    [Fact]
+    public async Task AFileThatMayGrowNoMoreIsAFailureOfTheStore()
+    {
+        var disk = new BadDisk { Failure = static () => new ArgumentOutOfRangeException("value", "The file is too long.") }; // what .NET makes of EFBIG
+        var store = new FileStableStore(disk);
+        await using IStableLog log = await store.OpenLogAsync("l");
+        disk.FailsAt = disk.Operations + 1; // the write of the append, of which a part is written
+        Assert.Contains("too long", (await Assert.ThrowsAsync<StableStoreException>(async () => await log.AppendAsync(new byte[100]))).Message);
+        disk.FailsAt = 0;
+        await Assert.ThrowsAsync<StableStoreException>(async () => await log.AppendAsync(new byte[] { 2 }));
+        Assert.Equal(1, log.Next);
+    }
+
     [Fact]
     public async Task AppendsThatMeetShareAnFsync()
     {

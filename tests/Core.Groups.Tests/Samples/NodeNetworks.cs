@@ -1,23 +1,26 @@
-// Three network namespaces behind one bridge, made without any rights: a user namespace of its own holds them. Cutting a
-// node off takes its end out of the bridge: everything vanishes, in both directions, and no connection is reset.
+// Network namespaces of nodes a, b, c, …, made without any rights: a user namespace of its own holds them. All are behind one bridge, and
+// there is a second one for who is to be apart. Cutting a node off takes its end out of its bridge: everything vanishes, in both
+// directions, and no connection is reset.
 // Runs where such namespaces can be made (Linux, util-linux, iproute2); elsewhere it says why not.
 using System.Diagnostics;
 
 namespace Core.Groups.Tests.Samples;
 
-internal sealed class ThreeNetworks : IAsyncDisposable
+internal sealed class NodeNetworks : IAsyncDisposable
 {
     private const string Script =
         """
         set -e
         mount -t tmpfs none /run
-        ip link add br0 type bridge
-        ip link set br0 up
+        for b in br0 br1; do
+          ip link add $b type bridge
+          ip link set $b up
+        done
         i=1
-        for n in a b c; do
+        for n in $*; do
           ip netns add $n
-          ip link add h$n type veth peer name eth0 netns $n
-          ip link set h$n master br0 up
+          ip link add dev port-$n type veth peer name eth0 netns $n
+          ip link set dev port-$n master br0 up
           ip netns exec $n ip addr add 10.77.0.$i/24 dev eth0
           ip netns exec $n ip link set eth0 up
           ip netns exec $n ip link set lo up
@@ -29,22 +32,22 @@ internal sealed class ThreeNetworks : IAsyncDisposable
 
     private readonly Process _holder;
 
-    private ThreeNetworks(Process holder) => _holder = holder;
+    private NodeNetworks(Process holder) => _holder = holder;
 
-    /// <summary>Makes them; null with the reason where they cannot be made.</summary>
-    public static async Task<(ThreeNetworks? Networks, string Reason)> MakeAsync()
+    /// <summary>Makes them for that many nodes; null with the reason where they cannot be made.</summary>
+    public static async Task<(NodeNetworks? Networks, string Reason)> MakeAsync(int nodes)
     {
         if (!OperatingSystem.IsLinux()) return (null, "network namespaces are Linux's");
         Process? holder = null;
         try
         {
-            holder = Process.Start(new ProcessStartInfo("unshare", ["-Urnm", "sh", "-c", Script])
+            holder = Process.Start(new ProcessStartInfo("unshare", ["-Urnm", "sh", "-c", Script, "sh", .. Enumerable.Range(0, nodes).Select(i => $"{(char)('a' + i)}")])
             {
                 RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
             })!;
             Task<string> errors = holder.StandardError.ReadToEndAsync();
             string? line = await holder.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20));
-            if (line == "ready") return (new ThreeNetworks(holder), "");
+            if (line == "ready") return (new NodeNetworks(holder), "");
             return (null, await errors);
         }
         catch (System.ComponentModel.Win32Exception e)
@@ -60,9 +63,12 @@ internal sealed class ThreeNetworks : IAsyncDisposable
     /// <summary>The command in place of which a program runs in a node's network.</summary>
     public string[] In(char node) => [.. Enter, "ip", "netns", "exec", $"{node}"];
 
-    public Task CutOffAsync(char node) => RunAsync("ip", "link", "set", $"h{node}", "nomaster");
+    public Task CutOffAsync(char node) => RunAsync("ip", "link", "set", "dev", $"port-{node}", "nomaster");
 
-    public Task HealAsync(char node) => RunAsync("ip", "link", "set", $"h{node}", "master", "br0");
+    /// <summary>Puts a node behind the second bridge: it reaches those that are there, and nobody else.</summary>
+    public Task SetApartAsync(char node) => RunAsync("ip", "link", "set", "dev", $"port-{node}", "master", "br1");
+
+    public Task HealAsync(char node) => RunAsync("ip", "link", "set", "dev", $"port-{node}", "master", "br0");
 
     public async ValueTask DisposeAsync()
     {
