@@ -244,7 +244,10 @@ internal sealed class SimulatedCluster
     {
         Act($"request as one {group} {order} {target} {mode}");
         SentMessage message = Announce(new NodeId(group, 0), target, order, size);
-        foreach (SimulatedNode node in Nodes) node.Process?.Scripted.Requests.AsGroup(group, target, (long)message.Marker, message, mode, count);
+        // A group that was deleted and the one that was made under its name may have members at once: the members of one of them ask.
+        GroupId? asking = Nodes.Select(node => node.Process?.Scripted.Find(group)?.Id).FirstOrDefault(static id => id is not null);
+        foreach (SimulatedNode node in Nodes.Where(node => node.Process?.Scripted.Find(group)?.Id == asking))
+            node.Process?.Scripted.Requests.AsGroup(group, target, (long)message.Marker, message, mode, count);
     }
 
     public void Ask(SimulatedClient client, Protocol.Clients.ClientQuestionKind kind, string text)

@@ -42,21 +42,27 @@ public sealed class PendingCallKindsTests
     public async Task Of_a_node_that_is_excluded()
     {
         using var gate = new TurnGate();
-        await using RealNodes nodes = await RealNodes.StartAsync(3, o =>
+        DirectoryInfo data = Directory.CreateTempSubdirectory("pending");
+        await using (RealNodes nodes = await RealNodes.StartAsync(3, o =>
         {
             RealNodes.SuspectsSoon(o);
+            o.DataDirectory = Path.Combine(data.FullName, o.Name);
             if (o.Name == "c")
                 gate.AddTo(o);
-        });
-        Scene scene = await Scene.SetAsync(nodes, isLogged: false).WaitAsync(RealNodes.Patience);
-        List<Call> calls = [];
-        await gate.HoldAsync(() => scene.Board.PostAsync(["a turn"]).AsTask(), async () =>
+        }))
         {
-            calls = scene.MakeCalls();
-            await TurnGate.OnlyTwoAsync(nodes[0]);
-        });
-        await CheckAsync(calls.Where(call => call.Kind != Call.Task), static error => (error as ExcludedException)?.OutcomeUnknown);
-        Assert.False(calls.Single(call => call.Kind == Call.Task).Result.IsCompleted); // its caller does not notice: it is asked again under the same number
+            Scene scene = await Scene.SetAsync(nodes, isLogged: true).WaitAsync(RealNodes.Patience);
+            List<Call> calls = [];
+            await gate.HoldAsync(() => scene.Board.PostAsync(["a turn"]).AsTask(), async () =>
+            {
+                calls = scene.MakeCalls();
+                await TurnGate.OnlyTwoAsync(nodes[0]);
+            });
+            await CheckAsync(calls.Where(call => call.Kind != Call.Task), static error => (error as ExcludedException)?.OutcomeUnknown);
+            Assert.False(calls.Single(call => call.Kind == Call.Task).Result.IsCompleted); // its caller does not notice: it is asked again under the same number
+        }
+
+        data.Delete(recursive: true);
     }
 
     private static async Task CheckAsync(IEnumerable<Call> calls, Func<Exception?, bool?> saysUnknown)
