@@ -97,6 +97,14 @@ internal sealed class FileStableLog : IStableLog
         _onClosed();
     }
 
+    /// <summary>The store is closed: waits for what is being written, and lets the file go.</summary>
+    public async Task ReleaseAsync()
+    {
+        await _files.WaitAsync().ConfigureAwait(false);
+        _last?.Dispose();
+        _files.Release();
+    }
+
     // ---- writing
 
     private void WriteAll()

@@ -13,7 +13,7 @@ public sealed class FileStableStore : IStableStore
     private readonly IStoreFiles _files;
     private readonly StoreHealth _health;
     private readonly SemaphoreSlim _one = new(1);
-    private readonly HashSet<string> _openLogs = [];
+    private readonly Dictionary<string, FileStableLog> _openLogs = [];
     private readonly long _segmentSize;
 
     internal FileStableStore(IStoreFiles files, long segmentSize = 16 << 20)
@@ -90,14 +90,14 @@ public sealed class FileStableStore : IStableStore
         return await RunAsync(
             () =>
             {
-                if (_openLogs.Contains(folder)) throw new StableStoreException($"The log '{name}' of {_files.Path} is open already. Share it.");
+                if (_openLogs.ContainsKey(folder)) throw new StableStoreException($"The log '{name}' of {_files.Path} is open already. Share it.");
                 if (_files.List(folder).Length == 0)
                 {
                     _files.MakeFolder(folder);
                     _files.SyncFolder("");
                 }
                 var log = new FileStableLog(_files, _health, folder, Id, _segmentSize, () => CloseLog(folder));
-                _openLogs.Add(folder);
+                _openLogs.Add(folder, log);
                 return log;
             }, ct).ConfigureAwait(false);
     }
@@ -109,7 +109,7 @@ public sealed class FileStableStore : IStableStore
         await RunAsync(
             () =>
             {
-                if (_openLogs.Contains(folder)) throw new StableStoreException($"The log '{name}' of {_files.Path} is open. Dispose it first.");
+                if (_openLogs.ContainsKey(folder)) throw new StableStoreException($"The log '{name}' of {_files.Path} is open. Dispose it first.");
                 if (_files.List(folder).Length == 0) return false;
                 _files.DeleteFolder(folder);
                 _files.SyncFolder("");
@@ -117,11 +117,15 @@ public sealed class FileStableStore : IStableStore
             }, ct).ConfigureAwait(false);
     }
 
-    /// <summary>Waits for writes under way, and lets the directory go. Dispose the logs first.</summary>
+    /// <summary>
+    /// Waits for writes under way, those of its logs, too, and lets the directory go: whoever opens it next finds nobody writing there. What has not
+    /// begun by then fails. Dispose the logs first.
+    /// </summary>
     public async ValueTask DisposeAsync()
     {
         await _one.WaitAsync().ConfigureAwait(false);
         _health.Close();
+        foreach (FileStableLog log in _openLogs.Values) await log.ReleaseAsync().ConfigureAwait(false);
         _files.Dispose();
         _one.Release();
     }

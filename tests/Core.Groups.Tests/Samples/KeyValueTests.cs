@@ -1,11 +1,11 @@
 // The key/value service: its judgement, and two servers of it behind real sockets.
-extern alias KeyValue;
+extern alias Ticker;
 
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using ReplicatedKeyValue;
-using FreeAddresses = KeyValue::Samples.Shared.FreeAddresses;
+using FreeAddresses = Ticker::Samples.Shared.FreeAddresses; // the one that all tests of this process ask: another copy would give its addresses again
 
 namespace Core.Groups.Tests.Samples;
 

@@ -13,6 +13,7 @@ internal sealed class BadDisk : IStoreFiles
     }
 
     private readonly SortedDictionary<string, Content> _files = new(StringComparer.Ordinal);
+    private readonly TaskCompletionSource _standsStill = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private SortedDictionary<string, Content> _syncedNames = new(StringComparer.Ordinal);
 
     /// <summary>The number of the operation (from 1) that fails, and all after it; 0: none.</summary>
@@ -25,6 +26,8 @@ internal sealed class BadDisk : IStoreFiles
 
     /// <summary>While it is not set, an operation takes its time.</summary>
     public ManualResetEventSlim GoesOn { get; } = new(initialState: true);
+    /// <summary>Completes when an operation has come upon it.</summary>
+    public Task StandsStill => _standsStill.Task;
     public string Path => "(memory)";
 
     public byte[] this[string path]
@@ -97,6 +100,7 @@ internal sealed class BadDisk : IStoreFiles
 
     private void Step()
     {
+        if (!GoesOn.IsSet) _standsStill.TrySetResult();
         GoesOn.Wait();
         if (++Operations >= FailsAt && FailsAt > 0) throw Failure();
     }

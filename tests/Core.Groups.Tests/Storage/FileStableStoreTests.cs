@@ -162,6 +162,27 @@ public sealed class FileStableStoreTests : StableStoreContract, IDisposable
         Assert.InRange(disk.Operations - before, 2, 4);      // those that the first write found, and those that came during it
     }
 
+    /// <summary>Else a late write of an old node would hit the log of a new one in its directory.</summary>
+    [Fact]
+    public async Task AClosedStoreHasWrittenWhatItHadBegunAndWritesNothingMore()
+    {
+        var disk = new BadDisk();
+        var store = new FileStableStore(disk);
+        IStableLog log = await store.OpenLogAsync("l");
+        disk.GoesOn.Reset();
+        Task<long> begun = log.AppendAsync(new byte[] { 1 }).AsTask();
+        await disk.StandsStill.WaitAsync(TimeSpan.FromSeconds(60));
+        Task<long> waits = log.AppendAsync(new byte[] { 2 }).AsTask();
+        Task closing = store.DisposeAsync().AsTask();
+        Assert.False(closing.IsCompleted);
+        disk.GoesOn.Set();
+        await closing;
+        int operations = disk.Operations;
+        Assert.Equal(1, await begun);
+        Assert.Contains("closed", (await Assert.ThrowsAsync<StableStoreException>(() => waits)).Message);
+        Assert.Equal(operations, disk.Operations);
+    }
+
     private static async Task ExpectNoticedAsync(BadDisk disk, bool mayRepair, string where)
     {
         BadDisk copy = disk.Crash(new Random(0));

@@ -2,6 +2,10 @@ using Toolkit.Recovery;
 
 namespace Toolkit.Tests.Recovery;
 
+// Not beside others: a process that is being started has the files and ports of this one until it runs its own program, and a node that is started
+// again at that moment would find its directory locked and its port taken.
+[CollectionDefinition(nameof(SupervisorTests), DisableParallelization = true)]
+[Collection(nameof(SupervisorTests))]
 public sealed class SupervisorTests
 {
     private static readonly TimeSpan Patience = RealNodes.Patience;
