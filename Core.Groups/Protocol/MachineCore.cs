@@ -269,7 +269,7 @@ internal sealed class MachineCore : IFrameHandler, IMembershipUser, IOrderingSin
             case ServiceRecord.Delete: Groups.Queries.OnDelete(from, ref reader); break;
             case ServiceRecord.DeleteReply: Groups.Queries.OnDeleteReply(ref reader); break;
             case ServiceRecord.Watch: Groups.Watches.OnWatch(from, ref reader); break;
-            case ServiceRecord.WatchTold: Groups.Watches.OnTold(ref reader); break;
+            case ServiceRecord.WatchTold: Groups.Watches.OnTold(from, ref reader); break;
             case ServiceRecord.JoinRequest: Groups.Directory.OnJoinRequest(from, ref reader); break;
             case ServiceRecord.Migrate: Groups.Migrations.OnAsked(from, ref reader); break;
             case ServiceRecord.MigrateRefused: Groups.Migrations.OnRefused(from, ref reader); break;

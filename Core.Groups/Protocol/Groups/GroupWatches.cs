@@ -37,6 +37,8 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         /// <summary>The view up to which changes were told; its members. 0: nothing is known yet.</summary>
         public long Number { get; set; }
         public ImmutableArray<NodeId> Members { get; set; } = [];
+        /// <summary>Those that do not remember what followed on <see cref="Number"/>.</summary>
+        public List<NodeId> Forgetful { get; } = [];
     }
 
     // ---- the watcher
@@ -62,18 +64,17 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         watch.Address = entry.Id.ToString();
         NodeId contact = entry.Members.FirstOrDefault(m => Context.RankOf(m) >= 0);      // the oldest remembers most
         if (contact.Name is null) AskLater(watch);
-        else
-        {
-            services.Send(contact, ServiceRecord.Watch, writer =>
-            {
-                writer.Group(entry.Id);
-                writer.Varint(watch.Number);
-            });
-        }
+        else AskMember(watch, contact);
     }
 
+    private void AskMember(Watch watch, NodeId member) => services.Send(member, ServiceRecord.Watch, writer =>
+    {
+        writer.Group(watch.Group);
+        writer.Varint(watch.Number);
+    });
+
     /// <summary>A member tells where its view stands, and the changes that led there from an earlier one, as far as it remembers them.</summary>
-    public void OnTold(ref WireReader reader)
+    public void OnTold(NodeId from, ref WireReader reader)
     {
         GroupId id = reader.Group();
         bool isMember = reader.Flag(), isDeleted = reader.Flag();
@@ -85,11 +86,11 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
         {
             if (isDeleted) OnOver(watch, isDeleted: true);
             else if (!isMember) AskLater(watch);
-            else Follow(watch, since, number, members, changes);
+            else Follow(watch, from, since, number, members, changes);
         }
     }
 
-    private void Follow(Watch watch, long since, long number, ImmutableArray<NodeId> members, ViewChange[] changes)
+    private void Follow(Watch watch, NodeId from, long since, long number, ImmutableArray<NodeId> members, ViewChange[] changes)
     {
         if (watch.Number == 0)
         {
@@ -102,6 +103,17 @@ internal sealed class GroupWatches(NodeContext context, Services services, Group
             Ask(watch);      // what was told is for one that knows more, or for one that begins: this one is told what it has missed
             return;
         }
+        if (watch.Number < number && !Array.Exists(changes, c => c.Number == watch.Number + 1))
+        {
+            watch.Forgetful.Add(from);      // it joined later, or again
+            NodeId other = members.FirstOrDefault(m => Context.RankOf(m) >= 0 && !watch.Forgetful.Contains(m));
+            if (other.Name is not null)
+            {
+                AskMember(watch, other);
+                return;
+            }
+        }
+        watch.Forgetful.Clear();
         foreach (ViewChange change in changes)
         {
             if (change.Number != watch.Number + 1) continue;

@@ -74,7 +74,7 @@ public sealed class PendingCallKindsTests
         using var gate = new TurnGate();
         await using RealCluster cluster = await RealCluster.StartAsync(3, o =>
         {
-            (o.SuspectAfter, o.CreditWindow) = (TimeSpan.FromSeconds(1), Window);
+            (o.SuspectAfter, o.CreditWindow) = (RealCluster.Soon, Window);
             if (o.Name == "c")
                 gate.AddTo(o);
         });

@@ -91,6 +91,11 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     /// <summary>Whether the group that this node deletes may still be found.</summary>
     public bool IsDeleting => _deletion != 0;
 
+    public void Watch(string group) => Do((m, now) => m.WatchGroup(now, ++_lastCall, group));
+
+    /// <summary>The changes of groups that this node's watches were told of.</summary>
+    public List<ViewChange> Watched { get; } = [];
+
     /// <summary>Gives up a join that is under way: where it is too late for that, the membership ends at once.</summary>
     public void GiveUp(string group)
     {
@@ -205,7 +210,7 @@ internal sealed class HandDrivenNode(HandDrivenCluster cluster, string name, Nod
     void INodeEffects.RequestCompleted(long call, Outcome outcome, IReadOnlyList<ReplyItem> replies, IReadOnlyList<NodeId> failed) { }
     void INodeEffects.GroupFound(long call, GroupInfo? group) { }
     void INodeEffects.WatchBegun(long call) { }
-    void INodeEffects.WatchedChange(long call, GroupId group, ViewChange change) { }
+    void INodeEffects.WatchedChange(long call, GroupId group, ViewChange change) => Watched.Add(change);
     void INodeEffects.JoinRefused(long call, string reason) { }
     void INodeEffects.InspectJoin(GroupId group, long token, NodeId joiner, ReadOnlyMemory<byte> credentials) { }
     void INodeEffects.GroupsListed(long call, ImmutableArray<string> names) { }
