@@ -21,7 +21,7 @@ internal sealed record Ticket(bool IsRestore, ulong Origin, long Forced, long Te
 internal interface IJournalHolder
 {
     /// <summary>The last cut in the log of a node that joins, as the recovery managers know it; null: it has none, or it is not known here.</summary>
-    CutPoint? FindCut(NodeId joiner);
+    ValueTask<CutPoint?> FindCutAsync(NodeId joiner);
 
     /// <summary>Has a cut marked at all members (by GBCAST): the log has grown. Ends when that has been done, or has failed.</summary>
     Task AskForCutAsync();
@@ -121,17 +121,17 @@ internal sealed class GroupJournal(string self, GroupLog log, LoggedGroupOptions
 
     public async ValueTask<StateSnapshot> GiveAsync(IJournaledMember member)
     {
-        if (FindCommonCut() is { } cut && log.BytesSince(cut) <= log.StateLength) return Gift.OfRecords(log, cut);
+        if (await FindCommonCutAsync().ConfigureAwait(false) is { } cut && log.BytesSince(cut) <= log.StateLength) return Gift.OfRecords(log, cut);
         return Gift.OfState(log.IsAtCut ? log.Place! : log.Place! with { Cut = -1 }, await member.SaveAsync().ConfigureAwait(false));
     }
 
     // The oldest of the joiners' cuts: each passes over what it has.
-    private LoggedCut? FindCommonCut()
+    private async ValueTask<LoggedCut?> FindCommonCutAsync()
     {
         LoggedCut? oldest = null;
         foreach (NodeId joiner in _view!.Joined)
         {
-            if (holder.FindCut(joiner) is not { } point || log.Find(point) is not { } cut) return null;
+            if (await holder.FindCutAsync(joiner).ConfigureAwait(false) is not { } point || log.Find(point) is not { } cut) return null;
             if (oldest is null || cut.Record < oldest.Value.Record) oldest = cut;
         }
 

@@ -321,7 +321,7 @@ public sealed class LoggedGroup : IJournalHolder, IAsyncDisposable
         Journal = journal,
     };
 
-    CutPoint? IJournalHolder.FindCut(NodeId joiner) => _manager.FindCut(Name, joiner);
+    ValueTask<CutPoint?> IJournalHolder.FindCutAsync(NodeId joiner) => _manager.FindCutAsync(Name, joiner);
 
     async Task IJournalHolder.AskForCutAsync()
     {

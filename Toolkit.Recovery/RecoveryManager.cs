@@ -21,6 +21,7 @@ public sealed class RecoveryManager : IManagerEffects
     /// <summary>The name of the managers' own group.</summary>
     public const string GroupName = "/groups#recovery";
 
+    private static readonly TimeSpan HearsWithin = TimeSpan.FromSeconds(2);
     private static readonly ConditionalWeakTable<GroupNode, Opening> Managers = [];
 
     private readonly Lock _gate = new();
@@ -389,8 +390,29 @@ public sealed class RecoveryManager : IManagerEffects
         }
     }
 
-    internal CutPoint? FindCut(string group, NodeId joiner) =>
-        ReadTable(table => table.Groups.GetValueOrDefault(group)?.Members.GetValueOrDefault(joiner)?.Report)?.Cut;
+    /// <summary>
+    /// The last cut in the log of a node that joins. Its manager has declared it before; this one may apply that a little later than the group's view,
+    /// and is waited for a moment: else the joiner would be given a whole state that it has.
+    /// </summary>
+    internal async ValueTask<CutPoint?> FindCutAsync(string group, NodeId joiner)
+    {
+        for (Task? late = null; ;)
+        {
+            Task next = _changed.Next;
+            (bool isHeard, CutPoint? cut) = ReadTable(table => ReadCut(table, group, joiner));
+            if (isHeard || late is { IsCompleted: true } || _host.Completion.IsCompleted) return cut;
+            late ??= Task.Delay(HearsWithin);
+            await Task.WhenAny(next, late, _host.Completion).ConfigureAwait(false);
+        }
+    }
+
+    private static (bool IsHeard, CutPoint? Cut) ReadCut(RecoveryTable table, string group, NodeId joiner)
+    {
+        if (table.Groups.GetValueOrDefault(group) is not { } entry) return default;
+        MemberEntry? member = entry.Members.GetValueOrDefault(joiner);
+        bool hasLog = entry.Catalogue?.Holders.ContainsKey(joiner.Name) ?? false;
+        return (!hasLog || member?.Phase is MemberPhase.Waiting or MemberPhase.Joining or MemberPhase.Restoring or MemberPhase.Busy, member?.Report?.Cut);
+    }
 
     private static Declaration Describe(GroupLog log, MemberPhase phase, long attempt, bool cleansUp)
     {

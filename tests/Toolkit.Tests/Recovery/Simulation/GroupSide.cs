@@ -167,7 +167,8 @@ internal sealed class GroupSide(RecoveryProcess process, GroupWorld group, Group
 
     // ---- the journal's holder
 
-    CutPoint? IJournalHolder.FindCut(NodeId joiner) => process.Table?.Groups.GetValueOrDefault(group.Name)?.Members.GetValueOrDefault(joiner)?.Report?.Cut;
+    ValueTask<CutPoint?> IJournalHolder.FindCutAsync(NodeId joiner) =>
+        ValueTask.FromResult(process.Table?.Groups.GetValueOrDefault(group.Name)?.Members.GetValueOrDefault(joiner)?.Report?.Cut);
 
     Task IJournalHolder.AskForCutAsync()
     {
