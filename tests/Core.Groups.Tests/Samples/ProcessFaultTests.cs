@@ -40,7 +40,7 @@ public sealed class ProcessFaultTests(ITestOutputHelper output) : IDisposable
         await using NodeNetworks? networks = made;
         string[] addresses = made is null ? FreeAddresses.Take(nodes) : [.. Enumerable.Range(0, nodes).Select(i => NodeNetworks.AddressOf(NameOf(i)))];
         var random = new Random(seed);
-        int faults = Environment.GetEnvironmentVariable("CORE_GROUPS_LONG_TESTS") == "1" ? 150 : 10;
+        int faults = Environment.GetEnvironmentVariable("CORE_GROUPS_LONG_TESTS") == "1" ? 150 : 6;
         Site[] sites = [.. addresses.Select((address, i) => new Site(NameOf(i), name => new Shell(made?.In(name) ?? [], $"{name}", address, addresses, OptionsOf(name, mode, isStored))))];
         try
         {
