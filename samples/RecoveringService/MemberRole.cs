@@ -23,7 +23,7 @@ internal static class MemberRole
                 new GroupNodeOptions
                 {
                     Name = name, Listen = listen, Seeds = seeds, DataDirectory = data, Cluster = "recovering-service", Heartbeat = TimeSpan.FromMilliseconds(100),
-                    SuspectAfter = TimeSpan.FromSeconds(10), // a process that was killed is noticed at once; one that a busy machine lets wait is none
+                    SuspectAfter = ChildProcess.MayStandStill,
                 },
                 parent.Gone);
             var ledger = new Ledger(progress => parent.Report(new JsonObject { [progress.IsDonor ? "gives" : "takes"] = progress.Bytes }));

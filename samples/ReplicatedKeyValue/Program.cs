@@ -51,7 +51,7 @@ internal static class Program
             o =>
             {
                 (o.Name, o.Listen, o.Seeds, o.Cluster) = (given.GetRequiredValue(name), given.GetRequiredValue(listen), given.GetRequiredValue(seeds).Split(','), "key-value");
-                o.SuspectAfter = TimeSpan.FromSeconds(10); // a process that was killed is noticed at once; one that a busy machine lets wait is none
+                o.SuspectAfter = ChildProcess.MayStandStill;
             },
             given.GetRequiredValue(url)));
         return command;

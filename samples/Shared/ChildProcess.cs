@@ -11,6 +11,9 @@ namespace Samples.Shared;
 /// <summary>The parent's end.</summary>
 internal sealed class ChildProcess : IAsyncDisposable
 {
+    /// <summary>How long a child may be silent to the others: one that was killed is noticed at once, and one that a busy machine lets wait is none.</summary>
+    public static readonly TimeSpan MayStandStill = TimeSpan.FromSeconds(10);
+
     private const int StopSignal = 19; // SIGSTOP and SIGCONT on Linux
     private const int ContinueSignal = 18;
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(8);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Core.Groups;
+using Samples.Shared;
 
 namespace Ticker;
 
@@ -27,7 +28,7 @@ internal sealed class NodeArguments
         Listen = given.GetRequiredValue(_listen),
         Seeds = given.GetRequiredValue(_seeds).Split(','),
         Cluster = "ticker",
-        SuspectAfter = TimeSpan.FromSeconds(10), // a process that was killed is noticed at once; one that a busy machine lets wait is none
+        SuspectAfter = ChildProcess.MayStandStill,
         Serializer = new JsonPayloadSerializer(TickerJson.Default),
     };
 

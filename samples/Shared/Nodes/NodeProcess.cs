@@ -31,7 +31,7 @@ internal static class NodeProcess
             new GroupNodeOptions
             {
                 Name = given.GetRequiredValue(name), Listen = given.GetRequiredValue(listen), Seeds = given.GetRequiredValue(seeds).Split(','), Cluster = cluster,
-                SuspectAfter = TimeSpan.FromSeconds(10), // a process that was killed is noticed at once; one that a busy machine lets wait is none
+                SuspectAfter = ChildProcess.MayStandStill,
             },
             (node, parent, ended) => run(given, node, parent, ended)));
         return command;

@@ -80,8 +80,7 @@ internal sealed class Shell : IAsyncDisposable
     {
         for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start) < Patience;)
         {
-            while (_lines.TryTake(out string? line, TimeSpan.FromMilliseconds(10)))
-                _read.Add(JsonNode.Parse(line)!.AsObject());
+            TakeWhatCame();
             if (_read.FindLast(line => isKind(line)) is { } last && isIt(last)) return;
         }
 
@@ -105,9 +104,14 @@ internal sealed class Shell : IAsyncDisposable
 
     private JsonObject? Look(Func<JsonObject, bool> isIt)
     {
+        TakeWhatCame();
+        return _read.FirstOrDefault(isIt);
+    }
+
+    private void TakeWhatCame()
+    {
         while (_lines.TryTake(out string? line, TimeSpan.FromMilliseconds(10)))
             _read.Add(JsonNode.Parse(line)!.AsObject());
-        return _read.FirstOrDefault(isIt);
     }
 
     /// <summary>The lines that were read so far.</summary>

@@ -26,6 +26,7 @@ internal sealed class BadDisk : IStoreFiles
 
     /// <summary>While it is not set, an operation takes its time.</summary>
     public ManualResetEventSlim GoesOn { get; } = new(initialState: true);
+
     /// <summary>Completes when an operation has come upon it.</summary>
     public Task StandsStill => _standsStill.Task;
     public string Path => "(memory)";
